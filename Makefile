@@ -1,0 +1,35 @@
+# `make demo` and `make test` do all the set-up on a machine that has Python and make.
+
+# The first interpreter that is new enough, not too new for TensorFlow, and can make environments.
+FITS = import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3 python,\
+	$(shell $(p) -c '$(FITS)' >/dev/null 2>&1 && echo $(p))))
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
+	$(RUN) -m experiments.augment --method flip --seeds 10
+
+test: lint  ## Lint, formatting, import contracts and all tests that need no network
+	$(RUN) -m pytest -q
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+
+format: $(VENV)/ready
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(VENV)/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found: install one, or 'make PYTHON=/path/to/python'" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

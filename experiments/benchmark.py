@@ -1,0 +1,272 @@
+"""How fast is the testbed? The ten-seed baseline side by side with other ways to train it, in one run.
+
+    python -m experiments.benchmark --rounds 5
+
+Every contender trains the same network by the same recipe on the same tasks, in a process of its own;
+a first, untimed task takes compilation out of the seconds. The rounds are interleaved, so that a machine
+whose speed drifts treats all alike, and the least time of each contender counts.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from experiments import cli
+from fewshot import backend
+from fewshot.data import DataSpec, prepare
+from fewshot.errors import FewshotError
+from fewshot.registry import Registry
+
+contenders = Registry("contender")
+WARM_UP = 900  # first seed of the untimed tasks
+CORES = cli.cores()
+
+
+def _trials(data, seeds, threads):
+    from fewshot.data.tasks import Protocol
+    from fewshot.learner import KerasLearner
+    from fewshot.testbed import Trial
+
+    protocol = Protocol(data.default_protocol, data.default_ways)
+    return [Trial("none", KerasLearner(), protocol, data, seed, threads) for seed in seeds]
+
+
+def _tasks(data, seeds):
+    from fewshot.data import open_splits
+
+    return [(t.protocol.draw(open_splits(data.folder), t.seed), t.learner) for t in _trials(data, seeds, 1)]
+
+
+def _testbed(data, jobs, threads):
+    from fewshot.store import Store
+    from fewshot.testbed import run
+
+    def train(seeds):
+        with tempfile.TemporaryDirectory() as out, Store(out).open() as store:
+            return [record["accuracy"] for record in run(_trials(data, seeds, threads), store, jobs)]
+
+    return train
+
+
+@contenders.register("testbed, a worker a core", jobs=CORES, threads=1)
+def testbed_workers(data, jobs, threads):
+    """The testbed as studies use it: one worker process a core, one thread each."""
+    return _testbed(data, jobs, threads)
+
+
+@contenders.register("testbed, all cores a trial", jobs=1, threads=CORES)
+def testbed_threads(data, jobs, threads):
+    """The testbed in one process with all cores as threads."""
+    return _testbed(data, jobs, threads)
+
+
+@contenders.register("testbed, one core", jobs=1, threads=1)
+def testbed_single(data, jobs, threads):
+    """The testbed in one process on one thread."""
+    return _testbed(data, jobs, threads)
+
+
+@contenders.register("keras fit", jobs=1, threads=CORES)
+def keras_fit(data, jobs, threads):
+    """Plain `keras.Model.fit`, a new model for every seed."""
+    backend.start(threads, "cpu")
+    import keras
+
+    from fewshot.models import build
+
+    def train(seeds):
+        accuracies = []
+        for task, learner in _tasks(data, seeds):
+            recipe = learner.recipe
+            keras.utils.set_random_seed(task.seed)
+            model = build(learner.network, task.train.image_shape, len(task.train.classes))
+            model.compile(
+                keras.optimizers.SGD(
+                    recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+                ),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                metrics=["accuracy"],
+            )
+            images = task.train.x.astype("float32")
+            model.fit(images, task.train.y, recipe.batch, recipe.epochs, verbose=0)
+            _, accuracy = model.evaluate(task.test.x.astype("float32"), task.test.y, verbose=0)
+            accuracies.append(100 * accuracy)
+        return accuracies
+
+    return train
+
+
+def _pytorch(data, threads):
+    import torch
+    from torch import nn
+
+    from fewshot.models.layers import MEAN, STD
+
+    torch.set_num_threads(threads)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+
+    def images(dataset):
+        return (torch.from_numpy(dataset.x).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+    def network(side, outputs):
+        layers, channels = [], 3
+        for filters, stride in ((16, 1), (16, 2), (32, 1), (32, 2)):
+            layers += [nn.Conv2d(channels, filters, 3, stride), nn.ReLU()]
+            side, channels = (side - 3) // stride + 1, filters
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(side * side * channels, outputs))
+
+    def train(seeds):
+        accuracies = []
+        for task, learner in _tasks(data, seeds):
+            recipe = learner.recipe
+            torch.manual_seed(task.seed)
+            model = network(task.train.image_shape[0], len(task.train.classes))
+            optimizer = torch.optim.SGD(
+                model.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+            )
+            x, y = images(task.train).contiguous(), torch.from_numpy(task.train.y)
+            for _ in range(recipe.epochs):
+                for index in torch.randperm(len(x)).split(recipe.batch):
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model(x[index]), y[index]).backward()
+                    optimizer.step()
+            with torch.no_grad():
+                right = model(images(task.test)).argmax(1) == torch.from_numpy(task.test.y)
+            accuracies.append(100 * right.float().mean().item())
+        return accuracies
+
+    return train
+
+
+@contenders.register("pytorch", jobs=1, threads=CORES)
+def pytorch(data, jobs, threads):
+    """A plain PyTorch loop, all cores as threads."""
+    return _pytorch(data, threads)
+
+
+@contenders.register("pytorch, one core", jobs=1, threads=1)
+def pytorch_single(data, jobs, threads):
+    """A plain PyTorch loop on one thread."""
+    return _pytorch(data, threads)
+
+
+def _contend(name: str, data, seeds: range) -> dict:
+    """Run one contender in this process and return what was measured."""
+    import resource
+
+    begin = time.perf_counter()
+    definition = contenders[name]
+    jobs, threads = definition.traits["jobs"], definition.traits["threads"]
+    train = definition(data, jobs, threads)
+    train(range(WARM_UP, WARM_UP + (2 * jobs if jobs > 1 else 1)))
+    start = time.perf_counter()
+    accuracies = train(seeds)
+    end = time.perf_counter()
+    if jobs > 1:  # the workers' memory is known once they have ended
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=True)
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {
+        "seconds": end - start,
+        "startup": start - begin,
+        "memory_mb": max(peaks) / unit,
+        "mean": sum(accuracies) / len(accuracies),
+    }
+
+
+def _measure(name: str, args: argparse.Namespace) -> dict:
+    """Run one contender in a process of its own."""
+    seeds = f"{args.seeds.start}-{args.seeds.stop - 1}"
+    command = [sys.executable, "-m", "experiments.benchmark", "--contender", name, "--seeds", seeds]
+    command += ["--data", args.data] + (["--data-dir", args.data_dir] if args.data_dir else [])
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise FewshotError(f"the contender '{name}' failed (see above)")
+    return json.loads(done.stdout)
+
+
+def _machine() -> dict:
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    installed = [name for name in ("keras", backend.name(), "torch", "numpy") if _has(name)]
+    return {"cpu": cpu, "cores": CORES, "python": platform.python_version(), **backend.versions(*installed)}
+
+
+def _has(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
+
+
+def _print(machine: dict, rows: list[dict], args: argparse.Namespace) -> None:
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    print(f"{len(args.seeds)} tasks of {args.data}; least of {args.rounds} interleaved round(s)\n")
+    reference = next((row["seconds"] for row in rows if row["contender"] == "pytorch"), None)
+    print(
+        f"{'contender':28} {'seconds':>8} {'/ pytorch':>9} {'all rounds':>24} "
+        f"{'start-up':>9} {'memory':>8} {'mean':>6}"
+    )
+    for row in rows:
+        ratio = f"{row['seconds'] / reference:.2f}" if reference else "–"
+        rounds = " ".join(f"{seconds:.1f}" for seconds in row["rounds"])
+        print(
+            f"{row['contender']:28} {row['seconds']:8.2f} {ratio:>9} {rounds:>24} "
+            f"{row['startup']:7.1f} s {row['memory_mb']:5.0f} MB {row['mean']:6.2f}"
+        )
+
+
+def _run(args: argparse.Namespace) -> None:
+    data = prepare(DataSpec(args.data), args.data_dir)
+    if args.contender:
+        print(json.dumps(_contend(args.contender, data, args.seeds)))
+        return
+    names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
+    measured: dict[str, list[dict]] = {name: [] for name in names}
+    for number in range(args.rounds):
+        for name in names:
+            print(f"round {number + 1} of {args.rounds}: {name}", file=sys.stderr)
+            measured[name].append(_measure(name, args))
+    rows = []
+    for name, rounds in measured.items():
+        best = min(rounds, key=lambda row: row["seconds"])
+        peak = max(row["memory_mb"] for row in rounds)
+        rows.append(
+            {"contender": name, **best, "memory_mb": peak, "rounds": [row["seconds"] for row in rounds]}
+        )
+    machine = _machine()
+    if args.json:
+        print(json.dumps({"machine": machine, "contenders": rows}, indent=1))
+    else:
+        _print(machine, rows, args)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark's command line and return its exit code."""
+    parser = cli.Parser(
+        prog="python -m experiments.benchmark",
+        description="Train the ten-seed baseline in several ways, side by side, and compare the seconds.",
+    )
+    parser.add_argument(
+        "--seeds", type=cli.seeds, default=range(10), metavar="N|A-B", help="tasks (default: 10)"
+    )
+    parser.add_argument(
+        "--rounds", type=cli.positive, default=1, help="interleaved rounds (default: %(default)s)"
+    )
+    parser.add_argument("--data", default="cifar10", metavar="NAME|DIR", help="default: %(default)s")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
+    return cli.run(_run, parser, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The command line that all studies share: its options, and errors of one line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from fewshot.errors import FewshotError, UsageError
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line."""
+
+    def error(self, message):
+        """Exit with 2 and one line."""
+        self.exit(2, f"{self.prog}: error: {message} (--help tells more)\n")
+
+
+def run(program: Callable[[argparse.Namespace], None], parser: Parser, argv: list[str] | None = None) -> int:
+    """Parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C)."""
+    args = parser.parse_args(argv)
+    try:
+        program(args)
+    except FewshotError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            f"\n{parser.prog}: interrupted; finished trials are recorded, the same command goes on",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wants a whole number above 0. Received: '{text}'")
+    return number
+
+
+def seeds(text: str) -> range:
+    """Parse `10` (seeds 0 to 9) or `10-19`."""
+    first, dash, last = text.partition("-")
+    if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+        return range(int(first), int(last) + 1)
+    if text.isdecimal() and int(text) > 0:
+        return range(int(text))
+    raise argparse.ArgumentTypeError(
+        f"wants a number of seeds above 0 (10) or a range (10-19). Received: '{text}'"
+    )
+
+
+def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]) -> None:
+    """Add the options of every study. protocols: name → what it is."""
+    task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
+    task.add_argument(
+        "--seeds", type=seeds, metavar="N|A-B", help="how many tasks, or a range of seeds (default: 10)"
+    )
+    task.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="how tasks are drawn (default: testbed for cifar10, stratified for other data): "
+        + "; ".join(
+            f"{name}: {summary[0].lower()}{summary[1:].rstrip('.')}" for name, summary in protocols.items()
+        ),
+    )
+    task.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")
+    task.add_argument("--ways", type=positive, help="classes a task (default: 2; all for a folder)")
+    task.add_argument(
+        "--shots", type=positive, default=50, help="training images a class (default: %(default)s)"
+    )
+    task.add_argument(
+        "--unbalanced",
+        action="store_true",
+        help="keep unequal numbers of held-out images a class; balanced accuracy is shown beside accuracy",
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        default="cifar10",
+        metavar="NAME|DIR",
+        help="cifar10, cifar100, digits (comes with scikit-learn: no download), or a directory with one "
+        "folder of images per class, also below train/, val/ and test/ (default: %(default)s)",
+    )
+    data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
+    data.add_argument(
+        "--image-size", type=positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
+    )
+    data.add_argument(
+        "--cache-dir", metavar="DIR", help="where prepared data are kept (default: ~/.cache/fewshot)"
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument("--epochs", type=positive, help="passes through the training images (default: 100)")
+    training.add_argument(
+        "--updates",
+        type=positive,
+        help="gradient updates for every method, instead of epochs: equal training",
+    )
+    training.add_argument(
+        "--curves",
+        action="store_true",
+        help="measure the held-out images along the training, too (20 points; about a third more time)",
+    )
+    training.add_argument("--quick", action="store_true", help="a trial run: 2 seeds, 5 epochs, unless given")
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=positive, help="worker processes (default: one a core)")
+    machine.add_argument(
+        "--threads", type=positive, help="threads a trial (default: 1; all cores for --protocol full)"
+    )
+    machine.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out", default="results", metavar="DIR", help="records and pictures (default: %(default)s)"
+    )
+    output.add_argument("--fresh", action="store_true", help="compute all trials anew, also recorded ones")
+    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def apply_environment(args: argparse.Namespace) -> None:
+    """Hand options that concern the whole process, workers included, on through the environment."""
+    if args.cache_dir:
+        os.environ["FEWSHOT_CACHE"] = args.cache_dir
+    if args.updates and args.epochs:
+        raise UsageError("--updates and --epochs exclude each other: both say how long to train")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

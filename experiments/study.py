@@ -1,0 +1,200 @@
+"""What every study does: methods × seeds through the testbed, then table, pictures and JSON."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from experiments import cli
+from fewshot import __version__, backend
+from fewshot.data import DataSpec, Prepared, prepare
+from fewshot.data.tasks import Protocol, protocols
+from fewshot.errors import FewshotError
+from fewshot.learner import Learner
+from fewshot.recipe import Recipe
+from fewshot.registry import Registry
+from fewshot.store import Store
+from fewshot.testbed import Trial, run
+
+QUICK_SEEDS, QUICK_EPOCHS = 2, 5
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, as methods to compare on the same tasks.
+
+    name: the module in `experiments`. question: what the help says first. methods: what `--method` takes.
+    learner(name, recipe): the learner of a method. baseline: the method that always runs, too.
+    reported: published results, a method → text, shown beside ours.
+    """
+
+    name: str
+    question: str
+    methods: Registry
+    learner: Callable[[str, Recipe], Learner]
+    baseline: str
+    recipe: Recipe = Recipe()
+    reported: Mapping[str, str] = field(default_factory=dict)
+
+    def main(self, argv: list[str] | None = None) -> int:
+        """Run the study's command line and return its exit code."""
+        return cli.run(self._run, self._parser(), argv)
+
+    def _parser(self) -> cli.Parser:
+        width = max(map(len, self.methods))
+        known = "\n".join(f"  {name:{width}}  {self.methods[name].summary}" for name in self.methods)
+        parser = cli.Parser(
+            prog=f"python -m experiments.{self.name}",
+            usage="%(prog)s [--method NAME …] [--seeds N] [options]",
+            description=self.question,
+            epilog=f"methods:\n{known}\n\nThe same command again goes on where it stopped.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument(
+            "--method",
+            nargs="+",
+            default=["all"],
+            metavar="NAME",
+            help=f"methods to compare, or all (default); the baseline, '{self.baseline}', runs with them",
+        )
+        cli.add_study_options(parser, {name: protocols[name].summary for name in protocols})
+        return parser
+
+    def _run(self, args: argparse.Namespace) -> None:
+        cli.apply_environment(args)
+        names = self._names(args.method)
+        data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+        trials = self._trials(args, names, data)
+        with Store(args.out).open() as store:
+            if data.notes:
+                print(*data.notes, sep="\n", file=sys.stderr)
+            _header(trials, args)
+            records = _run_with_progress(trials, store, _jobs(args, trials[0].threads), args.fresh)
+        by_method = {name: [] for name in names}
+        for trial, record in zip(trials, records, strict=True):
+            by_method[trial.method].append(record)
+        self._report(args, by_method, trials[0])
+
+    def _names(self, chosen: list[str]) -> list[str]:
+        """Return the methods to run, the baseline first; `UsageError` for an unknown one."""
+        named = list(self.methods) if "all" in chosen else [self.methods[name].name for name in chosen]
+        return list(dict.fromkeys([self.baseline, *named]))
+
+    def _trials(self, args: argparse.Namespace, names: list[str], data: Prepared) -> list[Trial]:
+        """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
+        epochs = args.epochs or (QUICK_EPOCHS if args.quick else self.recipe.epochs)
+        recipe = replace(self.recipe, epochs=epochs, updates=args.updates)
+        learners = {name: self.learner(name, recipe) for name in names}
+        name = args.protocol or data.default_protocol
+        whole = protocols[name].name == "full"
+        protocol = Protocol(
+            name=name,
+            ways=len(args.classes) if args.classes else args.ways or (None if whole else data.default_ways),
+            shots=args.shots,
+            classes=tuple(args.classes or ()),
+            balanced=not args.unbalanced,
+        )
+        threads = args.threads or (cli.cores() if whole else 1)
+        device = backend.resolve_device(args.device)
+        return [
+            Trial(method, learner, protocol, data, seed, threads, device, args.curves)
+            for seed in args.seeds or range(QUICK_SEEDS if args.quick else 10)
+            for method, learner in learners.items()
+        ]
+
+    def _report(self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial) -> None:
+        from fewshot.report.result import result
+        from fewshot.report.table import table
+        from fewshot.stats import analyse
+
+        metric = "balanced_accuracy" if args.unbalanced else "accuracy"
+        results = analyse(by_method, self.baseline, metric)
+        folder = Path(args.out) / self.name
+        protocol = trial.identity()["protocol"]
+        stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
+        figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
+        records = str(Path(args.out) / "trials.jsonl")
+        document = json.dumps(
+            result(self.name, protocol, self.baseline, results, figures, records),
+            indent=1,
+            ensure_ascii=False,
+        )
+        try:
+            self._draw(folder, document, stems, results, _title(trial))
+        except OSError as error:
+            raise FewshotError(
+                f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
+            ) from error
+        if args.json:
+            print(document)
+        else:
+            print(table(results, self.baseline, reported=self.reported))
+            print("pictures: " + ", ".join(figures))
+            print(f"records:  {records}")
+
+    def _draw(self, folder: Path, document: str, stems: dict[str, Path], results, title: str) -> None:
+        """Draw the pictures and write the result, unless exactly this result has its pictures already."""
+        path = folder / "result.json"
+        drawn = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
+        if path.exists() and path.read_text(encoding="utf-8") == document and all(p.exists() for p in drawn):
+            return
+        from fewshot.report import figures
+
+        folder.mkdir(parents=True, exist_ok=True)
+        figures.strip(results, self.baseline, stems["strip"], title)
+        figures.curves(results, stems["curves"], title)
+        path.write_text(document, encoding="utf-8")
+
+
+def _jobs(args: argparse.Namespace, threads: int) -> int:
+    return args.jobs or max(1, cli.cores() // threads)
+
+
+def _title(trial: Trial) -> str:
+    protocol = trial.protocol
+    ways = f"{protocol.ways} classes" if protocol.ways else "all classes"
+    shots = "" if protocol.name == "full" else f" × {protocol.shots} images"
+    return f"{trial.data.name}, {protocol.name}: {ways}{shots}"
+
+
+def _header(trials: list[Trial], args: argparse.Namespace) -> None:
+    first, seeds = trials[0], sorted({trial.seed for trial in trials})
+    versions = backend.versions("keras", backend.name())
+    used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    print(
+        f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}; {len({t.method for t in trials})} method(s)\n"
+        f"fewshot {__version__}, {used}, on the {first.device}: "
+        f"{_jobs(args, first.threads)} job(s) × {first.threads} thread(s); results in {args.out}{os.sep}",
+        file=sys.stderr,
+    )
+
+
+def _run_with_progress(trials: list[Trial], store: Store, jobs: int, fresh: bool) -> list[dict]:
+    """Run the trials under a bar with the time left, and print a row as each ends."""
+    from tqdm import tqdm
+
+    width = max(len(trial.method) for trial in trials)
+    with tqdm(total=len(trials), unit="trial", disable=None, dynamic_ncols=True, smoothing=0.1) as bar:
+
+        def show(trial: Trial, record: dict, computed: bool) -> None:
+            if computed:
+                bar.write(_row(record, width), file=sys.stderr)
+                bar.update()
+            else:
+                bar.total -= 1  # so that the time left is reckoned from what is computed now
+
+        records = run(trials, store, jobs, show, fresh)
+    if bar.total < len(trials):
+        found = len(trials) - bar.total
+        print(f"{found} of {len(trials)} trials were in the records already", file=sys.stderr)
+    return records
+
+
+def _row(record: dict, width: int) -> str:
+    classes = record["classes"]
+    named = " / ".join(classes[:4]) + (" …" if len(classes) > 4 else "")
+    outcome = f"{record['accuracy']:6.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
+    return f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {named}"

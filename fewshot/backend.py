@@ -1,0 +1,136 @@
+"""The Keras backend of this process: imported quietly and fast, with a fixed number of threads.
+
+Keras and its backend are imported here first, wherever training runs; every other module may then
+`import keras` without noise and at no cost.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from fewshot.errors import FewshotError
+
+# What TensorFlow's native code says at every start. Anything else that it writes is passed on.
+CHATTER = re.compile(
+    r"^(I0000 |I tensorflow/|\d{4}-\d\d-\d\d .*: I tensorflow/|WARNING: All log messages before absl::|"
+    r"To enable the following instructions|.*oneDNN custom operations are on|"
+    r".*Unable to register cu|.*computation_placer.cc.*already registered|"
+    r".*cuda_platform.cc.*failed call to cuInit)"
+)
+# Keras imports these where they are installed, for features that this project never uses.
+UNUSED_BY_KERAS = ("sklearn", "matplotlib", "torch", "jax")
+
+_started: tuple[int, str] | None = None
+
+
+def name() -> str:
+    """Return the Keras backend that this process uses or will use."""
+    return os.environ["KERAS_BACKEND"]
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the installed versions of `packages`, without importing them."""
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def resolve_device(requested: str) -> str:
+    """Return "gpu" or "cpu" for "auto", "gpu" or "cpu", without importing the backend."""
+    if requested == "auto":
+        return (
+            "gpu" if Path("/dev/nvidia0").exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"
+        )
+    return requested
+
+
+def start(threads: int, device: str) -> None:
+    """Import Keras with `threads` threads on `device` ("cpu" or "gpu"); once a process.
+
+    Float sums depend on the number of threads, so it cannot change afterwards: `FewshotError`.
+    """
+    global _started
+    if _started == (threads, device):
+        return
+    if _started is not None:
+        raise FewshotError(
+            f"this process already computes with {_started[0]} threads on the {_started[1]}: "
+            "use worker processes (--jobs 2) or a new process"
+        )
+    with _without_chatter():
+        _STARTERS[name()](threads, device)
+    _started = (threads, device)
+
+
+def _start_tensorflow(threads: int, device: str) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with _hidden(UNUSED_BY_KERAS):
+        import keras  # noqa: F401
+        import tensorflow as tf
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise FewshotError(
+            "TensorFlow already runs in this process with threads of its own: "
+            "use worker processes (--jobs 2) or a new process"
+        ) from error
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif not gpus:
+        raise FewshotError("TensorFlow finds no GPU: use --device cpu, or KERAS_BACKEND=jax with jax[cuda12]")
+    else:
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    tf.constant(0)  # starts the runtime here, where its chatter is held back
+
+
+def _start_jax(threads: int, device: str) -> None:
+    if device == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        flags = (
+            f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={threads}"
+        )
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    with _hidden(tuple(package for package in UNUSED_BY_KERAS if package != "jax")):
+        import jax
+        import keras  # noqa: F401
+    if device == "gpu" and jax.default_backend() != "gpu":
+        raise FewshotError("JAX finds no GPU: use --device cpu, or install jax[cuda12]")
+
+
+_STARTERS = {"tensorflow": _start_tensorflow, "jax": _start_jax}
+
+
+@contextlib.contextmanager
+def _hidden(packages: tuple[str, ...]):
+    """Make optional packages look absent while the block imports others: it saves 1.3 s a process."""
+    absent = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for package in absent:
+            del sys.modules[package]
+
+
+@contextlib.contextmanager
+def _without_chatter():
+    """Hold back what native code writes to standard error, then pass on all but the known chatter."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if line.strip() and not CHATTER.match(line):
+                    print(line, file=sys.stderr)

@@ -1,0 +1,60 @@
+"""The words of the data: `Dataset` (images, labels, class names) and `Splits` (train, val, test)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with labels.
+
+    x: uint8, shape (N, height, width, 3), RGB.
+    y: int64, shape (N,), positions in `classes`.
+    classes: the names of all classes, those without an image included.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.x.shape[1:]
+
+    def take(self, index: np.ndarray) -> "Dataset":
+        """Return the images at `index`, copied into memory, in that order."""
+        return Dataset(np.asarray(self.x[index]), np.asarray(self.y[index]), self.classes)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A dataset as its source divides it; `val` and `test` are None where the source has none."""
+
+    name: str
+    train: Dataset
+    test: Dataset | None = None
+    val: Dataset | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    @property
+    def parts(self) -> dict[str, Dataset]:
+        """The parts that exist, by name: `train`, and `val` and `test` where there are such."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of all images and labels, with the parts' names and shapes."""
+        digest = hashlib.sha256()
+        for name, part in self.parts.items():
+            for array in (part.x, part.y):
+                digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""Where images come from and where they stay: the cache, built once, and the sources tried in order.
+
+Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `train_y.npy` (and `val_*`,
+`test_*`), read memory-mapped by any number of processes, and `meta.json`.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from fewshot.data.dataset import Dataset, Splits
+from fewshot.errors import FewshotError
+
+PARTS = ("train", "val", "test")
+
+# A label for messages, and what fetches the images; it may use the empty folder it is given as it likes.
+Source = tuple[str, Callable[[Path], Splits]]
+
+
+class Unavailable(Exception):
+    """A source that cannot serve; the message is the reason. The next source is tried."""
+
+
+def cache_dir() -> Path:
+    """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
+    if chosen := os.environ.get("FEWSHOT_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
+
+
+def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return `folder`; if it does not exist yet, `build(temporary)` fills what is then renamed to it.
+
+    Two builders at once do no harm: the second waits and finds the folder done. A build that is cut off
+    never counts. A disk that is full or cannot be written is a `FewshotError`.
+    """
+    if folder.is_dir():
+        return folder
+    temporary = folder.with_name(f".{folder.name}.partial")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.is_dir():
+                return folder
+            # Left by a process that was killed: the lock says that nobody else is at work on it.
+            shutil.rmtree(temporary, ignore_errors=True)
+            try:
+                temporary.mkdir()
+                build(temporary)
+                os.rename(temporary, folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise FewshotError(
+            f"cannot write the cache {folder}: {error.strerror or error}; "
+            "make room there or choose another place with --cache-dir DIR"
+        ) from error
+    return folder
+
+
+def first_available(
+    name: str, sources: Sequence[Source], scratch: Path, pin: str | None = None
+) -> tuple[str, Splits]:
+    """Return label and splits of the first source that serves the content whose fingerprint is `pin`.
+
+    Raises `FewshotError`, with every source's reason, if none does.
+    """
+    reasons = []
+    for label, fetch in sources:
+        try:
+            splits = fetch(scratch)
+            if pin and (found := splits.fingerprint()) != pin:
+                raise Unavailable(f"its content is not the known one: {found[:12]} instead of {pin[:12]}")
+            return label, splits
+        except Unavailable as reason:
+            reasons.append(f"{label} ({reason})")
+    raise FewshotError(
+        f"cannot get {name}. Tried: {'; '.join(reasons)}. "
+        "Say where its files lie with --data-dir DIR, or use --data digits, which needs no download"
+    )
+
+
+def save(splits: Splits, folder: Path, source: str, notes: Sequence[str] = ()) -> None:
+    """Write the prepared form of `splits` into the existing `folder`."""
+    for name, part in splits.parts.items():
+        np.save(folder / f"{name}_x.npy", part.x)
+        np.save(folder / f"{name}_y.npy", part.y)
+    meta = {
+        "name": splits.name,
+        "classes": splits.classes,
+        "fingerprint": splits.fingerprint(),
+        "source": source,
+        "notes": list(notes),
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Return the prepared folder's name, classes, fingerprint, source and notes."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        return {key: meta[key] for key in ("name", "classes", "fingerprint", "source", "notes")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def open_prepared(folder: Path) -> Splits:
+    """Return the splits of a prepared folder, images and labels memory-mapped and read-only."""
+    meta = read_meta(folder)
+    classes = tuple(meta["classes"])
+    try:
+        parts = {
+            part: _open_part(folder, part, classes) for part in PARTS if (folder / f"{part}_x.npy").exists()
+        }
+        return Splits(meta["name"], **parts)
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def damaged(folder: Path, why: object) -> FewshotError:
+    """Return the error for a cache folder that does not hold what was written there."""
+    return FewshotError(f"the cache folder {folder} is damaged ({why}): delete it and run again")
+
+
+def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Dataset:
+    x, y = (np.load(folder / f"{part}_{k}.npy", mmap_mode="r", allow_pickle=False) for k in "xy")
+    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
+        raise ValueError(f"{part} holds {x.dtype} {x.shape} and {y.dtype} {y.shape}")
+    if len(y) and not 0 <= y.min() <= y.max() < len(classes):
+        raise ValueError(f"{part} holds labels of no class")
+    return Dataset(x, y, classes)

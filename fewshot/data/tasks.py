@@ -1,0 +1,206 @@
+"""Protocols: the rules that draw tasks. A task is a function of protocol and seed alone.
+
+Seeds below 1000 draw the tasks that are reported. Seeds from 1000 on draw *tuning tasks*: every choice
+(a learning rate, a recipe) is made on those, and none of their images stands in a reported task.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from fewshot.data.dataset import Dataset, Splits
+from fewshot.errors import UsageError, unknown
+from fewshot.registry import Registry
+from fewshot.seeding import rng
+
+TUNING = 1000  # the first tuning seed
+POOL = 1000  # the reported tasks of the testbed use the first 1000 images of a class …
+TUNING_POOL = 4000  # … and the tuning tasks the 4000 after them
+HELD_OUT = 350  # held-out images a class, from position 50 of the pool
+FULL_HELD_OUT = 0.2  # the share that `full` holds out where the data have no test images
+
+protocols = Registry("protocol")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One draw: what a learner is trained on, and what it is measured on.
+
+    classes: the names of the drawn classes; the labels of `train` and `test` stay those of the dataset.
+    train_index, test_index: positions in the dataset's `train` part and in its part `test_part`.
+    """
+
+    seed: int
+    classes: tuple[str, ...]
+    train: Dataset
+    test: Dataset
+    train_index: np.ndarray
+    test_index: np.ndarray
+    test_part: str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How tasks are drawn.
+
+    name: a registered rule. ways: classes a task, None for all. shots: training images a class.
+    classes: fixed class names instead of drawn ones. balanced: as many held-out images of each class.
+    """
+
+    name: str = "testbed"
+    ways: int | None = 2
+    shots: int = 50
+    classes: tuple[str, ...] = field(default=())
+    balanced: bool = True
+
+    def draw(self, splits: Splits, seed: int) -> Task:
+        """Return the task of one seed; `UsageError` where the data cannot give it."""
+        labels, train, test, part = self.positions(splits, seed)
+        return Task(
+            seed=seed,
+            classes=tuple(splits.classes[label] for label in labels),
+            train=splits.train.take(train),
+            test=splits.parts[part].take(test),
+            train_index=train,
+            test_index=test,
+            test_part=part,
+        )
+
+    def positions(self, splits: Splits, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+        """Return a task's labels, its training and held-out positions, and the part of the latter."""
+        return protocols[self.name](self, splits, seed)
+
+    def describe(self) -> dict:
+        """Return what identifies the rule, for records and their keys."""
+        return {**asdict(self), "classes": list(self.classes), "version": protocols[self.name].version}
+
+    def labels(self, splits: Splits, drawn: Callable[[int, int], np.ndarray]) -> np.ndarray:
+        """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
+        if self.classes:
+            for name in self.classes:
+                if name not in splits.classes:
+                    raise unknown("class", name, splits.classes)
+            return np.array([splits.classes.index(name) for name in self.classes])
+        count = len(splits.classes)
+        ways = self.ways or count
+        if ways > count:
+            raise UsageError(f"{splits.name} has {count} classes: --ways {ways} asks for more")
+        return drawn(count, ways)
+
+
+def _where(dataset: Dataset, labels: np.ndarray, part: str = "train", least: int = 1) -> list[np.ndarray]:
+    """Return, for each label, where its images stand in dataset order; at least `least` of them."""
+    found = [np.flatnonzero(dataset.y == label) for label in labels]
+    short = [f"{dataset.classes[c]} {len(i)}" for c, i in zip(labels, found, strict=True) if len(i) < least]
+    if short:
+        raise UsageError(
+            f"too few images per class in the {part} part ({', '.join(short)}): {least} each are needed; "
+            "ask for fewer --shots, add images, or use another --protocol"
+        )
+    return found
+
+
+def _official_test(splits: Splits, labels: np.ndarray) -> np.ndarray:
+    """Return the positions of the labels' images in the test part."""
+    if splits.test is None:
+        raise UsageError(f"{splits.name} has no test images: use --protocol stratified")
+    return np.concatenate(_where(splits.test, labels, "test"))
+
+
+def _pool(seed: int, prng: np.random.RandomState) -> np.ndarray:
+    return prng.permutation(POOL) if seed < TUNING else POOL + prng.permutation(TUNING_POOL)
+
+
+def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair=None):
+    """The draw that the few-shot report's testbed makes; `pair` replaces its choice of classes."""
+    prng = np.random.RandomState(seed)
+    perm = _pool(seed, prng)
+    labels = protocol.labels(splits, pair or (lambda count, ways: prng.permutation(count)[:ways]))
+    start = max(50, protocol.shots)  # fewer shots keep the same held-out images, so that they compare
+    if start >= POOL:
+        raise UsageError(f"--shots {protocol.shots}: this protocol draws from {POOL} images a class")
+    index = _where(splits.train, labels, least=POOL if seed < TUNING else POOL + TUNING_POOL)
+    train = np.concatenate([i[perm[: protocol.shots]] for i in index])
+    held_out = np.concatenate([i[perm[start : start + HELD_OUT]] for i in index])
+    return labels, train, held_out, "train"
+
+
+@protocols.register("testbed")
+def testbed(protocol, splits, seed):
+    """2 random classes × 50 images; 350 more of each held out (the few-shot report's testbed)."""
+    return _testbed_draw(protocol, splits, seed)
+
+
+@protocols.register("testbed-test")
+def testbed_test(protocol, splits, seed):
+    """The same draw, evaluated on the official test images of its classes."""
+    if seed >= TUNING:
+        raise UsageError("testbed-test has no tuning tasks: tune with --protocol testbed")
+    labels, train, _, _ = _testbed_draw(protocol, splits, seed)
+    return labels, train, _official_test(splits, labels), "test"
+
+
+@protocols.register("pairs45")
+def pairs45(protocol, splits, seed):
+    """Every pair of classes once, in order: the seed is the number of the pair (45 for 10 classes)."""
+    pairs = list(itertools.combinations(range(len(splits.classes)), 2))
+    number = seed % TUNING if seed >= TUNING else seed
+    if protocol.classes or protocol.ways != 2:
+        raise UsageError("pairs45 goes through all pairs: leave out --classes and --ways")
+    if number >= len(pairs):
+        raise UsageError(f"pairs45 has {len(pairs)} pairs: seeds 0-{len(pairs) - 1}. Received: {seed}")
+    return _testbed_draw(protocol, splits, seed, lambda count, ways: np.array(pairs[number]))
+
+
+@protocols.register("stratified")
+def stratified(protocol, splits, seed):
+    """A random draw a class: the shots for training, the rest (or the test images) held out."""
+    prng = rng(seed, "task")
+    labels = protocol.labels(splits, lambda count, ways: np.sort(prng.permutation(count)[:ways]))
+    part = _held_out_part(splits, seed)
+    least = protocol.shots + (part == "train")
+    shuffled = [prng.permutation(i) for i in _where(splits.train, labels, least=least)]
+    train = np.concatenate([i[: protocol.shots] for i in shuffled])
+    if part == "train":
+        rest = [i[protocol.shots :] for i in shuffled]
+    else:
+        rest = [prng.permutation(i) for i in _where(splits.parts[part], labels, part)]
+    return labels, train, np.concatenate(_balance(rest, protocol)), part
+
+
+@protocols.register("full")
+def full(protocol, splits, seed):
+    """The whole training set; the whole test set (a stratified fifth, where there is none)."""
+    prng = rng(seed, "task")
+    labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
+    part = _held_out_part(splits, seed)
+    index = _where(splits.train, labels, least=2)
+    if part == "train":
+        shuffled = [prng.permutation(i) for i in index]
+        cuts = [max(1, round(len(i) * FULL_HELD_OUT)) for i in shuffled]
+        index = [i[cut:] for i, cut in zip(shuffled, cuts, strict=True)]
+        held_out = [i[:cut] for i, cut in zip(shuffled, cuts, strict=True)]
+    else:
+        held_out = _where(splits.parts[part], labels, part)
+    train, held_out = (np.concatenate(_balance(i, protocol)) for i in (index, held_out))
+    return labels, train, held_out, part
+
+
+def _held_out_part(splits: Splits, seed: int) -> str:
+    """Return the part to measure on: the source's test images, its val images for tuning, else the rest."""
+    if seed < TUNING:
+        return next(part for part in ("test", "val", "train") if part in splits.parts)
+    if splits.val is None or splits.test is None:
+        raise UsageError(
+            f"{splits.name} has no images to keep apart for tuning tasks (seeds {TUNING} and up): "
+            "divide the folder into train/, val/ and test/"
+        )
+    return "val"
+
+
+def _balance(index: list[np.ndarray], protocol: Protocol) -> list[np.ndarray]:
+    """Cut all classes to the size of the smallest, unless the protocol keeps them as they are."""
+    least = min(len(i) for i in index) if protocol.balanced else None
+    return [i[:least] for i in index]

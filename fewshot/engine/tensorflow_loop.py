@@ -1,0 +1,47 @@
+"""The inner loop on TensorFlow: a `tf.function` that runs a whole stretch of updates."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class Loop:
+    """Runs updates of `network` by `optimizer` on `objective(network, placed, index) -> loss, hits`."""
+
+    def __init__(self, network, optimizer, objective, shape):
+        self._network, self._optimizer, self._objective = network, optimizer, objective
+        vector = tf.TensorSpec([None], tf.int32)
+        images = tf.TensorSpec([None, *shape], tf.uint8)
+        targets = tf.TensorSpec([None, network.output_shape[-1]], tf.float32)
+        rates = tf.TensorSpec([None], tf.float32)
+        self._run = tf.function(self._updates, [(images, targets), vector, vector, rates])
+        self._predict = tf.function(self._probabilities, [images])
+
+    def place(self, examples):
+        """Return the examples as tensors in the backend's memory."""
+        return tf.constant(examples.x), tf.constant(examples.targets)
+
+    def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Make one update a batch; return each one's loss and number of right answers."""
+        bounds = np.cumsum([0, *map(len, batches)], dtype=np.int32)
+        losses, hits = self._run(placed, np.concatenate(batches), bounds, rates)
+        return losses.numpy(), hits.numpy()
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the class probabilities of uint8 images."""
+        return self._predict(x).numpy()
+
+    def _updates(self, placed, index, bounds, rates):
+        count = tf.size(rates)
+        losses, hits = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
+        weights = self._network.trainable_variables
+        for step in tf.range(count):
+            with tf.GradientTape() as tape:
+                batch = index[bounds[step] : bounds[step + 1]]
+                loss, right = self._objective(self._network, placed, batch)
+            self._optimizer.learning_rate.assign(rates[step])
+            self._optimizer.apply(tape.gradient(loss, weights), weights)
+            losses, hits = losses.write(step, loss), hits.write(step, right)
+        return losses.stack(), hits.stack()
+
+    def _probabilities(self, x):
+        return tf.nn.softmax(self._network(tf.cast(x, tf.float32), training=False))

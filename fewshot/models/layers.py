@@ -1,0 +1,62 @@
+"""Layers that the networks share, with PyTorch's default initialisation."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers
+
+# CIFAR-10's statistics, as the few-shot report's testbed uses them.
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.247, 0.243, 0.261)
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class TorchUniform(keras.initializers.Initializer):
+    """PyTorch's default for weights and biases: uniform in ±1/√fan-in.
+
+    It draws from NumPy's global generator what PyTorch would draw: after `keras.utils.set_random_seed(s)`
+    a network built layer by layer has the weights that the same network has after `torch.manual_seed(s)`.
+    Both are a Mersenne Twister; PyTorch makes a float of the low 24 bits of each word.
+    """
+
+    def __init__(self, fan_in: int):
+        self.fan_in = fan_in
+
+    def __call__(self, shape, dtype=None):
+        """Return the values; the last axis of a kernel is its outputs, the first axis of PyTorch's."""
+        *inner, inputs, outputs = (1, *shape)
+        words = np.random.randint(0, 2**32, (outputs, inputs, *inner), np.uint32)
+        bound = np.float32(1 / math.sqrt(self.fan_in))
+        values = (words & 0xFFFFFF).astype(np.float32) * np.float32(2**-24) * (bound - -bound) - bound
+        return keras.ops.cast(np.moveaxis(values, (0, 1), (-1, -2)).reshape(shape), dtype or "float32")
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return {"fan_in": self.fan_in}
+
+
+def normalise(x):
+    """Scale raw pixels to [0, 1], then normalise each channel by `MEAN` and `STD`."""
+    scale = [1 / (255 * std) for std in STD]
+    offset = [-mean / std for mean, std in zip(MEAN, STD, strict=True)]
+    return layers.Rescaling(scale, offset, name="normalise")(x)
+
+
+def conv(x, filters: int, kernel: int = 3, strides: int = 1, padding: str = "valid"):
+    """Convolve, with PyTorch's initialisation."""
+    initial = TorchUniform(kernel * kernel * x.shape[-1])
+    return layers.Conv2D(
+        filters, kernel, strides, padding, kernel_initializer=initial, bias_initializer=initial
+    )(x)
+
+
+def flatten(x):
+    """Flatten maps channel by channel, as PyTorch's layout does."""
+    return layers.Flatten()(layers.Permute((3, 1, 2))(x))
+
+
+def dense(x, units: int):
+    """Apply a fully connected layer, with PyTorch's initialisation."""
+    initial = TorchUniform(x.shape[-1])
+    return layers.Dense(units, kernel_initializer=initial, bias_initializer=initial)(x)

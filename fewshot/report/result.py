@@ -1,0 +1,63 @@
+"""A study as one JSON document: what `--json` prints and what programs read."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fewshot.stats import MethodResult
+
+TRIAL_FIELDS = ("seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds")
+
+
+def result(
+    study: str,
+    protocol: Mapping[str, Any],
+    baseline: str,
+    results: Sequence[MethodResult],
+    figures: Sequence[str | Path],
+    records_path: str | Path,
+) -> dict[str, Any]:
+    """Return the document, ready for `json.dumps(…, allow_nan=False)`; accuracies are in percent.
+
+    Every trial is listed, failed ones with null for what they did not measure. What is undefined (the
+    std of one seed, a loss that is no number) is null.
+    """
+    return _json_safe(
+        {
+            "study": study,
+            "protocol": protocol,
+            "baseline": baseline,
+            "methods": [_method(result) for result in results],
+            "figures": [str(path) for path in figures],
+            "records": str(records_path),
+        }
+    )
+
+
+def _method(result: MethodResult) -> dict[str, Any]:
+    fields = TRIAL_FIELDS
+    if result.metric == "balanced_accuracy":
+        fields = (*fields, "balanced_accuracy")
+    return {
+        "method": result.method,
+        "n": result.n,
+        "failed": result.failed,
+        "mean": result.mean,
+        "std": result.std,
+        "ci95": result.ci95,
+        "delta": asdict(result.delta) if result.delta else None,
+        "trials": [{field: record.get(field) for field in fields} for record in result.records],
+    }
+
+
+def _json_safe(value: Any) -> Any:
+    """Return the value with tuples as lists and None for NaN and infinities, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {key: _json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,119 @@
+"""The results as a table: aligned plain text for a terminal, or Markdown for a README.
+
+Both print the same cells; `_columns` is the one place that says what a report shows.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fewshot.stats import MethodResult, least_p, summary
+
+NONE = "–"
+
+
+def table(results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None) -> str:
+    """Return the aligned table, and below it the least p that this study can reach.
+
+    `reported` holds published values to print beside ours, method → text such as "66.11 ± 2.71".
+    """
+    columns = _columns(results, baseline, reported)
+    widths = [max(map(len, column)) for column in columns]
+
+    def line(cells):
+        name, *numbers = (
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join([name, *numbers]).rstrip()
+
+    header, *rows = zip(*columns, strict=True)
+    lines = [line(header), "  ".join("─" * width for width in widths), *map(line, rows)]
+    if any(result.delta for result in results):
+        lines += ["", note(results)]
+    return "\n".join(lines)
+
+
+def markdown(
+    results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None
+) -> str:
+    """Return the same cells as a Markdown table, numbers aligned to the right."""
+    columns = _columns(results, baseline, reported)
+    header, *rows = zip(*columns, strict=True)
+    rule = [":--", *["--:"] * (len(columns) - 1)]
+    # A bar in a method's name would end its cell.
+    lines = [" | ".join(cell.replace("|", r"\|") for cell in cells) for cells in (header, rule, *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def note(results: Sequence[MethodResult]) -> str:
+    """Return the sentence that names the least p within this study's reach, and what to do above .05."""
+    deltas = [result.delta for result in results if result.delta]
+    n, methods = max((delta.n for delta in deltas), default=0), len(deltas)
+    least = least_p(n, methods)
+    text = (
+        f"The least p that {_plural(n, 'paired task')} can reach after Holm's correction "
+        f"over {_plural(methods, 'method')} is {least:.2g}"
+    )
+    if least > 0.05:
+        text += ": no difference can be significant at .05 here. Use --seeds 20 or --protocol pairs45"
+    return text + "."
+
+
+def _columns(results, baseline, reported) -> list[list[str]]:
+    """Return the columns, each as its heading followed by one cell a method."""
+    balanced = any(result.metric == "balanced_accuracy" for result in results)
+    columns = {
+        "method": lambda r: r.method,
+        "images": lambda r: _number(r.n_train, ","),
+        "updates": lambda r: _number(r.updates, ","),
+        "n": lambda r: f"{r.n} ({r.failed} failed)" if r.failed else str(r.n),
+    }
+    if balanced:
+        # The interval, the difference and p belong to the metric compared, so that one stands next to them.
+        columns["accuracy"] = _plain_accuracy
+        columns["balanced mean ± std"] = _mean_std
+    else:
+        columns["mean ± std"] = _mean_std
+    columns |= {
+        "95 % interval": lambda r: _interval(r.ci95, ".1f"),
+        f"Δ to {baseline}": _delta,
+        "p (Holm)": lambda r: _p(r.delta.p) if r.delta else NONE,
+        "wins": lambda r: f"{r.delta.wins}/{r.delta.n}" if r.delta and r.delta.n else NONE,
+        "s/trial": lambda r: _number(r.seconds, ".1f"),
+    }
+    if reported:
+        columns["reported"] = lambda r: reported.get(r.method, NONE)
+    return [[heading, *map(cell, results)] for heading, cell in columns.items()]
+
+
+def _plain_accuracy(result) -> str:
+    accuracies = (record["accuracy"] for record in result.records if record["status"] == "ok")
+    return _mean_std(summary(accuracies))
+
+
+def _mean_std(s) -> str:
+    if s.std is None:
+        return _number(s.mean, ".2f")
+    return f"{s.mean:.2f} ± {s.std:.2f}"
+
+
+def _delta(result) -> str:
+    if result.delta is None or result.delta.mean is None:
+        return NONE
+    mean = f"{result.delta.mean:+.2f}"
+    return f"{mean} {_interval(result.delta.ci95, '+.1f')}" if result.delta.ci95 else mean
+
+
+def _interval(bounds, form) -> str:
+    return f"[{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else NONE
+
+
+def _p(p) -> str:
+    return "<0.001" if p is not None and p < 0.001 else _number(p, ".3f")
+
+
+def _number(value, form) -> str:
+    return NONE if value is None else f"{value:{form}}"
+
+
+def _plural(n, noun) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,22 @@
+"""Randomness: one integer seed a trial, and a named stream for every use of it.
+
+Switching one use on (augmentation, say) does not move the others (initial weights, shuffling).
+"""
+
+import zlib
+
+import numpy as np
+
+
+def _sequence(seed: int, stream: str) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, zlib.crc32(stream.encode())])
+
+
+def rng(seed: int, stream: str) -> np.random.Generator:
+    """Return the NumPy generator of one stream ("shuffle", "augment", …) of a trial's seed."""
+    return np.random.default_rng(_sequence(seed, stream))
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """Return a 32-bit seed of one stream, for libraries that take an integer."""
+    return int(_sequence(seed, stream).generate_state(1)[0])

@@ -1,0 +1,180 @@
+"""Statistics over seeds: mean ± std, 95 % intervals, and each method's paired difference to a baseline.
+
+Every method meets the same tasks, so methods are compared task by task: the spread between easy and
+hard tasks, by far the largest one in few-shot work, cancels. Accuracies are in percent throughout.
+SciPy is imported where it is used, so that importing this module costs next to nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fewshot.errors import unknown
+
+Interval = tuple[float, float]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, std (ddof = 1) and the 95 % t interval of n values; None where n is too small for them."""
+
+    n: int
+    mean: float | None
+    std: float | None
+    ci95: Interval | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A method minus the baseline over their n shared seeds.
+
+    `p` is the two-sided Wilcoxon signed-rank p (None below two pairs); `wins` counts the seeds on which
+    the method is strictly better.
+    """
+
+    n: int
+    mean: float | None
+    std: float | None
+    ci95: Interval | None
+    p: float | None
+    wins: int
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """One row of a report. Failed trials are counted in `failed` and enter nothing else but `records`.
+
+    `mean`, `std`, `ci95` and `delta` are about `metric`, in percent. `delta.p` is corrected by Holm over
+    the study's methods; `delta` is None for the baseline. `seconds`, `n_train`, `updates` and
+    `images_seen` are means over the trials, None where none succeeded.
+    """
+
+    method: str
+    metric: str
+    n: int
+    failed: int
+    mean: float | None
+    std: float | None
+    ci95: Interval | None
+    delta: Paired | None
+    seconds: float | None
+    n_train: int | None
+    updates: int | None
+    images_seen: int | None
+    records: list[Record]
+
+
+def summary(values: Iterable[float]) -> Summary:
+    """Summarise the values of one method, one a seed."""
+    values = np.asarray(list(values), float)
+    n = len(values)
+    if n == 0:
+        return Summary(0, None, None, None)
+    mean = float(values.mean())
+    if n == 1:
+        return Summary(1, mean, None, None)
+
+    from scipy.stats import t
+
+    std = float(values.std(ddof=1))
+    half = float(t.ppf(0.975, n - 1)) * std / n**0.5
+    return Summary(n, mean, std, (mean - half, mean + half))
+
+
+def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:
+    """Compare two methods, each given as seed → accuracy, on the seeds that both have."""
+    seeds = sorted(values.keys() & baseline.keys())
+    # 71.3 - 70.2 and 61.3 - 60.2 are the same difference: float noise must not break their tie.
+    differences = np.round([values[seed] - baseline[seed] for seed in seeds], 9)
+    s = summary(differences)
+    p = _signed_rank_p(differences) if s.n > 1 else None
+    return Paired(s.n, s.mean, s.std, s.ci95, p, int((differences > 0).sum()))
+
+
+def _signed_rank_p(differences: np.ndarray) -> float:
+    if not differences.any():
+        return 1.0
+
+    from scipy.stats import wilcoxon
+
+    # SciPy's default is exact up to 50 pairs, with ties or zeros up to 13, and the normal
+    # approximation beyond.
+    return float(wilcoxon(differences).pvalue)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return the p values after Holm's step-down correction, in the order given."""
+    corrected = [0.0] * len(ps)
+    highest = 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[i]))
+        corrected[i] = highest
+    return corrected
+
+
+def least_p(n: int, methods: int) -> float:
+    """Return the least p that n pairs can reach after Holm over `methods` comparisons.
+
+    The signed-rank test gives 2 / 2ⁿ when one method wins every pair; Holm multiplies the smallest p by
+    the number of comparisons.
+    """
+    return min(1.0, methods * 2 / 2**n)
+
+
+def analyse(
+    records_by_method: Mapping[str, Sequence[Record]], baseline: str, metric: str = "accuracy"
+) -> list[MethodResult]:
+    """Return one result a method, in the order given.
+
+    `metric` is the records' field to compare, "accuracy" or "balanced_accuracy". Raises UsageError if
+    the baseline is not among the methods.
+    """
+    if baseline not in records_by_method:
+        raise unknown("baseline", baseline, records_by_method)
+    scores = {
+        method: {record["seed"]: record[metric] for record in _succeeded(records)}
+        for method, records in records_by_method.items()
+    }
+    deltas = {
+        method: paired(values, scores[baseline]) for method, values in scores.items() if method != baseline
+    }
+    tested = [method for method, delta in deltas.items() if delta.p is not None]
+    for method, p in zip(tested, holm([deltas[method].p for method in tested]), strict=True):
+        deltas[method] = replace(deltas[method], p=p)
+    return [
+        _result(method, metric, list(records), summary(scores[method].values()), deltas.get(method))
+        for method, records in records_by_method.items()
+    ]
+
+
+def _result(method: str, metric: str, records: list[Record], s: Summary, delta: Paired | None):
+    succeeded = _succeeded(records)
+
+    def mean(field):
+        return summary(record[field] for record in succeeded).mean
+
+    def count(field):
+        return round(mean(field)) if succeeded else None
+
+    return MethodResult(
+        method=method,
+        metric=metric,
+        n=s.n,
+        failed=len(records) - len(succeeded),
+        mean=s.mean,
+        std=s.std,
+        ci95=s.ci95,
+        delta=delta,
+        seconds=mean("seconds"),
+        n_train=count("n_train"),
+        updates=count("updates"),
+        images_seen=count("images_seen"),
+        records=records,
+    )
+
+
+def _succeeded(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record["status"] == "ok"]

@@ -1,0 +1,137 @@
+"""The trial records on disk: append-only JSON lines, one trial a line, one writer at a time.
+
+    results/trials.jsonl             a record a line, flushed to disk before the next trial's
+    results/predictions/KEY.npz      its held-out class probabilities (float16) and image indices
+
+A record counts once its line is complete, and its predictions are written before it. So whatever cuts a
+run off, at most the trials under way are lost. A later record of the same key replaces an earlier one.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from fewshot.errors import FewshotError
+
+FORMAT = 1
+
+
+def key_of(identity: dict) -> str:
+    """Return the key of everything that determines a result: 16 hex digits of its canonical JSON."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class Store:
+    """The records of one results folder."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.path = self.folder / "trials.jsonl"
+        self._predictions = self.folder / "predictions"
+        self._records: dict[str, dict] = {}
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["Store"]:
+        """Read what is there and hold the folder for writing; `FewshotError` if another run holds it."""
+        with self._explained():
+            self._predictions.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise FewshotError(
+                    f"another run is writing to {self.folder}: wait for it, or give another --out"
+                ) from None
+        try:
+            with self._explained():
+                self._mend()
+                self._read()
+            yield self
+        finally:
+            lock.release()
+
+    def get(self, key: str) -> dict | None:
+        """Return the record of a key, or None."""
+        return self._records.get(key)
+
+    def add(self, record: dict, predictions: dict[str, np.ndarray]) -> None:
+        """Keep a trial: its predictions first, then its line, both on disk when this returns.
+
+        record: strict JSON with its "key". Raises `FewshotError` where the disk is full or read-only.
+        """
+        line = json.dumps({"format": FORMAT, **record}, allow_nan=False)
+        with self._explained():
+            if predictions:
+                temporary = self._predictions / f".{uuid.uuid4().hex}.npz"
+                try:
+                    np.savez_compressed(temporary, **predictions)
+                    os.replace(temporary, self.predictions_path(record["key"]))
+                finally:
+                    temporary.unlink(missing_ok=True)
+            with open(self.path, "ab") as file:
+                file.write(line.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        self._records[record["key"]] = record
+
+    def predictions_path(self, key: str) -> Path:
+        """Return where a trial's probabilities, labels and image indices stand."""
+        return self._predictions / f"{key}.npz"
+
+    def _mend(self) -> None:
+        """End a file that was cut off inside a line, so that the next record starts on its own line."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb+") as file:
+            content = file.read()
+            if content and not content.endswith(b"\n"):
+                file.write(b"\n")
+
+    def _read(self) -> None:
+        self._records.clear()
+        if not self.path.exists():
+            return
+        odd = []
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                record = _parse(line)
+                if record is None:
+                    odd.append(number)
+                else:
+                    self._records[record["key"]] = record
+        if odd:
+            lines = ", ".join(map(str, odd[:5])) + (", …" if len(odd) > 5 else "")
+            print(
+                f"{self.path}: {len(odd)} unreadable line(s) left as they are ({lines}); "
+                "trials without a record are computed again",
+                file=sys.stderr,
+            )
+
+    @contextlib.contextmanager
+    def _explained(self):
+        try:
+            yield
+        except OSError as error:
+            raise FewshotError(
+                f"cannot write the results to {self.folder} ({error.strerror or error}): free some space or "
+                "give another --out; what is recorded stays, and the same command goes on"
+            ) from error
+
+
+def _parse(line: str) -> dict | None:
+    """Return the record of a line, or None where it is torn or foreign."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    right = isinstance(record, dict) and record.get("format") == FORMAT and isinstance(record.get("key"), str)
+    return record if right else None

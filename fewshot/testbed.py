@@ -1,0 +1,190 @@
+"""The testbed: runs methods × seeds, in this process or on worker processes, and keeps the records."""
+
+import datetime
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+import fewshot
+from fewshot import backend
+from fewshot.data import Prepared, open_splits, verify
+from fewshot.data.tasks import Protocol, Task
+from fewshot.errors import DivergedError, FewshotError
+from fewshot.learner import Learner
+from fewshot.store import Store, key_of
+
+LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one task. curves: measure the held-out images along the way, too."""
+
+    method: str
+    learner: Learner
+    protocol: Protocol
+    data: Prepared
+    seed: int
+    threads: int = 1
+    device: str = "cpu"
+    curves: bool = False
+
+    def identity(self) -> dict:
+        """Return everything that determines the result."""
+        return {
+            "protocol": {
+                **self.protocol.describe(),
+                "data": self.data.name,
+                "content": self.data.fingerprint,
+            },
+            "learner": {"kind": type(self.learner).__name__, **self.learner.describe()},
+            "seed": self.seed,
+            "threads": self.threads,
+            "device": self.device,
+        }
+
+    @property
+    def key(self) -> str:
+        """The name of the result in the store."""
+        return key_of(self.identity())
+
+
+def run(
+    trials: list[Trial],
+    store: Store,
+    jobs: int = 1,
+    on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
+    fresh: bool = False,
+) -> list[dict]:
+    """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
+
+    jobs: worker processes; 1 computes in this process. `on_record(trial, record, fresh)` is called for
+    each, first for those found. A worker that dies costs the trials under way, which run again;
+    `FewshotError` when that does not help.
+    """
+    records = [None if fresh else _stored(trial, store) for trial in trials]
+    for trial, record in zip(trials, records, strict=True):
+        if record:
+            on_record(trial, record, False)
+    pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
+    _check(pending.values())
+    lives = LIVES
+    while pending:
+        try:
+            for i, (record, predictions) in _compute(pending, jobs):
+                store.add(record, predictions)
+                records[i] = record
+                on_record(pending.pop(i), record, True)
+                lives = LIVES
+        except _worker_death() as error:
+            lives -= 1
+            if not lives:
+                raise FewshotError(
+                    "worker processes keep dying (out of memory?): use fewer --jobs; "
+                    "what is recorded stays, and the same command goes on"
+                ) from error
+            print("a worker process died: its trial runs again", file=sys.stderr)
+    return records
+
+
+def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the record of a trial, and the predictions to keep beside it."""
+    backend.start(trial.threads, trial.device)
+    task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
+    begin = time.perf_counter()
+    failure, measured, predictions = None, _UNMEASURED, {}
+    try:
+        trial.learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
+        probabilities = trial.learner.predict(task.test.x)
+    except DivergedError as error:
+        failure = str(error)
+    else:
+        measured = _measure(task, probabilities) | vars(trial.learner.fitted)
+        predictions = _predictions(task, probabilities)
+    record = {
+        "key": trial.key,
+        "method": trial.method,
+        "status": "failed" if failure else "ok",
+        "reason": failure,
+        "classes": list(task.classes),
+        **measured,
+        "seconds": round(time.perf_counter() - begin, 4),
+        **trial.identity(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
+        "fewshot": fewshot.__version__,
+    }
+    return record, predictions
+
+
+_UNMEASURED = dict.fromkeys(
+    ("accuracy", "balanced_accuracy", "nll", "n_train", "updates", "images_seen", "parameters", "curve")
+)
+
+
+def _measure(task: Task, probabilities: np.ndarray) -> dict:
+    """Return accuracy and balanced accuracy in percent, and the mean negative log-likelihood."""
+    labels = task.test.y
+    right = probabilities.argmax(1) == labels
+    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return {
+        "accuracy": float(100 * right.mean()),
+        "balanced_accuracy": float(100 * np.mean([right[labels == c].mean() for c in np.unique(labels)])),
+        "nll": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+    }
+
+
+def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "probabilities": probabilities.astype(np.float16),
+        "labels": task.test.y,
+        "index": task.test_index,
+        "part": np.array(task.test_part),
+        "train_index": task.train_index,
+    }
+
+
+def _stored(trial: Trial, store: Store) -> dict | None:
+    """Return the trial's record, unless it lacks the curves that the trial asks for."""
+    record = store.get(trial.key)
+    if record and trial.curves and record["status"] == "ok" and "held_out_loss" not in record["curve"]:
+        return None
+    return record
+
+
+def _check(trials: Iterable[Trial]) -> None:
+    """Find what is wrong with data and draws before the first training begins."""
+    trials = list(trials)
+    for data in {trial.data.folder: trial.data for trial in trials}.values():
+        verify(data)
+    for protocol, folder, seed in {(trial.protocol, trial.data.folder, trial.seed) for trial in trials}:
+        protocol.positions(open_splits(folder), seed)
+
+
+def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]]:
+    """Yield (position, result) of the pending trials as they end; `pending` may shrink meanwhile."""
+    trials = list(pending.items())
+    if jobs == 1:
+        for position, trial in trials:
+            yield position, run_trial(trial)
+        return
+    from joblib import Parallel, delayed
+
+    workers = Parallel(n_jobs=min(jobs, len(trials)), return_as="generator_unordered", batch_size=1)
+    yield from workers(delayed(_on_worker)(position, trial) for position, trial in trials)
+
+
+def _on_worker(position: int, trial: Trial) -> tuple[int, tuple]:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's: it ends its workers
+    return position, run_trial(trial)
+
+
+def _worker_death() -> type[Exception]:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    return TerminatedWorkerError

@@ -1,0 +1,46 @@
+"""Fixtures that the tests share: a cache of their own, small data, tiny runs."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fewshot.data import Dataset, Splits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Keep the user's cache out of the tests; share one among them and the processes they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["FEWSHOT_CACHE"] = str(folder)
+    os.environ.pop("FEWSHOT_DATA_DIR", None)
+    return folder
+
+
+@pytest.fixture
+def blobs():
+    """Ten classes × 1100 images of 16×16 that differ in brightness, noisy, in mixed order; a small test part."""
+    rng = np.random.default_rng(0)
+
+    def dataset(n):
+        y = rng.permutation(np.repeat(np.arange(10), n))
+        x = (20 * y[:, None, None, None] + rng.integers(0, 60, (len(y), 16, 16, 3))).astype(np.uint8)
+        return Dataset(x, y.astype(np.int64), tuple("abcdefghij"))
+
+    return Splits("blobs", dataset(1100), dataset(20))
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run `python -m experiments.NAME …` in a process of its own, results below `tmp_path`."""
+
+    def run(name, *args, out=tmp_path / "results", env=None, **kwargs):
+        line = [sys.executable, "-m", f"experiments.{name}", *map(str, args)]
+        if out:
+            line += ["--out", str(out)]
+        environment = os.environ | (env or {})
+        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300, **kwargs)
+
+    return run

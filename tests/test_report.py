@@ -1,0 +1,199 @@
+import json
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from fewshot.report import figures
+from fewshot.report.result import result
+from fewshot.report.table import markdown, table
+from fewshot.stats import analyse
+
+
+def record(seed, accuracy, **fields):
+    curve = {"update": [10, 500, 1000], "loss": [0.7, 0.2, 0.1], "accuracy": [50.0, 90.0, 95.0 + seed]}
+    measured = {"n_train": 100, "updates": 1000, "images_seen": 32000, "nll": 0.5, "seconds": 2.0}
+    return {
+        "seed": seed,
+        "status": "ok",
+        "classes": ["cat", "dog"],
+        "accuracy": accuracy,
+        "balanced_accuracy": accuracy - 1,
+        "curve": curve,
+        **measured,
+        **fields,
+    }
+
+
+def failure(seed):
+    unmeasured = ("accuracy", "balanced_accuracy", "nll", "n_train", "updates", "images_seen", "curve")
+    return record(seed, 0.0) | {"status": "failed", "reason": "diverged"} | dict.fromkeys(unmeasured)
+
+
+@pytest.fixture
+def study():
+    return {
+        "baseline": [record(0, 60.0), record(1, 64.0), record(2, 68.0)],
+        "flip": [record(0, 62.0, n_train=1200), record(1, 68.0, n_train=1200), record(2, 69.0, n_train=1200)],
+        "mixup": [record(0, 59.0), failure(1), failure(2)],
+    }
+
+
+@pytest.fixture
+def results(study):
+    return analyse(study, "baseline")
+
+
+TABLE = """\
+method    images  updates             n    mean ± std  95 % interval       Δ to baseline  p (Holm)  wins  s/trial
+────────  ──────  ───────  ────────────  ────────────  ─────────────  ──────────────────  ────────  ────  ───────
+baseline     100    1,000             3  64.00 ± 4.00   [54.1, 73.9]                   –         –     –      2.0
+flip       1,200    1,000             3  66.33 ± 3.79   [56.9, 75.7]  +2.33 [-1.5, +6.1]     0.250   3/3      2.0
+mixup        100    1,000  1 (2 failed)         59.00              –               -1.00         –   0/1      2.0
+
+The least p that 3 paired tasks can reach after Holm's correction over 2 methods is 0.5: no difference can be significant at .05 here. Use --seeds 20 or --protocol pairs45.
+"""  # noqa: E501
+
+MARKDOWN = """\
+| method | images | updates | n | mean ± std | 95 % interval | Δ to baseline | p (Holm) | wins | s/trial | reported |
+| :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+| baseline | 100 | 1,000 | 3 | 64.00 ± 4.00 | [54.1, 73.9] | – | – | – | 2.0 | – |
+| flip | 1,200 | 1,000 | 3 | 66.33 ± 3.79 | [56.9, 75.7] | +2.33 [-1.5, +6.1] | 0.250 | 3/3 | 2.0 | 66.11 ± 2.71 |
+| mixup | 100 | 1,000 | 1 (2 failed) | 59.00 | – | -1.00 | – | 0/1 | 2.0 | – |
+"""  # noqa: E501
+
+
+def test_table_text(results):
+    assert table(results, "baseline") == TABLE.rstrip()
+
+
+def test_markdown_has_the_same_cells_as_the_table(results):
+    assert markdown(results, "baseline", reported={"flip": "66.11 ± 2.71"}) == MARKDOWN.rstrip()
+
+
+def test_the_table_says_nothing_of_p_when_nothing_is_compared():
+    assert "least p" not in table(analyse({"baseline": [record(0, 60.0)]}, "baseline"), "baseline")
+
+
+def test_ten_seeds_are_enough_for_three_methods():
+    study = {name: [record(seed, 60.0 + seed) for seed in range(10)] for name in ("baseline", "a", "b", "c")}
+    assert table(analyse(study, "baseline"), "baseline").endswith(
+        "\n\nThe least p that 10 paired tasks can reach after Holm's correction over 3 methods is 0.0059."
+    )
+
+
+def test_balanced_accuracy_has_its_own_column_beside_the_accuracy(study):
+    text = markdown(analyse(study, "baseline", "balanced_accuracy"), "baseline")
+    header, _, first, *_ = (line.split(" | ") for line in text.split("\n"))
+    assert header[4:6] == ["accuracy", "balanced mean ± std"]
+    assert first[4:6] == ["64.00 ± 4.00", "63.00 ± 4.00"]
+
+
+def test_a_bar_in_a_name_does_not_end_a_markdown_cell():
+    text = markdown(analyse({"a|b": [record(0, 60.0)]}, "a|b"), "a|b")
+    assert r"| a\|b | 100 |" in text
+
+
+def test_result_document():
+    study = {
+        "baseline": [record(0, 60.0), record(1, 64.0)],
+        "flip": [record(0, 62.0, nll=float("inf")), failure(1)],
+    }
+    results = analyse(study, "baseline")
+    document = result(
+        "augment", {"name": "pairs", "shots": 50}, "baseline", results, ["a.png"], "trials.jsonl"
+    )
+    shared = {"classes": ["cat", "dog"], "n_train": 100, "updates": 1000, "images_seen": 32000}
+    half = 12.706204736174694 * 2  # t(0.975, 1) times the standard error
+    assert json.loads(json.dumps(document, allow_nan=False)) == {
+        "study": "augment",
+        "protocol": {"name": "pairs", "shots": 50},
+        "baseline": "baseline",
+        "methods": [
+            {
+                "method": "baseline",
+                "n": 2,
+                "failed": 0,
+                "mean": 62.0,
+                "std": pytest.approx(8**0.5),
+                "ci95": [pytest.approx(62 - half), pytest.approx(62 + half)],
+                "delta": None,
+                "trials": [
+                    {"seed": 0, **shared, "accuracy": 60.0, "nll": 0.5, "seconds": 2.0},
+                    {"seed": 1, **shared, "accuracy": 64.0, "nll": 0.5, "seconds": 2.0},
+                ],
+            },
+            {
+                "method": "flip",
+                "n": 1,
+                "failed": 1,
+                "mean": 62.0,
+                "std": None,
+                "ci95": None,
+                "delta": {"n": 1, "mean": 2.0, "std": None, "ci95": None, "p": None, "wins": 1},
+                "trials": [
+                    {"seed": 0, **shared, "accuracy": 62.0, "nll": None, "seconds": 2.0},
+                    {
+                        "seed": 1,
+                        "classes": ["cat", "dog"],
+                        "n_train": None,
+                        "updates": None,
+                        "images_seen": None,
+                        "accuracy": None,
+                        "nll": None,
+                        "seconds": 2.0,
+                    },
+                ],
+            },
+        ],
+        "figures": ["a.png"],
+        "records": "trials.jsonl",
+    }
+
+
+def test_trials_name_their_balanced_accuracy_where_it_is_the_metric(study):
+    document = result("s", {}, "baseline", analyse(study, "baseline", "balanced_accuracy"), [], "r")
+    assert document["methods"][0]["trials"][0]["balanced_accuracy"] == 59.0
+
+
+def draw(results, folder):
+    """Draw both pictures; return their bytes by file name."""
+    paths = figures.strip(results, "baseline", folder / "strip", "pairs")
+    paths += figures.curves(results, folder / "curves", "pairs")
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def test_pictures_drawn_twice_are_the_same_bytes(results, tmp_path):
+    first = draw(results, tmp_path / "a")
+    assert first == draw(results, tmp_path / "b")
+    assert sorted(first) == ["curves.png", "curves.svg", "strip.png", "strip.svg"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
+        first
+    )  # nothing temporary stays
+    for name, content in first.items():
+        if name.endswith("png"):
+            assert content.startswith(b"\x89PNG")
+        else:
+            assert xml.fromstring(content).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        {"baseline": [record(0, 60.0)]},
+        {"baseline": [failure(0)]},
+        {"baseline": [record(0, 60.0), record(1, 61.0)], "knn": [record(0, 60.0, curve=None), failure(1)]},
+        {"baseline": [record(0, 60.0, curve={})]},
+        {"baseline": [record(0, 60.0)], "_under_$core$ & <co>": [record(0, 60.0)]},
+        {"baseline": [record(0, 60.0, classes=["a", "b", "c"]), record(1, 60.0)]},
+    ],
+    ids=["one seed", "all failed", "some failed", "no curve", "odd name", "ways differ"],
+)
+def test_pictures_of_scant_studies(study, tmp_path):
+    assert len(draw(analyse(study, "baseline"), tmp_path)) == 4
+
+
+def test_learning_curves_of_unequal_length_and_of_vanishing_loss(tmp_path):
+    short = {"update": [5, 400], "loss": [0.7, 0.0001], "accuracy": [50.0, 99.0]}
+    short |= {"held_out_loss": [0.7, 0.9], "held_out_accuracy": [50.0, 60.0]}
+    study = {"baseline": [record(0, 60.0), record(1, 61.0, curve=short)], "b": [record(0, 60.0, curve=short)]}
+    assert len(draw(analyse(study, "baseline"), tmp_path)) == 4

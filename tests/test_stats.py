@@ -1,0 +1,159 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from fewshot.errors import UsageError
+from fewshot.stats import analyse, holm, least_p, paired, summary
+
+
+def record(seed, accuracy, **fields):
+    measured = {"n_train": 100, "updates": 1000, "images_seen": 32000, "seconds": 2.0}
+    return {"seed": seed, "status": "ok", "accuracy": accuracy, **measured, **fields}
+
+
+def failure(seed):
+    return record(
+        seed, None, status="failed", reason="diverged", n_train=None, updates=None, images_seen=None
+    )
+
+
+def records(accuracies):
+    return [record(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+
+
+def test_summary_by_hand():
+    s = summary([60, 70, 80])
+    half = 4.302652729911275 * 10 / math.sqrt(3)  # t(0.975, 2), from a table
+    assert (s.n, s.mean, s.std) == (3, 70, 10)
+    assert s.ci95 == pytest.approx((70 - half, 70 + half))
+
+
+def test_summary_agrees_with_scipy():
+    values = np.random.default_rng(0).normal(70, 5, 12)
+    interval = scipy_stats.t.interval(0.95, 11, values.mean(), scipy_stats.sem(values))
+    assert summary(values).ci95 == pytest.approx(interval)
+
+
+def test_summary_leaves_undefined_what_too_few_values_cannot_say():
+    assert (summary([70.5]).mean, summary([70.5]).std, summary([70.5]).ci95) == (70.5, None, None)
+    assert (summary([]).n, summary([]).mean, summary([]).std, summary([]).ci95) == (0, None, None, None)
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert summary([70, 70, 70]).ci95 == (70, 70)
+
+
+def test_paired_agrees_with_scipy():
+    rng = np.random.default_rng(1)
+    base, other = rng.normal(65, 5, 10), rng.normal(68, 5, 10)
+    found = paired(dict(enumerate(other)), dict(enumerate(base)))
+    assert found.p == pytest.approx(scipy_stats.wilcoxon(other, base, method="exact").pvalue)
+    interval = scipy_stats.ttest_rel(other, base).confidence_interval(0.95)
+    assert found.ci95 == pytest.approx((interval.low, interval.high))
+    assert (found.n, found.mean, found.wins) == (
+        10,
+        pytest.approx((other - base).mean()),
+        (other > base).sum(),
+    )
+
+
+def test_ten_wins_of_ten_reach_the_exact_p():
+    found = paired({seed: 61.0 + seed for seed in range(10)}, dict.fromkeys(range(10), 60.0))
+    assert found.p == pytest.approx(2 / 2**10)
+    assert found.wins == 10
+
+
+def test_paired_uses_the_shared_seeds_only():
+    found = paired({0: 70, 1: 80, 2: 90}, {1: 70, 2: 85, 3: 10})
+    assert (found.n, found.mean, found.wins) == (2, 7.5, 2)
+
+
+def test_ties_are_no_wins_and_do_not_break_on_float_noise():
+    # 71.3 - 70.2 is not 61.3 - 60.2 in floats; as ties, the exact p of ranks 1.5, 1.5, 3 is 2 / 2³.
+    found = paired({0: 71.3, 1: 61.3, 2: 55.0, 3: 50.0}, {0: 70.2, 1: 60.2, 2: 50.0, 3: 50.0})
+    assert found.wins == 3
+    assert found.p == pytest.approx(2 / 2**3)
+
+
+def test_methods_that_never_differ_have_p_one():
+    same = dict.fromkeys(range(10), 66.0)
+    assert (paired(same, same).p, paired(same, same).wins) == (1.0, 0)
+
+
+def test_paired_is_undefined_below_two_pairs():
+    one, none = paired({0: 70}, {0: 60}), paired({0: 70}, {1: 60})
+    assert (one.n, one.mean, one.std, one.ci95, one.p, one.wins) == (1, 10, None, None, None, 1)
+    assert (none.n, none.mean, none.std, none.ci95, none.p, none.wins) == (0, None, None, None, None, 0)
+
+
+def test_holm_by_hand():
+    # sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04; the last may not fall below the third
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+def test_least_p():
+    assert least_p(10, 1) == pytest.approx(0.001953125)
+    assert least_p(10, 24) == pytest.approx(0.046875)
+    assert least_p(10, 26) > 0.05
+    assert least_p(1, 1) == least_p(3, 100) == 1.0
+
+
+def test_the_least_p_is_what_a_method_that_wins_everywhere_gets():
+    study = {"baseline": records([60] * 8), "better": records(range(61, 69)), "same": records([60] * 8)}
+    better = analyse(study, "baseline")[1]
+    assert better.delta.p == pytest.approx(least_p(8, 2))
+
+
+def test_analyse_keeps_the_order_and_gives_the_baseline_no_delta():
+    study = {"b": records([70, 80]), "base": records([60, 65]), "a": records([50, 55])}
+    results = analyse(study, "base")
+    assert [result.method for result in results] == ["b", "base", "a"]
+    assert [result.delta and result.delta.mean for result in results] == [12.5, None, -10]
+    assert [(r.n_train, r.updates, r.images_seen, r.seconds) for r in results] == [
+        (100, 1000, 32000, 2.0)
+    ] * 3
+
+
+def test_failed_trials_are_counted_and_enter_no_mean_and_no_pair():
+    study = {"base": [failure(0), *records([60, 70, 80])[1:]], "a": [*records([99, 75]), failure(2)]}
+    base, a = analyse(study, "base")
+    assert (base.n, base.failed, base.mean) == (2, 1, 75)
+    assert (a.n, a.failed, a.mean) == (2, 1, 87)
+    assert (a.delta.n, a.delta.mean) == (1, 5)
+    assert len(a.records) == 3
+
+
+def test_a_method_that_always_fails_is_a_row_without_numbers():
+    base, a = analyse({"base": records([60, 70]), "a": [failure(0), failure(1)]}, "base")
+    assert (a.n, a.failed, a.mean, a.seconds, a.n_train, a.delta.p) == (0, 2, None, None, None, None)
+    assert base.n == 2
+
+
+def test_holm_counts_only_comparisons_that_were_tested():
+    study = {"base": records([60] * 6), "a": records(range(61, 67)), "failed": [failure(0)]}
+    assert analyse(study, "base")[1].delta.p == pytest.approx(2 / 2**6)
+
+
+def test_analyse_compares_the_metric_asked_for():
+    study = {"base": [record(0, 90, balanced_accuracy=50.0)], "a": [record(0, 80, balanced_accuracy=60.0)]}
+    a = analyse(study, "base", metric="balanced_accuracy")[1]
+    assert (a.metric, a.mean, a.delta.mean) == ("balanced_accuracy", 60, 10)
+
+
+def test_a_baseline_that_did_not_run_is_a_usage_error():
+    with pytest.raises(UsageError, match="did you mean 'baseline'"):
+        analyse({"baseline": records([60])}, "basline")
+
+
+def test_importing_the_statistics_and_reports_is_light():
+    modules = "fewshot.stats, fewshot.report.table, fewshot.report.figures, fewshot.report.result"
+    code = f"import sys, {modules}; print('scipy' in sys.modules or 'matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,128 @@
+"""Tasks: balanced, disjoint, equal to the protocol's formula; tuning tasks share no image with them."""
+
+import numpy as np
+import pytest
+
+from fewshot.data import Dataset, Splits
+from fewshot.data.tasks import TUNING, Protocol, protocols
+from fewshot.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def cifar_like():
+    """As many images a class as CIFAR-10; an image's pixel values are its position, so that it can be told."""
+    y = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5000)).astype(np.int64)
+    number = np.arange(len(y), dtype=np.uint32)
+    x = number.view(np.uint8).reshape(-1, 2, 2, 1)[..., [0, 0, 0]].copy()
+    return Splits("like", Dataset(x, y, tuple("abcdefghij")), Dataset(x[:1000], y[:1000], tuple("abcdefghij")))
+
+
+def test_testbed_is_the_formula_of_the_report(cifar_like):
+    for seed in range(5):
+        prng = np.random.RandomState(seed)
+        perm = prng.permutation(1000)
+        pair = prng.permutation(10)[:2]
+        index = [np.flatnonzero(cifar_like.train.y == c) for c in pair]
+        task = Protocol().draw(cifar_like, seed)
+        assert task.train_index.tolist() == np.concatenate([i[perm[:50]] for i in index]).tolist()
+        assert task.test_index.tolist() == np.concatenate([i[perm[50:400]] for i in index]).tolist()
+        assert task.classes == tuple("abcdefghij"[c] for c in pair)
+
+
+def test_known_pairs():
+    """Seeds 0 to 9 never draw airplane, deer or ship."""
+    drawn = set()
+    for seed in range(10):
+        prng = np.random.RandomState(seed)
+        prng.permutation(1000)
+        drawn |= set(prng.permutation(10)[:2])
+    assert drawn == set(range(10)) - {0, 4, 8}
+
+
+def test_tuning_tasks_share_no_image_with_reported_ones(cifar_like):
+    for name in ("testbed", "pairs45"):
+        seeds = range(45) if name == "pairs45" else range(100)
+        tasks = [[Protocol(name).draw(cifar_like, first + s) for s in seeds] for first in (0, TUNING)]
+        reported, tuning = ({i for t in ts for i in (*t.train_index, *t.test_index)} for ts in tasks)
+        assert reported
+        assert tuning
+        assert not reported & tuning
+
+
+@pytest.mark.parametrize("name", list(protocols))
+@pytest.mark.parametrize("shots", [5, 50, 60])
+def test_balanced_disjoint_repeatable(blobs, name, shots):
+    protocol = Protocol(name, None if name == "full" else 2, shots)
+    task, again = protocol.draw(blobs, 7), protocol.draw(blobs, 7)
+    assert np.array_equal(task.train_index, again.train_index)
+    assert np.array_equal(task.test.x, again.test.x)
+    ways = len(task.classes)
+    for part in (task.train, task.test):
+        counts = np.bincount(part.y, minlength=10)
+        assert set(counts[counts > 0]) == {len(part) // ways}
+    assert len(np.unique(task.train_index)) == len(task.train_index)
+    if task.test_part == "train":
+        assert not set(task.train_index) & set(task.test_index)
+    assert np.array_equal(blobs.train.x[task.train_index], task.train.x)
+    if name != "full":
+        assert len(task.train) == shots * ways
+
+
+def test_fewer_shots_keep_the_held_out_images(blobs):
+    few, many = Protocol(shots=10).draw(blobs, 0), Protocol(shots=50).draw(blobs, 0)
+    assert np.array_equal(few.test_index, many.test_index)
+    assert set(few.train_index) < set(many.train_index)
+
+
+def test_fixed_classes_and_ways(blobs):
+    assert Protocol(classes=("c", "a")).draw(blobs, 3).classes == ("c", "a")
+    assert len(set(Protocol(ways=5).draw(blobs, 3).classes)) == 5
+
+
+def test_pairs45_goes_through_every_pair_once(blobs):
+    drawn = {frozenset(Protocol("pairs45").draw(blobs, seed).classes) for seed in range(45)}
+    assert len(drawn) == 45
+
+
+def test_full_uses_everything_and_splits_where_there_is_no_test_part(blobs):
+    task = Protocol("full", None).draw(blobs, 0)
+    assert (len(task.train), len(task.test), task.test_part) == (11000, 200, "test")
+    task = Protocol("full", None).draw(Splits("blobs", blobs.train), 0)
+    assert (len(task.train), len(task.test), task.test_part) == (8800, 2200, "train")
+    assert not set(task.train_index) & set(task.test_index)
+
+
+def test_unequal_classes(blobs):
+    keep = np.concatenate([np.flatnonzero(blobs.train.y == c)[: 60 + 10 * c] for c in range(2)])
+    data = Splits("unequal", blobs.train.take(keep))
+    balanced = Protocol("stratified", 2, classes=("a", "b")).draw(data, 0)
+    assert np.bincount(balanced.test.y).tolist() == [10, 10]
+    kept = Protocol("stratified", 2, classes=("a", "b"), balanced=False).draw(data, 0)
+    assert np.bincount(kept.test.y).tolist() == [10, 20]
+    assert np.bincount(kept.train.y).tolist() == [50, 50]
+
+
+def test_val_serves_tuning_and_test_the_report(blobs):
+    data = Splits("split", blobs.train, test=blobs.test, val=blobs.test)
+    assert Protocol("stratified").draw(data, 0).test_part == "test"
+    assert Protocol("stratified").draw(data, TUNING).test_part == "val"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "seed", "message"),
+    [
+        (Protocol(classes=("a", "k")), 0, "unknown class 'k'"),
+        (Protocol(ways=11), 0, "asks for more"),
+        (Protocol(shots=1000), 0, "1000 images a class"),
+        (Protocol("stratified", shots=1101), 0, "too few images per class .*f 1100.*1101 each"),
+        (Protocol("pairs45"), 45, "seeds 0-44"),
+        (Protocol("pairs45", ways=3), 0, "leave out --classes and --ways"),
+        (Protocol("testbed-test"), TUNING, "no tuning tasks"),
+        (Protocol("stratified"), TUNING, "keep apart for tuning"),
+        (Protocol(), TUNING, "too few images per class"),
+        (Protocol("testbd"), 0, "did you mean 'testbed'"),
+    ],
+)
+def test_what_the_data_cannot_give(blobs, protocol, seed, message):
+    with pytest.raises(UsageError, match=message):
+        protocol.draw(blobs, seed)
