@@ -197,4 +197,6 @@ def _row(record: dict, width: int) -> str:
     classes = record["classes"]
     named = " / ".join(classes[:4]) + (" …" if len(classes) > 4 else "")
     outcome = f"{record['accuracy']:6.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
-    return f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {named}"
+    return (
+        f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {named}"
+    )

@@ -55,7 +55,9 @@ def test_a_last_line_without_its_end_of_line_counts(tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["not json", "[1, 2]", '{"key": "x"}', '{"format": 99, "key": "x"}', "\xff\0"])
+@pytest.mark.parametrize(
+    "line", ["not json", "[1, 2]", '{"key": "x"}', '{"format": 99, "key": "x"}', "\xff\0"]
+)
 def test_foreign_lines_are_kept_and_skipped(tmp_path, capsys, line):
     write(tmp_path, "a")
     path = tmp_path / "trials.jsonl"
@@ -71,7 +73,11 @@ def test_foreign_lines_are_kept_and_skipped(tmp_path, capsys, line):
 
 
 def test_one_writer_at_a_time(tmp_path):
-    with Store(tmp_path).open(), pytest.raises(FewshotError, match="another run is writing"), Store(tmp_path).open():
+    with (
+        Store(tmp_path).open(),
+        pytest.raises(FewshotError, match="another run is writing"),
+        Store(tmp_path).open(),
+    ):
         pass
     with Store(tmp_path).open():
         pass

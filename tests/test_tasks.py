@@ -14,7 +14,9 @@ def cifar_like():
     y = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5000)).astype(np.int64)
     number = np.arange(len(y), dtype=np.uint32)
     x = number.view(np.uint8).reshape(-1, 2, 2, 1)[..., [0, 0, 0]].copy()
-    return Splits("like", Dataset(x, y, tuple("abcdefghij")), Dataset(x[:1000], y[:1000], tuple("abcdefghij")))
+    return Splits(
+        "like", Dataset(x, y, tuple("abcdefghij")), Dataset(x[:1000], y[:1000], tuple("abcdefghij"))
+    )
 
 
 def test_testbed_is_the_formula_of_the_report(cifar_like):

@@ -17,16 +17,24 @@ expansions = Registry("method")
 
 @dataclass(frozen=True)
 class Examples:
-    """What a network is trained on: images and their label distributions.
+    """What a network is trained on: images and their label distributions, mixed in pairs or as they are.
 
     x: uint8, (M, height, width, 3). targets: float32, (M, classes), rows sum to 1.
+    pairs: int32, (T, 2), or None. Example t is then the average of the images `pairs[t]` (twice the same
+    one for an image as it is); averages are made in the graph, never held.
+    share: float32, (T,): how much of example t's target comes from its second image (0 or 0.5).
+    views: x holds so many versions of the same images one after the other; each epoch sees the next one.
     """
 
     x: np.ndarray
     targets: np.ndarray
+    pairs: np.ndarray | None = None
+    share: np.ndarray | None = None
+    views: int = 1
 
     def __len__(self) -> int:
-        return len(self.x)
+        """The examples that one epoch sees."""
+        return len(self.x if self.pairs is None else self.pairs) // self.views
 
 
 @expansions.register("none")

@@ -92,8 +92,12 @@ def open_splits(folder: Path) -> Splits:
     return open_prepared(folder)
 
 
+@lru_cache(maxsize=4)
 def verify(prepared: Prepared) -> None:
-    """Compare all images and labels with the fingerprint; raise `FewshotError` if the cache is damaged."""
+    """Compare all images and labels with the fingerprint, once a process.
+
+    Raises `FewshotError` if the cache is damaged.
+    """
     found = open_splits(prepared.folder).fingerprint()
     if found != prepared.fingerprint:
         raise damaged(prepared.folder, f"fingerprint {found[:12]} instead of {prepared.fingerprint[:12]}")

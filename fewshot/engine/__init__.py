@@ -11,7 +11,7 @@ Import this after `fewshot.backend.start`.
 import functools
 import importlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -31,15 +31,15 @@ STRETCH = 200  # updates a call: Ctrl-C waits for no more
 PREDICT_BATCH = 350
 
 
-@dataclass
+@dataclass(frozen=True)
 class Curve:
     """A learning curve: losses, and accuracies in percent, after so many updates."""
 
-    update: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    held_out_loss: list[float] = field(default_factory=list)
-    held_out_accuracy: list[float] = field(default_factory=list)
+    update: list[int]
+    loss: list[float]
+    accuracy: list[float]
+    held_out_loss: list[float]
+    held_out_accuracy: list[float]
 
 
 @functools.lru_cache(maxsize=8)
@@ -86,30 +86,30 @@ class Engine:
         """
         self.reset(seed)
         placed = self._loop.place(examples)
-        steps = self.recipe.steps(len(examples))
+        steps, epoch = self.recipe.steps(len(examples)), self.recipe.epoch_steps(len(examples))
         batches = self.recipe.batches(len(examples), rng(seed, "shuffle"))
         rates = self.recipe.rates(steps)
-        curve, done = Curve(), 0
-        for end in np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]:
-            trace = np.empty((0, 3))
-            while done < end:
-                stretch = list(itertools.islice(batches, min(end - done, STRETCH)))
-                losses, hits = self._loop.run(placed, stretch, rates[done : done + len(stretch)])
-                if not np.isfinite(losses).all():
-                    first = done + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
-                    raise DivergedError(f"the loss was no longer finite at update {first} of {steps}")
-                done += len(stretch)
-                trace = np.vstack([trace, np.column_stack([losses, hits, [*map(len, stretch)]])])
-            losses, hits, sizes = trace[-self.recipe.epoch_steps(len(examples)) :].T
-            curve.update.append(done)
-            curve.loss.append(float(np.average(losses, weights=sizes)))
-            curve.accuracy.append(float(100 * hits.sum() / sizes.sum()))
-            if watch is not None:
-                chosen = self.predict(watch.x)
-                likelihood = chosen[np.arange(len(watch)), watch.y]
-                curve.held_out_loss.append(float(-np.log(np.maximum(likelihood, 1e-12)).mean()))
-                curve.held_out_accuracy.append(float(100 * (chosen.argmax(1) == watch.y).mean()))
-        return curve
+        points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
+        stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
+        trace, held_out = [], []  # loss, right answers, images of every update; of `watch`, at every point
+        for stop in sorted(stops):
+            done = len(trace)
+            stretch = list(itertools.islice(batches, stop - done))
+            losses, hits = self._loop.run(placed, stretch, rates[done:stop])
+            trace.extend(zip(losses, hits, map(len, stretch), strict=True))
+            if not np.isfinite(losses).all():
+                first = done + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
+                raise DivergedError(f"the loss was no longer finite at update {first} of {steps}")
+            if watch and stop in points:
+                held_out.append(_loss_and_accuracy(self.predict(watch.x), watch.y))
+        last_epochs = [np.array(trace[max(0, point - epoch) : point]).T for point in points]
+        return Curve(
+            update=points.tolist(),
+            loss=[float(np.average(losses, weights=sizes)) for losses, _, sizes in last_epochs],
+            accuracy=[float(100 * hits.sum() / sizes.sum()) for _, hits, sizes in last_epochs],
+            held_out_loss=[loss for loss, _ in held_out],
+            held_out_accuracy=[accuracy for _, accuracy in held_out],
+        )
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (N, outputs), of uint8 images."""
@@ -126,3 +126,9 @@ def _objective(network, placed, index):
     loss = ops.mean(ops.categorical_crossentropy(y, logits, from_logits=True))
     hits = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
     return loss, hits
+
+
+def _loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    likelihood = probabilities[np.arange(len(labels)), labels]
+    right = probabilities.argmax(1) == labels
+    return float(-np.log(np.maximum(likelihood, 1e-12)).mean()), float(100 * right.mean())

@@ -9,10 +9,10 @@ def baseline(shape, outputs):
     import keras
     from keras import layers
 
-    from fewshot.models.layers import conv, dense, flatten, normalise
+    from fewshot.models.layers import Normalise, conv, dense, flatten
 
     inputs = keras.Input(shape)
-    x = normalise(inputs)
+    x = Normalise()(inputs)
     for filters, strides in ((16, 1), (16, 2), (32, 1), (32, 2)):
         x = layers.Activation("relu")(conv(x, filters, strides=strides))
     return keras.Model(inputs, dense(flatten(x), outputs), name="baseline")
