@@ -21,7 +21,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def blobs():
-    """Ten classes × 1100 images of 16×16 that differ in brightness, noisy, in mixed order; a small test part."""
+    """Ten classes × 1100 noisy 16×16 images that differ in brightness, in mixed order; a small test part."""
     rng = np.random.default_rng(0)
 
     def dataset(n):

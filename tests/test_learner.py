@@ -130,7 +130,8 @@ def test_nothing_is_traced_again_for_new_seeds_or_sizes(task):
     learner.expansion = "flip"
     learner.fit(task.train, 0)
     loop = learner._engine._loop
-    assert loop._run.experimental_get_tracing_count() == 1
+    (compiled,) = loop._compiled.values()
+    assert compiled.experimental_get_tracing_count() == 1
     assert loop._predict.experimental_get_tracing_count() == 1
 
 
@@ -154,7 +155,7 @@ def test_probabilities_sum_to_one_and_learn(task):
 
 
 def test_divergence_is_an_error_with_the_update(task):
-    with pytest.raises(DivergedError, match="at update [1-9]"):
+    with pytest.raises(DivergedError, match=r"at update [1-9]"):
         KerasLearner(recipe=Recipe(learning_rate=1e12)).fit(task.train, 0)
 
 

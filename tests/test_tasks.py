@@ -10,7 +10,7 @@ from fewshot.errors import UsageError
 
 @pytest.fixture(scope="module")
 def cifar_like():
-    """As many images a class as CIFAR-10; an image's pixel values are its position, so that it can be told."""
+    """As many images a class as CIFAR-10; the pixel values of an image spell its position."""
     y = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5000)).astype(np.int64)
     number = np.arange(len(y), dtype=np.uint32)
     x = number.view(np.uint8).reshape(-1, 2, 2, 1)[..., [0, 0, 0]].copy()

@@ -13,18 +13,18 @@ import importlib
 import itertools
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from keras import ops
 
 from fewshot import backend
 from fewshot.augment.expand import Examples
+from fewshot.augment.online import policies
 from fewshot.data.dataset import Dataset
 from fewshot.engine.optimizers import CoupledSGD
 from fewshot.errors import DivergedError
 from fewshot.models import build
 from fewshot.recipe import Recipe
-from fewshot.seeding import rng
+from fewshot.seeding import rng, seed_globally, stream_seed
 
 POINTS = 20  # learning curves have about so many points
 STRETCH = 200  # updates a call: Ctrl-C waits for no more
@@ -55,18 +55,23 @@ class Engine:
         self.recipe = recipe
         self._build = functools.partial(build, network, shape, outputs)
         self.network = self._build()
+        self._policy = policies[recipe.policy]()
         self.optimizer = CoupledSGD(recipe.learning_rate, recipe.momentum, recipe.weight_decay)
         self.optimizer.build(self.network.trainable_variables)
         self._slots = [ops.convert_to_numpy(slot) for slot in self.optimizer.variables]
         loop = importlib.import_module(f"fewshot.engine.{backend.name()}_loop")
-        self._loop = loop.Loop(self.network, self.optimizer, _objective, shape)
+        self._loop = loop.Loop(self._objective, self.network, self._policy, self.optimizer)
 
     def reset(self, seed: int) -> None:
         """Draw the weights of `seed`; reset the optimiser and every seed generator of the network."""
-        keras.utils.set_random_seed(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
+        seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
         self.load(self._build().variables)
         for variable, value in zip(self.optimizer.variables, self._slots, strict=True):
             variable.assign(value)
+        seed_globally(stream_seed(seed, "online"))
+        for layer, fresh in zip(self._policy, policies[self.recipe.policy](), strict=True):
+            for variable, value in zip(layer.variables, fresh.variables, strict=True):
+                variable.assign(value)
 
     def weights(self) -> list[np.ndarray]:
         """Return the values of all the network's variables."""
@@ -87,7 +92,7 @@ class Engine:
         self.reset(seed)
         placed = self._loop.place(examples)
         steps, epoch = self.recipe.steps(len(examples)), self.recipe.epoch_steps(len(examples))
-        batches = self.recipe.batches(len(examples), rng(seed, "shuffle"))
+        batches = self.recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
         rates = self.recipe.rates(steps)
         points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
         stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
@@ -111,21 +116,32 @@ class Engine:
             held_out_accuracy=[accuracy for _, accuracy in held_out],
         )
 
+    def _objective(self, placed, index):
+        """Return a batch's mean cross-entropy and its number of right answers (runs in the graph)."""
+        x, y = _batch(placed, index)
+        for layer in self._policy:
+            x, y = layer(x, y)
+        logits = self.network(x, training=True)
+        loss = ops.mean(ops.categorical_crossentropy(y, logits, from_logits=True))
+        hits = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
+        return loss, hits
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (N, outputs), of uint8 images."""
         parts = [self._loop.predict(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
         return np.concatenate(parts)
 
 
-def _objective(network, placed, index):
-    """Return a batch's mean cross-entropy and its number of right answers (runs in the graph)."""
-    images, targets = placed
-    x = ops.cast(ops.take(images, index, axis=0), "float32")
-    y = ops.take(targets, index, axis=0)
-    logits = network(x, training=True)
-    loss = ops.mean(ops.categorical_crossentropy(y, logits, from_logits=True))
-    hits = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
-    return loss, hits
+def _batch(placed, index):
+    """Return images (float) and label distributions at `index`, averaged in pairs where there are pairs."""
+    images, targets, *mixing = placed
+    if not mixing:
+        return ops.cast(ops.take(images, index, axis=0), "float32"), ops.take(targets, index, axis=0)
+    pairs, share = mixing
+    pair, share = ops.take(pairs, index, axis=0), ops.take(share, index, axis=0)[:, None]
+    x, second = (ops.cast(ops.take(images, pair[:, side], axis=0), "float32") for side in (0, 1))
+    y, other = (ops.take(targets, pair[:, side], axis=0) for side in (0, 1))
+    return (x + second) / 2, y + share * (other - y)
 
 
 def _loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

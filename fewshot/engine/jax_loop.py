@@ -13,26 +13,28 @@ import numpy as np
 
 
 class Loop:
-    """Runs updates of `network` by `optimizer` on `objective(network, placed, index) -> loss, hits`."""
+    """Runs updates of `network` by `optimizer` on `objective(placed, index) -> loss, right answers`.
 
-    def __init__(self, network, optimizer, objective, shape):
-        self._network, self._optimizer, self._objective = network, optimizer, objective
+    policy: the layers that `objective` uses beside the network.
+    """
+
+    def __init__(self, objective, network, policy, optimizer):
+        self._objective, self._network, self._optimizer = objective, network, optimizer
+        self._state = network.non_trainable_variables + [v for layer in policy for v in layer.variables]
         self._rate = next(
             i for i, variable in enumerate(optimizer.variables) if variable is optimizer.learning_rate
         )
-        step = self._update
         if jax.default_backend() == "cpu":
-            jitted = jax.jit(step, donate_argnums=0)
-            self._stretch = lambda placed, state, xs: _each(jitted, placed, state, xs)
+            self._step = jax.jit(self._update, donate_argnums=0)
+            self._stretch = self._one_by_one
         else:
-            scan = lambda state, placed, xs: jax.lax.scan(lambda s, x: step(s, placed, x), state, xs)  # noqa: E731
-            jitted = jax.jit(scan, donate_argnums=0)
-            self._stretch = lambda placed, state, xs: jitted(state, placed, xs)
+            self._stretch = jax.jit(self._scan, donate_argnums=0)
         self._predict = jax.jit(self._probabilities)
 
     def place(self, examples):
         """Return the examples as arrays in the backend's memory."""
-        return jnp.asarray(examples.x), jnp.asarray(examples.targets)
+        arrays = (examples.x, examples.targets, examples.pairs, examples.share)
+        return tuple(jnp.asarray(array) for array in arrays if array is not None)
 
     def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make one update a batch; return each one's loss and number of right answers."""
@@ -40,7 +42,7 @@ class Loop:
         losses, hits, done = [], [], 0
         for _, equal in itertools.groupby(batches, key=len):
             index = np.stack(list(equal))
-            state, (loss, right) = self._stretch(placed, state, (index, rates[done : done + len(index)]))
+            state, (loss, right) = self._stretch(state, placed, (index, rates[done : done + len(index)]))
             losses.append(loss)
             hits.append(right)
             done += len(index)
@@ -51,12 +53,12 @@ class Loop:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the class probabilities of uint8 images."""
-        weights, frozen, _ = ([v.value for v in group] for group in self._variables())
-        return np.asarray(self._predict(weights, frozen, x))
+        network = self._network
+        groups = (network.trainable_variables, network.non_trainable_variables)
+        return np.asarray(self._predict(*([v.value for v in group] for group in groups), x))
 
     def _variables(self):
-        network = self._network
-        return network.trainable_variables, network.non_trainable_variables, self._optimizer.variables
+        return self._network.trainable_variables, self._state, self._optimizer.variables
 
     def _update(self, state, placed, batch):
         weights, frozen, slots = state
@@ -66,7 +68,7 @@ class Loop:
             trainable, other, _ = self._variables()
             mapping = [*zip(trainable, weights, strict=True), *zip(other, frozen, strict=True)]
             with keras.StatelessScope(state_mapping=mapping) as scope:
-                loss, hits = self._objective(self._network, placed, index)
+                loss, hits = self._objective(placed, index)
             return loss, (hits, [scope.get_current_value(variable) for variable in other])
 
         (loss, (hits, frozen)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
@@ -74,15 +76,17 @@ class Loop:
         weights, slots = self._optimizer.stateless_apply(slots, gradients, weights)
         return (weights, frozen, slots), (loss, hits)
 
+    def _scan(self, state, placed, batches):
+        return jax.lax.scan(lambda state, batch: self._update(state, placed, batch), state, batches)
+
+    def _one_by_one(self, state, placed, batches):
+        """Do what `_scan` does, with the loop in Python."""
+        results = []
+        for batch in zip(*batches, strict=True):
+            state, result = self._step(state, placed, batch)
+            results.append(result)
+        return state, tuple(np.array(column) for column in zip(*results, strict=True))
+
     def _probabilities(self, weights, frozen, x):
         logits, _ = self._network.stateless_call(weights, frozen, x.astype("float32"), training=False)
         return jax.nn.softmax(logits)
-
-
-def _each(jitted, placed, state, xs):
-    """Do what `scan` does, with the loop in Python."""
-    results = []
-    for x in zip(*xs, strict=True):
-        state, result = jitted(state, placed, x)
-        results.append(result)
-    return state, tuple(np.array(column) for column in zip(*results, strict=True))

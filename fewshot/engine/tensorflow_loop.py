@@ -5,30 +5,40 @@ import tensorflow as tf
 
 
 class Loop:
-    """Runs updates of `network` by `optimizer` on `objective(network, placed, index) -> loss, hits`."""
+    """Runs updates of `network` by `optimizer` on `objective(placed, index) -> loss, right answers`.
 
-    def __init__(self, network, optimizer, objective, shape):
-        self._network, self._optimizer, self._objective = network, optimizer, objective
-        vector = tf.TensorSpec([None], tf.int32)
-        images = tf.TensorSpec([None, *shape], tf.uint8)
-        targets = tf.TensorSpec([None, network.output_shape[-1]], tf.float32)
-        rates = tf.TensorSpec([None], tf.float32)
-        self._run = tf.function(self._updates, [(images, targets), vector, vector, rates])
+    policy: the layers that `objective` uses beside the network.
+    """
+
+    def __init__(self, objective, network, policy, optimizer):
+        self._objective, self._network, self._optimizer = objective, network, optimizer
+        self._compiled = {}
+        images = tf.TensorSpec(network.input_shape, tf.uint8)
         self._predict = tf.function(self._probabilities, [images])
 
     def place(self, examples):
         """Return the examples as tensors in the backend's memory."""
-        return tf.constant(examples.x), tf.constant(examples.targets)
+        arrays = (examples.x, examples.targets, examples.pairs, examples.share)
+        return tuple(tf.constant(array) for array in arrays if array is not None)
 
     def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make one update a batch; return each one's loss and number of right answers."""
         bounds = np.cumsum([0, *map(len, batches)], dtype=np.int32)
-        losses, hits = self._run(placed, np.concatenate(batches), bounds, rates)
+        losses, hits = self._graph(placed)(placed, np.concatenate(batches), bounds, rates)
         return losses.numpy(), hits.numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the class probabilities of uint8 images."""
         return self._predict(x).numpy()
+
+    def _graph(self, placed):
+        """Return the compiled function for these kinds of arrays, whatever their length."""
+        kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in placed)
+        if kinds not in self._compiled:
+            vector = tf.TensorSpec([None], tf.int32)
+            signature = [kinds, vector, vector, tf.TensorSpec([None], tf.float32)]
+            self._compiled[kinds] = tf.function(self._updates, signature)
+        return self._compiled[kinds]
 
     def _updates(self, placed, index, bounds, rates):
         count = tf.size(rates)
@@ -37,7 +47,7 @@ class Loop:
         for step in tf.range(count):
             with tf.GradientTape() as tape:
                 batch = index[bounds[step] : bounds[step + 1]]
-                loss, right = self._objective(self._network, placed, batch)
+                loss, right = self._objective(placed, batch)
             self._optimizer.learning_rate.assign(rates[step])
             self._optimizer.apply(tape.gradient(loss, weights), weights)
             losses, hits = losses.write(step, loss), hits.write(step, right)

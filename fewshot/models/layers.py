@@ -15,8 +15,8 @@ STD = (0.247, 0.243, 0.261)
 class TorchUniform(keras.initializers.Initializer):
     """PyTorch's default for weights and biases: uniform in ±1/√fan-in.
 
-    It draws from NumPy's global generator what PyTorch would draw: after `keras.utils.set_random_seed(s)`
-    a network built layer by layer has the weights that the same network has after `torch.manual_seed(s)`.
+    It draws from NumPy's global generator what PyTorch would draw: after `numpy.random.seed(s)` a network
+    built layer by layer has the weights that the same network has after `torch.manual_seed(s)`.
     Both are a Mersenne Twister; PyTorch makes a float of the low 24 bits of each word.
     """
 
