@@ -4,18 +4,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments import cli
 from fewshot import __version__, backend
-from fewshot.data import DataSpec, Prepared, prepare
+from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
 from fewshot.errors import FewshotError
 from fewshot.learner import Learner
 from fewshot.recipe import Recipe
-from fewshot.registry import Registry
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
 
@@ -26,68 +25,80 @@ QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 class Study:
     """One question, as methods to compare on the same tasks.
 
-    name: the module in `experiments`. question: what the help says first. methods: what `--method` takes.
-    learner(name, recipe): the learner of a method. baseline: the method that always runs, too.
-    reported: published results, a method → text, shown beside ours.
+    name: the module in `experiments`. question: what the help says first. methods: name → what it is.
+    learner(name, recipe): the learner of a method; it raises `UsageError` for what it does not know.
+    baseline: the method that always runs, too. groups: a name → the methods it stands for.
+    reported: published results, a method → text, shown beside ours. notes: the end of the help.
     """
 
     name: str
     question: str
-    methods: Registry
+    methods: Mapping[str, str]
     learner: Callable[[str, Recipe], Learner]
     baseline: str
     recipe: Recipe = Recipe()
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reported: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
-        return cli.run(self._run, self._parser(), argv)
+        return cli.run(self._run, self.parser(), argv)
 
-    def _parser(self) -> cli.Parser:
+    def parser(self) -> cli.Parser:
+        """Return the parser; a study with options of its own adds them here."""
         width = max(map(len, self.methods))
-        known = "\n".join(f"  {name:{width}}  {self.methods[name].summary}" for name in self.methods)
+        known = "\n".join(f"  {name:{width}}  {summary}" for name, summary in self.methods.items())
         parser = cli.Parser(
             prog=f"python -m experiments.{self.name}",
             usage="%(prog)s [--method NAME …] [--seeds N] [options]",
             description=self.question,
-            epilog=f"methods:\n{known}\n\nThe same command again goes on where it stopped.",
+            epilog=f"methods:\n{known}\n{self.notes}\nThe same command again goes on where it stopped.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        groups = "".join(f", {group}" for group in self.groups if group != "all")
         parser.add_argument(
             "--method",
             nargs="+",
             default=["all"],
             metavar="NAME",
-            help=f"methods to compare, or all (default); the baseline, '{self.baseline}', runs with them",
+            help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
         cli.add_study_options(parser, {name: protocols[name].summary for name in protocols})
         return parser
 
+    def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
+        """Look at what is about to run, `n` training images a task; return False to stop there."""
+        return True
+
     def _run(self, args: argparse.Namespace) -> None:
         cli.apply_environment(args)
-        names = self._names(args.method)
         data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
-        trials = self._trials(args, names, data)
+        if data.notes:
+            print(*data.notes, sep="\n", file=sys.stderr)
+        trials = self._trials(args, data)
+        first = trials[0]
+        n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
+        if not self.before(args, trials, n):
+            return
         with Store(args.out).open() as store:
-            if data.notes:
-                print(*data.notes, sep="\n", file=sys.stderr)
-            _header(trials, args)
-            records = _run_with_progress(trials, store, _jobs(args, trials[0].threads), args.fresh)
-        by_method = {name: [] for name in names}
+            _header(trials, args, n)
+            records = _run_with_progress(trials, store, _jobs(args, first.threads), args.fresh)
+        by_method: dict[str, list[dict]] = {}
         for trial, record in zip(trials, records, strict=True):
-            by_method[trial.method].append(record)
-        self._report(args, by_method, trials[0])
+            by_method.setdefault(trial.method, []).append(record)
+        self._report(args, by_method, first)
 
-    def _names(self, chosen: list[str]) -> list[str]:
+    def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
         """Return the methods to run, the baseline first; `UsageError` for an unknown one."""
-        named = list(self.methods) if "all" in chosen else [self.methods[name].name for name in chosen]
-        return list(dict.fromkeys([self.baseline, *named]))
-
-    def _trials(self, args: argparse.Namespace, names: list[str], data: Prepared) -> list[Trial]:
-        """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
         epochs = args.epochs or (QUICK_EPOCHS if args.quick else self.recipe.epochs)
         recipe = replace(self.recipe, epochs=epochs, updates=args.updates)
-        learners = {name: self.learner(name, recipe) for name in names}
+        groups = {"all": list(self.methods), **self.groups}
+        names = [name for chosen in args.method for name in groups.get(chosen, [chosen])]
+        return {name: self.learner(name, recipe) for name in dict.fromkeys([self.baseline, *names])}
+
+    def _trials(self, args: argparse.Namespace, data: Prepared) -> list[Trial]:
+        """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
         name = args.protocol or data.default_protocol
         whole = protocols[name].name == "full"
         protocol = Protocol(
@@ -99,6 +110,7 @@ class Study:
         )
         threads = args.threads or (cli.cores() if whole else 1)
         device = backend.resolve_device(args.device)
+        learners = self._learners(args)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)
             for seed in args.seeds or range(QUICK_SEEDS if args.quick else 10)
@@ -160,14 +172,18 @@ def _title(trial: Trial) -> str:
     return f"{trial.data.name}, {protocol.name}: {ways}{shots}"
 
 
-def _header(trials: list[Trial], args: argparse.Namespace) -> None:
+def _header(trials: list[Trial], args: argparse.Namespace, n: int) -> None:
     first, seeds = trials[0], sorted({trial.seed for trial in trials})
     versions = backend.versions("keras", backend.name())
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    learners = {trial.method: trial.learner for trial in trials}
+    width = max(map(len, learners))
     print(
-        f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}; {len({t.method for t in trials})} method(s)\n"
+        f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}\n"
         f"fewshot {__version__}, {used}, on the {first.device}: "
         f"{_jobs(args, first.threads)} job(s) × {first.threads} thread(s); results in {args.out}{os.sep}",
+        *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in learners.items()),
+        sep="\n",
         file=sys.stderr,
     )
 

@@ -88,3 +88,12 @@ class KerasLearner:
             },
             "libraries": backend.versions(*libraries),
         }
+
+    def examples(self, n: int) -> int:
+        """Return how many examples an epoch has for a task of `n` training images."""
+        return n * (1 + len(expansions[self.expansion]()))
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        examples = self.examples(n)
+        return f"{examples:9,} images {self.recipe.steps(examples):9,} updates"

@@ -58,7 +58,7 @@ class Engine:
         self._policy = policies[recipe.policy]()
         self.optimizer = CoupledSGD(recipe.learning_rate, recipe.momentum, recipe.weight_decay)
         self.optimizer.build(self.network.trainable_variables)
-        self._slots = [ops.convert_to_numpy(slot) for slot in self.optimizer.variables]
+        self._slots = [slot.numpy() for slot in self.optimizer.variables]
         loop = importlib.import_module(f"fewshot.engine.{backend.name()}_loop")
         self._loop = loop.Loop(self._objective, self.network, self._policy, self.optimizer)
 
@@ -75,7 +75,7 @@ class Engine:
 
     def weights(self) -> list[np.ndarray]:
         """Return the values of all the network's variables."""
-        return [ops.convert_to_numpy(variable) for variable in self.network.variables]
+        return [variable.numpy() for variable in self.network.variables]
 
     def load(self, values) -> None:
         """Assign values, as `weights` returns them, to the network's variables."""

@@ -45,7 +45,7 @@ def strip(results: Sequence[MethodResult], baseline: str, path_stem: str | Path,
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        return _write(_strip(results, baseline, title), path_stem)
+        return write(_strip(results, baseline, title), path_stem)
 
 
 def curves(results: Sequence[MethodResult], path_stem: str | Path, title: str) -> list[Path]:
@@ -57,7 +57,21 @@ def curves(results: Sequence[MethodResult], path_stem: str | Path, title: str) -
 
     trained = [result for result in results if _curves_of(result, "loss")]
     with rc_context(STYLE):
-        return _write(_curves(trained, title) if trained else _no_curves(title), path_stem)
+        return write(_curves(trained, title) if trained else _no_curves(title), path_stem)
+
+
+def write(figure, path_stem) -> list[Path]:
+    """Save as PNG and SVG without dates; a file appears whole or not at all."""
+    paths = [Path(f"{path_stem}.{kind}") for kind in ("png", "svg")]
+    for path in paths:
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(buffer.getvalue())
+        os.replace(temporary, path)
+    return paths
 
 
 def _strip(results, baseline, title):
@@ -212,17 +226,3 @@ def _tasks(results) -> str:
 
 def _wrapped(text, inches) -> str:
     return textwrap.fill(text, int(inches / CHARACTER))
-
-
-def _write(figure, path_stem) -> list[Path]:
-    """Save as PNG and SVG without dates; a file appears whole or not at all."""
-    paths = [Path(f"{path_stem}.{kind}") for kind in ("png", "svg")]
-    for path in paths:
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, path)
-    return paths

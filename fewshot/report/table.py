@@ -65,6 +65,7 @@ def _columns(results, baseline, reported) -> list[list[str]]:
         "method": lambda r: r.method,
         "images": lambda r: _number(r.n_train, ","),
         "updates": lambda r: _number(r.updates, ","),
+        "seen": lambda r: _number(r.images_seen, ","),
         "n": lambda r: f"{r.n} ({r.failed} failed)" if r.failed else str(r.n),
     }
     if balanced:
