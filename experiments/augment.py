@@ -1,24 +1,110 @@
 """Which augmentation helps when there are 100 images?
 
 python -m experiments.augment --method flip --seeds 10
+python -m experiments.augment --method published online:strong --updates 500
+python -m experiments.augment --method flip patchshuffle --sheet
 """
 
+import argparse
+import re
 import sys
+from dataclasses import replace
+from pathlib import Path
 
+from experiments.cli import Parser
 from experiments.study import Study
-from fewshot.augment.expand import expansions
+from fewshot import backend
+from fewshot.augment.expand import canonical, check, expansions
+from fewshot.augment.online import policies
+from fewshot.augment.published import PUBLISHED
+from fewshot.data import Splits, open_splits
+from fewshot.errors import FewshotError, UsageError
 from fewshot.learner import KerasLearner
+from fewshot.recipe import Recipe
+from fewshot.testbed import Trial
 
-STUDY = Study(
+ONLINE = "online:"
+LIMIT = 20_000  # examples: beyond, a trial takes the better part of an hour
+
+METHODS = {name: expansions[name].summary for name in expansions} | {
+    ONLINE + name: policies[name].summary for name in policies if name != "none"
+}
+COMBINED = ("flip+rotation+patchshuffle", "flip+rotation+patchshuffle+mixing")
+NOTES = """
+  a+b              expansions side by side with the originals: flip+rotation+patchshuffle (6N)
+  mixing(a+b)      all pairs of the originals and the expansions inside
+  albumentations:FILE   your own pipeline, as A.save writes it (YAML or JSON), drawn anew every epoch
+"""
+
+
+def learner(name: str, recipe: Recipe) -> KerasLearner:
+    """Return the baseline network with an expansion or an online policy."""
+    if name.startswith(ONLINE):
+        policy = policies[name.removeprefix(ONLINE)]
+        return KerasLearner(recipe=replace(recipe, policy=policy.name))
+    return KerasLearner(recipe=recipe, expansion=canonical(name))
+
+
+class Augmentation(Study):
+    """The study, with its pictures of what each method does to a task's images."""
+
+    def parser(self) -> Parser:
+        """Add the options of this study."""
+        parser = super().parser()
+        parser.add_argument(
+            "--sheet", action="store_true", help="draw what each method makes of a task's images; no training"
+        )
+        parser.add_argument(
+            "--yes", action="store_true", help=f"also train on sets of more than {LIMIT:,} images"
+        )
+        return parser
+
+    def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
+        """Try the expansions, refuse sets beyond the limit without `--yes`; draw the sheets if asked."""
+        learners = {trial.method: trial.learner for trial in trials}
+        splits = open_splits(trials[0].data.folder)
+        for expansion in {one.expansion for one in learners.values()}:
+            check(expansion, splits.train.image_shape)
+        if args.sheet:
+            _sheets(Path(args.out) / self.name / "sheets", learners, trials[0], splits)
+            return False
+        large = {name: one.examples(n) for name, one in learners.items() if one.examples(n) > max(LIMIT, n)}
+        if large and not args.yes:
+            sizes = ", ".join(f"{name} ({count:,} images)" for name, count in large.items())
+            raise UsageError(f"this takes hours: {sizes}; add --yes if you mean it, --epochs 1 to try")
+        return True
+
+
+def _sheets(folder: Path, learners: dict[str, KerasLearner], trial: Trial, splits: Splits) -> None:
+    from fewshot.report.sheet import sheet, show, show_online
+
+    task = trial.protocol.draw(splits, trial.seed)
+    for name, one in learners.items():
+        if one.recipe.policy == "none":
+            rows = show(task.train, one.expansion, task.seed)
+        else:
+            backend.start(trial.threads, trial.device)
+            rows = show_online(task.train, one.recipe.policy, task.seed)
+        stem = folder / re.sub(r"[^\w+()-]", "_", name)
+        try:
+            path, _ = sheet(rows, stem, f"{name}: task {task.seed}")
+        except OSError as error:
+            raise FewshotError(f"cannot write {folder} ({error.strerror}): use another --out") from error
+        print(path)
+
+
+STUDY = Augmentation(
     name="augment",
-    question="Which augmentation helps when there are 100 images? Every method grows the training set of the "
-    "same tasks; the network and its recipe stay those of the few-shot report's testbed.",
-    methods={name: expansions[name].summary for name in expansions},
-    learner=lambda name, recipe: KerasLearner(recipe=recipe, expansion=name),
+    question="Which augmentation helps when there are 100 images? Every method trains the network of the "
+    "few-shot report's testbed on the same tasks. Expansions grow the set once, before training; online "
+    "policies draw anew at every update.",
+    methods=METHODS,
+    learner=learner,
     baseline="none",
-    reported={"none": "71.69 ± 6.71", "flip": "66.11 ± 2.71"},
+    groups={"all": [*METHODS, *COMBINED], "published": list(PUBLISHED)},
+    reported=PUBLISHED,
+    notes=NOTES,
 )
-
 main = STUDY.main
 
 if __name__ == "__main__":

@@ -229,6 +229,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
+    if args.augment:
+        _augment(data, args)
+        return
     names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
     measured: dict[str, list[dict]] = {name: [] for name in names}
     for number in range(args.rounds):
@@ -249,6 +252,18 @@ def _run(args: argparse.Namespace) -> None:
         _print(machine, rows, args)
 
 
+def _augment(data, args: argparse.Namespace) -> None:
+    from experiments import benchmark_augment
+
+    measured = benchmark_augment.measure(data, args.rounds)
+    machine = _machine()
+    if args.json:
+        print(json.dumps({"machine": machine, **measured}, indent=1))
+    else:
+        print(", ".join(f"{name} {value}" for name, value in machine.items()))
+        print(benchmark_augment.table(measured))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark's command line and return its exit code."""
     parser = cli.Parser(
@@ -264,6 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="cifar10", metavar="NAME|DIR", help="default: %(default)s")
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    parser.add_argument("--augment", action="store_true", help="measure what augmentation costs, instead")
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     return cli.run(_run, parser, argv)
 

@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from fewshot import backend
-from fewshot.augment.expand import expand, expansions
+from fewshot.augment.expand import expand, size, versions
+from fewshot.augment.online import policies
 from fewshot.data.dataset import Dataset
 from fewshot.models import networks
 from fewshot.recipe import Recipe
@@ -42,10 +43,16 @@ class Learner(Protocol):
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
 
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+
 
 @dataclass
 class KerasLearner:
-    """A registered network, trained by a recipe on the task's images and what an expansion adds to them."""
+    """A registered network, trained by a recipe on the task's images and what an expansion adds to them.
+
+    expansion: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
+    """
 
     network: str = "baseline"
     recipe: Recipe = Recipe()
@@ -55,14 +62,13 @@ class KerasLearner:
         """Train from new weights. Needs `fewshot.backend.start` before."""
         from fewshot.engine import compiled
 
-        examples = expand(train, self.expansion, seed)
+        examples = expand(train, self.expansion, seed, self.recipe.epochs)
         self._engine = compiled(self.network, self.recipe, train.image_shape, len(train.classes))
         curve = self._engine.fit(examples, seed, watch)
         self._weights = self._engine.weights()
-        steps = self.recipe.steps(len(examples))
         self.fitted = Fit(
             n_train=len(examples),
-            updates=steps,
+            updates=self.recipe.steps(len(examples)),
             images_seen=self.recipe.images_seen(len(examples)),
             parameters=sum(int(np.prod(v.shape)) for v in self._engine.network.trainable_variables),
             curve={name: points for name, points in asdict(curve).items() if points},
@@ -76,22 +82,24 @@ class KerasLearner:
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
+        expanded = versions(self.expansion)
         libraries = ["keras", backend.name(), "numpy"]
-        if self.expansion != "none":
+        if set(expanded) != {"none"}:
             libraries.append("albumentations")
         return {
             **asdict(self),
             "versions": {
                 "engine": ENGINE_VERSION,
                 "network": networks[self.network].version,
-                "expansion": expansions[self.expansion].version,
+                "policy": policies[self.recipe.policy].version,
+                "expansion": expanded,
             },
             "libraries": backend.versions(*libraries),
         }
 
     def examples(self, n: int) -> int:
         """Return how many examples an epoch has for a task of `n` training images."""
-        return n * (1 + len(expansions[self.expansion]()))
+        return size(self.expansion, n)
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""

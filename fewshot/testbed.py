@@ -1,9 +1,13 @@
 """The testbed: runs methods × seeds, in this process or on worker processes, and keeps the records."""
 
 import datetime
+import functools
+import multiprocessing
+import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -180,8 +184,22 @@ def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]
 
 
 def _on_worker(position: int, trial: Trial) -> tuple[int, tuple]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's: it ends its workers
+    _obey_the_driver()
     return position, run_trial(trial)
+
+
+@functools.cache  # once a process
+def _obey_the_driver() -> None:
+    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    driver = multiprocessing.parent_process().pid
+
+    def watch():
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _worker_death() -> type[Exception]:

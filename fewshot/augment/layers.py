@@ -296,5 +296,7 @@ def _boxes(x, centres, sides):
     inside = []
     for axis, size in enumerate(x.shape[1:3]):
         place = (ops.arange(size, dtype="float32") + 0.5) / size
-        inside.append(ops.abs(place[None] - centres[:, axis, None]) < sides[:, axis, None] / 2)
+        # Two steps: TensorFlow's optimiser drops a new axis from the slice of a stack.
+        centre, side = centres[:, axis][:, None], sides[:, axis][:, None]
+        inside.append(ops.abs(place[None] - centre) < side / 2)
     return inside[0][:, :, None, None] & inside[1][:, None, :, None]

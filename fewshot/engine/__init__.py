@@ -118,7 +118,7 @@ class Engine:
 
     def _objective(self, placed, index):
         """Return a batch's mean cross-entropy and its number of right answers (runs in the graph)."""
-        x, y = _batch(placed, index)
+        x, y = batch(placed, index)
         for layer in self._policy:
             x, y = layer(x, y)
         logits = self.network(x, training=True)
@@ -132,7 +132,7 @@ class Engine:
         return np.concatenate(parts)
 
 
-def _batch(placed, index):
+def batch(placed, index):
     """Return images (float) and label distributions at `index`, averaged in pairs where there are pairs."""
     images, targets, *mixing = placed
     if not mixing:

@@ -14,7 +14,7 @@ class Loop:
         self._objective, self._network, self._optimizer = objective, network, optimizer
         self._compiled = {}
         images = tf.TensorSpec(network.input_shape, tf.uint8)
-        self._predict = tf.function(self._probabilities, [images])
+        self._predict = tf.function(self._probabilities, [images]).get_concrete_function()
 
     def place(self, examples):
         """Return the examples as tensors in the backend's memory."""
@@ -24,12 +24,13 @@ class Loop:
     def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make one update a batch; return each one's loss and number of right answers."""
         bounds = np.cumsum([0, *map(len, batches)], dtype=np.int32)
-        losses, hits = self._graph(placed)(placed, np.concatenate(batches), bounds, rates)
+        index = tf.constant(np.concatenate(batches))
+        losses, hits = self._graph(placed)(placed, index, tf.constant(bounds), tf.constant(rates))
         return losses.numpy(), hits.numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the class probabilities of uint8 images."""
-        return self._predict(x).numpy()
+        return self._predict(tf.constant(x)).numpy()
 
     def _graph(self, placed):
         """Return the compiled function for these kinds of arrays, whatever their length."""
@@ -37,7 +38,7 @@ class Loop:
         if kinds not in self._compiled:
             vector = tf.TensorSpec([None], tf.int32)
             signature = [kinds, vector, vector, tf.TensorSpec([None], tf.float32)]
-            self._compiled[kinds] = tf.function(self._updates, signature)
+            self._compiled[kinds] = tf.function(self._updates, signature).get_concrete_function()
         return self._compiled[kinds]
 
     def _updates(self, placed, index, bounds, rates):

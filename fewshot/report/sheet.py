@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.augment.expand import Examples, captions, expand
+from fewshot.augment.online import policies
 from fewshot.data.dataset import Dataset
 from fewshot.report.figures import CHARACTER, INK, STYLE, write
-from fewshot.seeding import rng
+from fewshot.seeding import rng, seed_globally, stream_seed
 
 Row = tuple[str, Sequence[tuple[str, np.ndarray]]]
 
@@ -20,18 +21,16 @@ def show(train: Dataset, expression: str, seed: int, columns: int = 8, rows: int
     """Return what `sheet` draws of an expansion: images that `expand` returns for training.
 
     The columns are the originals, the copies and, where the expression mixes, averages with images of the
-    set, at least three. Places left over go to the draws of further seeds, where these differ.
+    set, at least two. Places left over go to the draws of further seeds, where these differ.
     """
-    classes = np.unique(train.y)
-    each = max(1, rows // len(classes))
-    chosen = np.concatenate([np.flatnonzero(train.y == label)[:each] for label in classes])[:rows]
+    chosen = _chosen(train, rows)
     examples = expand(train, expression, seed, epochs=columns - 1)
     shown = [("original", train.x[chosen])]
     if examples.views > 1:
         views = examples.x.reshape(examples.views, *train.x.shape)
         shown += [(f"draw {number}", view[chosen]) for number, view in enumerate(views, 1)]
     else:
-        room = columns - 1 if examples.pairs is None else columns - 4
+        room = columns - 1 if examples.pairs is None else columns - 3
         copies = examples.x.reshape(-1, *train.x.shape)[1:, chosen]
         shown += list(zip(captions(expression), copies, strict=True))[:room]
         if examples.pairs is not None:
@@ -40,10 +39,27 @@ def show(train: Dataset, expression: str, seed: int, columns: int = 8, rows: int
             redrawn = expand(train, expression, further).x.reshape(-1, *train.x.shape)[1:, chosen]
             differ = [i for i, copy in enumerate(copies) if not np.array_equal(copy, redrawn[i])]
             shown += [(f"{shown[1 + i][0]}, seed {further}", redrawn[i]) for i in differ]
-    return [
-        (train.classes[train.y[index]], [(caption, images[row]) for caption, images in shown[:columns]])
-        for row, index in enumerate(chosen)
-    ]
+    return _rows(train, chosen, shown[:columns])
+
+
+def show_online(train: Dataset, policy: str, seed: int, columns: int = 8, rows: int = 6) -> list[Row]:
+    """Return what `sheet` draws of an online policy: the originals and draws of its layers.
+
+    Needs `fewshot.backend.start` before.
+    """
+    chosen = _chosen(train, rows)
+    seed_globally(stream_seed(seed, "online"))
+    layers = policies[policy]()
+    shown = [("original", train.x[chosen])]
+    for number in range(1, columns):
+        x, y = (
+            train.x[chosen].astype(np.float32),
+            np.eye(len(train.classes), dtype=np.float32)[train.y[chosen]],
+        )
+        for layer in layers:
+            x, y = layer(x, y)
+        shown.append((f"draw {number}", np.asarray(x).round().clip(0, 255).astype(np.uint8)))
+    return _rows(train, chosen, shown)
 
 
 def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
@@ -65,8 +81,8 @@ def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
             top, left = row * height, column * width
             page[top : top + image.shape[0], left : left + image.shape[1]] = image
 
-    title = textwrap.fill(title, max(30, int(page.shape[1] / DPI / CHARACTER)))
     margin = 0.2 + CHARACTER * max(len(label) for label, _ in rows)
+    title = textwrap.fill(title, int((margin + page.shape[1] / DPI) / CHARACTER))
     head = 0.25 + 0.16 * max(text.count("\n") + 1 for text in heads) + 0.2 * (title.count("\n") + 1)
     inches = np.array([margin + 0.1 + page.shape[1] / DPI, head + page.shape[0] / DPI])
     with rc_context(STYLE | {"axes.grid": False}):
@@ -81,6 +97,21 @@ def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
         axes.spines[:].set_visible(False)
         figure.text(0.1 / inches[0], 1 - 0.08 / inches[1], title, va="top", fontsize=11, color=INK)
         return write(figure, path_stem)
+
+
+def _chosen(train: Dataset, rows: int) -> np.ndarray:
+    """Return the positions of about `rows` images, as many of each class."""
+    classes = np.unique(train.y)
+    each = max(1, rows // len(classes))
+    return np.concatenate([np.flatnonzero(train.y == label)[:each] for label in classes])[:rows]
+
+
+def _rows(train: Dataset, chosen: np.ndarray, shown: list[tuple[str, np.ndarray]]) -> list[Row]:
+    """Turn columns, each a caption with its images, into rows under the classes' names."""
+    return [
+        (train.classes[train.y[index]], [(caption, images[row]) for caption, images in shown])
+        for row, index in enumerate(chosen)
+    ]
 
 
 def _mixtures(train: Dataset, examples: Examples, chosen: np.ndarray, count: int, seed: int) -> list:

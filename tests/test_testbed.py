@@ -1,0 +1,436 @@
+"""The testbed: complete records, the same results in any order and on any number of workers, nothing lost.
+
+Most tests use learners of their own, which need NumPy alone and take no time.
+"""
+
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewshot import backend
+from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot.data.sources import save
+from fewshot.data.tasks import Protocol
+from fewshot.errors import DivergedError, FewshotError
+from fewshot.learner import Fit, KerasLearner
+from fewshot.models import networks
+from fewshot.recipe import Recipe
+from fewshot.stats import analyse
+from fewshot.store import Store
+from fewshot.testbed import LIVES, Trial, run
+
+TIMING = {"seconds", "date"}
+
+
+@dataclass
+class Brightness:
+    """Tells classes apart by the mean brightness of their training images; some seeds go wrong."""
+
+    scale: float = 20.0
+    diverges: tuple[int, ...] = ()
+
+    def fit(self, train, seed, watch=None):
+        if seed in self.diverges:
+            raise DivergedError("the loss was no longer finite at update 3 of 10")
+        self._labels = np.unique(train.y)
+        self._centres = np.array([train.x[train.y == label].mean() for label in self._labels])
+        self._outputs = len(train.classes)
+        curve = {"update": [1], "loss": [1.0], "accuracy": [50.0]}
+        if watch:
+            curve |= {"held_out_loss": [1.0], "held_out_accuracy": [50.0]}
+        self.fitted = Fit(len(train), updates=1, images_seen=len(train), parameters=2, curve=curve)
+        return self
+
+    def predict(self, x):
+        distance = np.abs(x.mean((1, 2, 3))[:, None] - self._centres) / self.scale
+        probabilities = np.zeros((len(x), self._outputs))
+        probabilities[:, self._labels] = np.exp(-distance)
+        return probabilities / probabilities.sum(1, keepdims=True)
+
+    def describe(self):
+        return {"scale": self.scale}
+
+
+@dataclass
+class Counting(Brightness):
+    """Leaves a line in a file at each fit."""
+
+    log: Path = Path()
+
+    def fit(self, train, seed, watch=None):
+        with open(self.log, "a") as file:
+            file.write(f"{seed}\n")
+        return super().fit(train, seed, watch)
+
+    def count(self):
+        return len(self.log.read_text().split()) if self.log.exists() else 0
+
+
+@dataclass
+class Interrupted(Counting):
+    """As if Ctrl-C were pressed during the third trial."""
+
+    def fit(self, train, seed, watch=None):
+        if self.count() == 2:
+            raise KeyboardInterrupt
+        return super().fit(train, seed, watch)
+
+
+@dataclass
+class KillsItsWorkerOnce(Counting):
+    """Dies as from the kernel's hand the first time it trains on seed 1."""
+
+    def fit(self, train, seed, watch=None):
+        first = str(seed) not in (self.log.read_text().split() if self.log.exists() else [])
+        super().fit(train, seed, watch)
+        if seed == 1 and first:
+            die()
+        return self
+
+
+@dataclass
+class AlwaysKillsItsWorker(Counting):
+    """Dies as soon as a worker receives it."""
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        with open(self.log, "a") as file:
+            file.write(".\n")
+        die()
+
+
+def die():
+    assert multiprocessing.parent_process(), "only workers may die"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def data(blobs, tmp_path):
+    """The blobs as `prepare` would leave them."""
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    save(blobs, folder, "these tests")
+    return Prepared("blobs", folder, blobs.classes, blobs.fingerprint(), "testbed", 2)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Run trials on a store below `tmp_path`; return the records."""
+
+    def run_them(trials, folder="results", **options):
+        with Store(tmp_path / folder).open() as store:
+            return run(trials, store, **options)
+
+    return run_them
+
+
+def trials_of(data, *learners, seeds=3, **options):
+    """Return the trials of learners, named a, b, …, seed by seed."""
+    return [
+        Trial(name, learner, Protocol("testbed"), data, seed, **options)
+        for seed in range(seeds)
+        for name, learner in zip("abcdef", learners, strict=False)
+    ]
+
+
+def timeless(records):
+    """Return the records by key, without what two runs may differ in."""
+    return {
+        record["key"]: {key: value for key, value in record.items() if key not in TIMING}
+        for record in records
+    }
+
+
+# Records
+
+
+def test_a_record_says_everything(data, results):
+    (record,) = results(trials_of(data, Brightness(), seeds=1))
+    assert record["status"] == "ok"
+    assert record["reason"] is None
+    assert len(record["classes"]) == 2
+    assert 0 <= record["accuracy"] <= 100
+    assert record["balanced_accuracy"] == pytest.approx(record["accuracy"])  # the task is balanced
+    assert record["nll"] > 0
+    assert [record[k] for k in ("n_train", "updates", "images_seen", "parameters")] == [100, 1, 100, 2]
+    assert record["curve"]["loss"] == [1.0]
+    assert record["seconds"] > 0
+    assert [record[k] for k in ("method", "seed", "threads", "device")] == ["a", 0, 1, "cpu"]
+    assert record["learner"] == {"kind": "Brightness", "scale": 20.0}
+    assert {"name": "testbed", "shots": 50, "data": "blobs"}.items() <= record["protocol"].items()
+    assert record["protocol"]["content"] == data.fingerprint
+    assert record["date"]
+    assert record["machine"]["cpu"]
+    assert record["fewshot"]
+
+
+def test_the_record_of_a_keras_learner_says_its_recipe_and_versions():
+    described = KerasLearner(recipe=Recipe(epochs=7)).describe()
+    assert described["recipe"] == asdict(Recipe(epochs=7))
+    assert {"engine", "network"} <= described["versions"].keys()
+    assert {"keras", backend.name(), "numpy"} <= described["libraries"].keys()
+
+
+def test_accuracy_and_nll_are_those_of_the_predictions(data, results, tmp_path):
+    (record,) = results(trials_of(data, Brightness(), seeds=1))
+    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
+        probabilities, labels = kept["probabilities"], kept["labels"]
+    assert record["accuracy"] == pytest.approx(100 * np.mean(probabilities.argmax(1) == labels))
+    likelihood = probabilities[np.arange(len(labels)), labels].astype(float)
+    assert record["nll"] == pytest.approx(-np.log(likelihood).mean(), abs=2e-3)
+
+
+def test_predictions_lead_back_to_the_images(data, blobs, results, tmp_path):
+    trials = trials_of(data, Brightness(), seeds=1)
+    (record,) = results(trials)
+    task = trials[0].protocol.draw(open_splits(data.folder), 0)
+    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz", allow_pickle=False) as kept:
+        assert kept["probabilities"].dtype == np.float16
+        assert kept["probabilities"].shape == (700, 10)
+        held_out = blobs.parts[str(kept["part"])]
+        np.testing.assert_array_equal(held_out.x[kept["index"]], task.test.x)
+        np.testing.assert_array_equal(held_out.y[kept["index"]], kept["labels"])
+        np.testing.assert_array_equal(blobs.train.x[kept["train_index"]], task.train.x)
+        assert not set(kept["index"]) & set(kept["train_index"])
+
+
+# Keys
+
+
+def keras_trial(**changes):
+    data = Prepared("blobs", Path("blobs"), ("a", "b"), "0" * 64, "testbed", 2)
+    return replace(Trial("none", KerasLearner(), Protocol(), data, 0), **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"protocol": Protocol("testbed-test")},
+        {"protocol": Protocol(shots=20)},
+        {"protocol": Protocol(classes=("a", "b"))},
+        {"protocol": Protocol(balanced=False)},
+        {"learner": KerasLearner(recipe=Recipe(epochs=99))},
+        {"learner": KerasLearner(recipe=Recipe(learning_rate=0.02))},
+        {"learner": KerasLearner(expansion="flip")},
+        {"learner": Brightness()},
+        {"data": replace(keras_trial().data, fingerprint="1" * 64)},
+        {"seed": 1},
+        {"threads": 2},
+        {"device": "gpu"},
+    ],
+    ids=str,
+)
+def test_the_key_changes_with_what_determines_the_result(changes):
+    assert keras_trial(**changes).key != keras_trial().key
+
+
+@pytest.mark.parametrize("changes", [{"method": "other"}, {"curves": True}], ids=str)
+def test_the_key_does_not_change_with_what_does_not(changes):
+    assert keras_trial(**changes).key == keras_trial().key
+
+
+def test_the_key_does_not_change_with_the_place_of_the_data():
+    trial = keras_trial()
+    assert replace(trial, data=replace(trial.data, folder=Path("elsewhere"))).key == trial.key
+
+
+def test_the_key_changes_with_the_versions(monkeypatch):
+    keys = [keras_trial().key]
+    with monkeypatch.context() as patch:
+        patch.setattr("fewshot.learner.ENGINE_VERSION", 999)
+        keys.append(keras_trial().key)
+    with monkeypatch.context() as patch:
+        patch.setitem(networks._definitions, "baseline", replace(networks["baseline"], version=999))
+        keys.append(keras_trial().key)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "versions", lambda *packages: dict.fromkeys(packages, "999"))
+        keys.append(keras_trial().key)
+    assert len(set(keys)) == 4
+    assert keras_trial().key == keys[0]
+
+
+# The same results, however they are run
+
+
+def test_one_job_and_two_jobs_give_the_same_records(data, results):
+    trials = trials_of(data, Brightness(), Brightness(5.0))
+    assert timeless(results(trials, "one")) == timeless(results(trials, "two", jobs=2))
+
+
+def test_any_order_gives_the_same_records(data, results):
+    trials = trials_of(data, Brightness(), Brightness(5.0))
+    records = results(trials, "forth")
+    assert timeless(records) == timeless(results(trials[::-1], "back"))
+    assert [(r["method"], r["seed"]) for r in records] == [(t.method, t.seed) for t in trials]
+
+
+@pytest.fixture
+def digits():
+    return prepare(DataSpec("digits"))
+
+
+def keras_trials(digits, *expansions, seeds, epochs=2):
+    recipe = Recipe(epochs=epochs)
+    learners = {name: KerasLearner(recipe=recipe, expansion=name) for name in expansions}
+    protocol = Protocol("stratified")
+    return [
+        Trial(name, learner, protocol, digits, seed) for seed in seeds for name, learner in learners.items()
+    ]
+
+
+def test_keras_learners_give_the_same_records_in_any_order_and_on_any_number_of_workers(digits, results):
+    trials = keras_trials(digits, "none", "flip", seeds=range(2))
+    expected = timeless(results(trials, "one"))
+    assert timeless(results(trials, "two", jobs=2)) == expected
+    assert timeless(results(trials[::-1], "back")) == expected
+
+
+# Resuming
+
+
+def test_a_second_run_computes_nothing(data, results, tmp_path):
+    learner = Counting(log=tmp_path / "log")
+    seen = []
+    records = results(trials_of(data, learner))
+    again = results(trials_of(data, learner), on_record=lambda trial, record, fresh: seen.append(fresh))
+    assert again == records
+    assert seen == [False] * 3
+    assert learner.count() == 3
+
+
+def test_fresh_computes_all_anew_and_the_later_records_count(data, results, tmp_path):
+    learner = Counting(log=tmp_path / "log")
+    first = results(trials_of(data, learner))
+    anew = results(trials_of(data, learner), fresh=True)
+    assert timeless(anew) == timeless(first)
+    assert learner.count() == 6
+    assert results(trials_of(data, learner)) == anew
+
+
+def test_more_seeds_compute_the_new_ones_only(data, results, tmp_path):
+    learner = Counting(log=tmp_path / "log")
+    results(trials_of(data, learner, seeds=2))
+    results(trials_of(data, learner, seeds=4))
+    assert learner.log.read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_interrupted_and_resumed_is_uninterrupted(data, results, tmp_path):
+    log = tmp_path / "log"
+    with pytest.raises(KeyboardInterrupt):
+        results(trials_of(data, Interrupted(log=log), seeds=5))
+    log.write_text(log.read_text() + "the third\n")
+    seen = []
+    records = results(
+        trials_of(data, Interrupted(log=log), seeds=5),
+        on_record=lambda trial, record, fresh: seen.append((trial.seed, fresh)),
+    )
+    assert seen == [(0, False), (1, False), (2, True), (3, True), (4, True)]
+    undisturbed = results(trials_of(data, Interrupted(log=tmp_path / "other"), seeds=2), "undisturbed")
+    undisturbed += results(trials_of(data, Interrupted(log=log), seeds=5), "undisturbed")[2:]
+    assert timeless(records) == timeless(undisturbed)
+
+
+@pytest.mark.parametrize("curves", [False, True])
+def test_curves_are_computed_where_the_record_lacks_them(data, results, tmp_path, curves):
+    learner = Counting(log=tmp_path / "log")
+    (without,) = results(trials_of(data, learner, seeds=1))
+    (record,) = results(trials_of(data, learner, seeds=1, curves=curves))
+    assert learner.count() == 1 + curves
+    assert ("held_out_loss" in record["curve"]) is curves
+    assert record["accuracy"] == without["accuracy"]
+    for again in (curves, False):  # they are there now, and do no harm to who does not ask for them
+        assert results(trials_of(data, learner, seeds=1, curves=again)) == [record]
+    assert learner.count() == 1 + curves
+
+
+def test_two_runs_at_once_are_refused(data, results, tmp_path):
+    learner = Counting(log=tmp_path / "log")
+    with Store(tmp_path / "results").open(), pytest.raises(FewshotError, match="another run is writing"):
+        results(trials_of(data, learner))
+    assert learner.count() == 0
+
+
+# What goes wrong
+
+
+def test_a_killed_worker_costs_nothing_but_time(data, results, tmp_path, capsys):
+    expected = results(trials_of(data, Brightness(), seeds=5), "undisturbed")
+    learner = KillsItsWorkerOnce(log=tmp_path / "log")
+    records = results(trials_of(data, learner, seeds=5), jobs=2)
+    assert [r["accuracy"] for r in records] == [r["accuracy"] for r in expected]
+    assert learner.log.read_text().split().count("1") >= 2
+    assert capsys.readouterr().err == "a worker process died: its trial runs again\n"
+    assert results(trials_of(data, learner, seeds=5)) == records
+
+
+def test_workers_that_keep_dying_end_the_run(data, results, tmp_path, capsys):
+    kept = results(trials_of(data, Brightness(), seeds=1))
+    learner = AlwaysKillsItsWorker(log=tmp_path / "log")
+    with pytest.raises(FewshotError, match="fewer --jobs"):
+        results([*trials_of(data, Brightness(), seeds=1), *trials_of(data, learner, seeds=3)], jobs=2)
+    assert learner.count() >= LIVES
+    assert len(capsys.readouterr().err.splitlines()) == LIVES - 1
+    assert results(trials_of(data, Brightness(), seeds=1)) == kept
+
+
+def test_a_diverged_trial_is_recorded_shown_and_excluded(data, results):
+    trials = trials_of(data, Brightness(), Brightness(diverges=(1,)))
+    trials = [replace(t, learner=replace(t.learner, scale=3.0)) if t.method == "b" else t for t in trials]
+    shown = []
+    records = results(trials, on_record=lambda trial, record, fresh: shown.append(record["status"]))
+    assert shown == ["ok", "ok", "ok", "failed", "ok", "ok"]
+    failed = records[3]
+    assert failed["reason"] == "the loss was no longer finite at update 3 of 10"
+    assert failed["accuracy"] is failed["nll"] is failed["n_train"] is None
+    assert failed["seconds"] >= 0
+    by_method = {name: [r for r in records if r["method"] == name] for name in "ab"}
+    _, row = analyse(by_method, "a")
+    assert (row.n, row.failed, row.delta.n) == (2, 1, 2)
+    assert row.mean == pytest.approx(np.mean([records[1]["accuracy"], records[5]["accuracy"]]))
+    assert results(trials) == records  # a failed trial would fail again: it is not computed anew
+
+
+def test_a_keras_learner_that_diverges_is_recorded_as_failed(digits, results, tmp_path):
+    trial = replace(
+        keras_trials(digits, "none", seeds=[0])[0],
+        learner=KerasLearner(recipe=Recipe(epochs=20, learning_rate=1e20)),
+    )
+    (record,) = results([trial])
+    assert record["status"] == "failed"
+    assert "no longer finite" in record["reason"]
+    assert not list((tmp_path / "results" / "predictions").glob("*.npz"))
+    after = results(keras_trials(digits, "none", seeds=[0], epochs=1), "after")
+    assert math.isfinite(after[0]["nll"])
+
+
+def test_a_fault_in_a_later_task_is_found_before_the_first_training(data, results, tmp_path):
+    learner = Counting(log=tmp_path / "log")
+    trials = trials_of(data, learner)
+    trials[-1] = replace(trials[-1], protocol=Protocol("testbed", shots=5000))
+    with pytest.raises(FewshotError, match="--shots"):
+        results(trials)
+    assert learner.count() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_many_trials_in_one_process_do_not_fill_the_memory(digits, results):
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    sizes = []
+    trials = keras_trials(digits, "none", seeds=range(35), epochs=1)
+    results(trials, on_record=lambda trial, record, fresh: sizes.append(resident()))
+    assert len(sizes) == 35
+    assert sizes[-1] - sizes[4] < 40e6
+
+
+def test_every_pair_of_trials_differs_in_key(digits):
+    trials = keras_trials(digits, "none", "flip", seeds=range(5))
+    assert all(a.key != b.key for a, b in itertools.combinations(trials, 2))
