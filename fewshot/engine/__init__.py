@@ -42,7 +42,7 @@ class Curve:
     held_out_accuracy: list[float]
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)  # a study may have as many methods, and goes seed by seed
 def compiled(network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int) -> "Engine":
     """Return this process's engine for a network, a recipe and the shapes of the data."""
     return Engine(network, recipe, shape, outputs)
