@@ -128,10 +128,11 @@ class Store:
 
 
 def _parse(line: str) -> dict | None:
-    """Return the record of a line, or None where it is torn or foreign."""
+    """Return the record of a line, as it was added, or None where the line is torn or foreign."""
     try:
         record = json.loads(line)
     except ValueError:
         return None
-    right = isinstance(record, dict) and record.get("format") == FORMAT and isinstance(record.get("key"), str)
-    return record if right else None
+    if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
+        return None
+    return record if isinstance(record.get("key"), str) else None

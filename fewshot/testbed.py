@@ -1,5 +1,6 @@
 """The testbed: runs methods × seeds, in this process or on worker processes, and keeps the records."""
 
+import copy
 import datetime
 import functools
 import multiprocessing
@@ -102,13 +103,14 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
     begin = time.perf_counter()
     failure, measured, predictions = None, _UNMEASURED, {}
+    learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:
-        trial.learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
-        probabilities = trial.learner.predict(task.test.x)
+        learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
+        probabilities = learner.predict(task.test.x)
     except DivergedError as error:
         failure = str(error)
     else:
-        measured = _measure(task, probabilities) | vars(trial.learner.fitted)
+        measured = _measure(task, probabilities) | vars(learner.fitted)
         predictions = _predictions(task, probabilities)
     record = {
         "key": trial.key,
