@@ -181,7 +181,9 @@ def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]
         return
     from joblib import Parallel, delayed
 
-    workers = Parallel(n_jobs=min(jobs, len(trials)), return_as="generator_unordered", batch_size=1)
+    # At least two: joblib would run a single job in this process, which a dying trial would take along.
+    count = max(2, min(jobs, len(trials)))
+    workers = Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1)
     yield from workers(delayed(_on_worker)(position, trial) for position, trial in trials)
 
 
