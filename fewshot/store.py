@@ -131,7 +131,7 @@ def _parse(line: str) -> dict | None:
     """Return the record of a line, as it was added, or None where the line is torn or foreign."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
         return None
