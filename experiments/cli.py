@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from fewshot.data.tasks import TUNING
 from fewshot.errors import FewshotError, UsageError
 
 
@@ -26,7 +27,8 @@ def run(program: Callable[[argparse.Namespace], None], parser: Parser, argv: lis
         return error.exit_code
     except KeyboardInterrupt:
         print(
-            f"\n{parser.prog}: interrupted; finished trials are recorded, the same command goes on",
+            f"\n{parser.prog}: interrupted; finished trials are recorded, the same command goes on "
+            "(without --fresh)",
             file=sys.stderr,
         )
         return 130
@@ -128,6 +130,10 @@ def apply_environment(args: argparse.Namespace) -> None:
     """Hand options that concern the whole process, workers included, on through the environment."""
     if args.cache_dir:
         os.environ["FEWSHOT_CACHE"] = args.cache_dir
+    if args.seeds and args.seeds.start < TUNING < args.seeds.stop:
+        raise UsageError(
+            f"--seeds: those from {TUNING} on draw tuning tasks, which no table mixes with others"
+        )
     if args.updates and args.epochs:
         raise UsageError("--updates and --epochs exclude each other: both say how long to train")
 

@@ -73,10 +73,13 @@ class Study:
 
     def _run(self, args: argparse.Namespace) -> None:
         cli.apply_environment(args)
+        learners = self._learners(args)  # a misspelt name is found before anything is fetched
+        if args.protocol:
+            protocols[args.protocol]
         data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
         if data.notes:
             print(*data.notes, sep="\n", file=sys.stderr)
-        trials = self._trials(args, data)
+        trials = self._trials(args, learners, data)
         first = trials[0]
         n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
         if not self.before(args, trials, n):
@@ -97,7 +100,9 @@ class Study:
         names = [name for chosen in args.method for name in groups.get(chosen, [chosen])]
         return {name: self.learner(name, recipe) for name in dict.fromkeys([self.baseline, *names])}
 
-    def _trials(self, args: argparse.Namespace, data: Prepared) -> list[Trial]:
+    def _trials(
+        self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared
+    ) -> list[Trial]:
         """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
         name = args.protocol or data.default_protocol
         whole = protocols[name].name == "full"
@@ -110,7 +115,6 @@ class Study:
         )
         threads = args.threads or (cli.cores() if whole else 1)
         device = backend.resolve_device(args.device)
-        learners = self._learners(args)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)
             for seed in args.seeds or range(QUICK_SEEDS if args.quick else 10)

@@ -2,7 +2,6 @@
 
 import copy
 import datetime
-import functools
 import multiprocessing
 import os
 import platform
@@ -183,16 +182,14 @@ def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]
 
     # At least two: joblib would run a single job in this process, which a dying trial would take along.
     count = max(2, min(jobs, len(trials)))
-    workers = Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1)
+    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=_obey_the_driver)
     yield from workers(delayed(_on_worker)(position, trial) for position, trial in trials)
 
 
 def _on_worker(position: int, trial: Trial) -> tuple[int, tuple]:
-    _obey_the_driver()
     return position, run_trial(trial)
 
 
-@functools.cache  # once a process
 def _obey_the_driver() -> None:
     """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

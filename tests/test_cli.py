@@ -135,7 +135,7 @@ def test_killed_and_continued_is_undisturbed(tmp_path):
     process = start(tmp_path / "killed")
     workers = _children(process.pid)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=30)
     assert _gone(workers, 30), "workers outlive their driver"
     kept = records(tmp_path / "killed")
     assert 1 <= len(kept) < 8
@@ -156,6 +156,21 @@ def test_killed_and_continued_is_undisturbed(tmp_path):
         assert process.returncode == 0
     assert records(tmp_path / "killed") == records(tmp_path / "undisturbed")
     assert len(records(tmp_path / "killed")) == 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+def test_a_worker_without_work_does_not_outlive_its_driver_either(tmp_path):
+    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--method", "none", "--seeds", "1"]
+    line += ["--epochs", "100000", "--jobs", "2", "--out", str(tmp_path)]
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+    workers, end = [], time.monotonic() + 30
+    while len(workers) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+        workers = [p for p in _children(process.pid) if "Loky" in Path(f"/proc/{p}/cmdline").read_text()]
+    process.kill()
+    process.wait()
+    assert len(workers) == 2
+    assert _gone(workers, 30)
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -199,6 +214,7 @@ def one_line(errors: str) -> str:
         (("--seeds=-1",), "wants a number of seeds above 0"),
         (("--seeds", "abc"), "wants a number of seeds above 0"),
         (("--seeds", "9-3"), "wants a number of seeds above 0"),
+        (("--seeds", "990-1010"), "draw tuning tasks"),
         (("--shots", "5000"), "too few images per class"),
         (("--shots", "x"), "wants a whole number above 0"),
         (("--ways", "11"), "has 10 classes: --ways 11 asks for more"),

@@ -78,6 +78,10 @@ class Protocol:
 
     def labels(self, splits: Splits, drawn: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
+        if len(set(self.classes)) < len(self.classes):
+            raise UsageError("--classes names a class twice")
+        if 1 in (self.ways, len(self.classes)):
+            raise UsageError("a task needs two classes or more")
         if self.classes:
             for name in self.classes:
                 if name not in splits.classes:
@@ -115,6 +119,8 @@ def _pool(seed: int, prng: np.random.RandomState) -> np.ndarray:
 
 def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair=None):
     """The draw that the few-shot report's testbed makes; `pair` replaces its choice of classes."""
+    if seed >= 2**32:
+        raise UsageError(f"this protocol's seeds go up to {2**32 - 1}. Received: {seed}")
     prng = np.random.RandomState(seed)
     perm = _pool(seed, prng)
     labels = protocol.labels(splits, pair or (lambda count, ways: prng.permutation(count)[:ways]))

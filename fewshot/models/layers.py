@@ -50,6 +50,10 @@ class Normalise(layers.Layer):
         self._scale = np.tile(1 / (255 * np.array(STD, np.float32)), pixels)
         self._offset = np.tile(-np.array(MEAN, np.float32) / np.array(STD, np.float32), pixels)
 
+    def compute_output_shape(self, shape):
+        """Return the shape, unchanged: Keras would trace `call` to find out."""
+        return shape
+
     def call(self, x):
         """Return the normalised images, same shape."""
         rows = keras.ops.reshape(x, (-1, len(self._scale)))
