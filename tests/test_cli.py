@@ -181,7 +181,9 @@ def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_they_keep_quiet(tmp_pa
     assert process.returncode == 130
     assert not printed
     (said,) = (line for line in errors.splitlines() if line and not line.startswith("seed"))
-    assert said.endswith("interrupted; finished trials are recorded, the same command goes on")
+    assert said.endswith(
+        "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
+    )
 
 
 def test_two_runs_at_once_on_one_folder(tmp_path, command):

@@ -374,6 +374,7 @@ def test_a_changed_cache_is_found_by_verify():
     content[5000] ^= 1
     path.write_bytes(content)
     open_splits.cache_clear()
+    verify.cache_clear()
     with pytest.raises(FewshotError, match=r"is damaged .* delete it"):
         verify(prepared)
 

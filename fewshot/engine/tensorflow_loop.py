@@ -14,7 +14,7 @@ class Loop:
         self._objective, self._network, self._optimizer = objective, network, optimizer
         self._compiled = {}
         images = tf.TensorSpec(network.input_shape, tf.uint8)
-        self._predict = tf.function(self._probabilities, [images]).get_concrete_function()
+        self._predict = tf.function(self._probabilities, [images], autograph=False).get_concrete_function()
 
     def place(self, examples):
         """Return the examples as tensors in the backend's memory."""
@@ -38,20 +38,24 @@ class Loop:
         if kinds not in self._compiled:
             vector = tf.TensorSpec([None], tf.int32)
             signature = [kinds, vector, vector, tf.TensorSpec([None], tf.float32)]
-            self._compiled[kinds] = tf.function(self._updates, signature).get_concrete_function()
+            graph = tf.function(self._updates, signature, autograph=False)
+            self._compiled[kinds] = graph.get_concrete_function()
         return self._compiled[kinds]
 
     def _updates(self, placed, index, bounds, rates):
         count = tf.size(rates)
-        losses, hits = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
         weights = self._network.trainable_variables
-        for step in tf.range(count):
+
+        def update(step, losses, hits):
             with tf.GradientTape() as tape:
                 batch = index[bounds[step] : bounds[step + 1]]
                 loss, right = self._objective(placed, batch)
             self._optimizer.learning_rate.assign(rates[step])
             self._optimizer.apply(tape.gradient(loss, weights), weights)
-            losses, hits = losses.write(step, loss), hits.write(step, right)
+            return step + 1, losses.write(step, loss), hits.write(step, right)
+
+        empty = (tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count))
+        _, losses, hits = tf.while_loop(lambda step, *_: step < count, update, (0, *empty))
         return losses.stack(), hits.stack()
 
     def _probabilities(self, x):
