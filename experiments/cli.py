@@ -107,7 +107,7 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
     training.add_argument(
         "--curves",
         action="store_true",
-        help="measure the held-out images along the training, too (20 points; the baseline takes nearly half more time)",
+        help="measure the held-out images along the training, too (20 points; nearly half more time)",
     )
     training.add_argument("--quick", action="store_true", help="a trial run: 2 seeds, 5 epochs, unless given")
     machine = parser.add_argument_group("machine")
