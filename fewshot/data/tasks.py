@@ -20,7 +20,11 @@ POOL = 1000  # the reported tasks of the testbed use the first 1000 images of a 
 TUNING_POOL = 4000  # … and the tuning tasks the 4000 after them
 HELD_OUT = 350  # held-out images a class, from position 50 of the pool
 FULL_HELD_OUT = 0.2  # the share that `full` holds out where the data have no test images
+DEIC_SPLITS = 3  # as published
+DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR-10 has test images
 
+# Traits: `ways`, the default number of classes in place of the dataset's (None for all); `whole`, it takes
+# all training images, whatever the shots.
 protocols = Registry("protocol")
 
 
@@ -176,7 +180,36 @@ def stratified(protocol, splits, seed):
     return labels, train, np.concatenate(_balance(rest, protocol)), part
 
 
-@protocols.register("full")
+@protocols.register("deic", ways=None)
+def deic(protocol, splits, seed):
+    """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (--seeds 3).
+
+    Split i trains on the images shots·i … shots·i + shots - 1 of each class, as Brigato et al. (IEEE Access
+    2022) drew three splits; their first paper (ICCV Workshops 2021) has split 0 alone. Tuning split j, seed
+    1000 + j, does so from image 1000 on and is measured on the images 4000 … 4999, all of the training part:
+    it shares no image with a reported split, nor with the testbed's reported tasks.
+    """
+    reported = seed < TUNING
+    if reported and seed >= DEIC_SPLITS:
+        raise UsageError(f"deic has {DEIC_SPLITS} splits (seeds from 0 on): use --seeds {DEIC_SPLITS}")
+    labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
+    size = POOL + TUNING_POOL
+    first, end = (0, POOL) if reported else (POOL, size - DEIC_HELD_OUT)
+    start = first + protocol.shots * (seed if reported else seed - TUNING)
+    stop = start + protocol.shots
+    if stop > end:
+        raise UsageError(
+            f"deic's seed {seed} with --shots {protocol.shots} would take the images {start}-{stop - 1} "
+            f"of each class, and the last for it is {end - 1}: ask for fewer --shots or lower --seeds"
+        )
+    index = _where(splits.train, labels, least=stop if reported else size)
+    train = np.concatenate([i[start:stop] for i in index])
+    if reported:
+        return labels, train, _official_test(splits, labels), "test"
+    return labels, train, np.concatenate([i[end:size] for i in index]), "train"
+
+
+@protocols.register("full", ways=None, whole=True)
 def full(protocol, splits, seed):
     """The whole training set; the whole test set (a stratified fifth, where there is none)."""
     prng = rng(seed, "task")
