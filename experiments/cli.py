@@ -67,7 +67,7 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
     task.add_argument(
         "--protocol",
         metavar="NAME",
-        help="how tasks are drawn (default: testbed for cifar10, stratified for other data): "
+        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, else stratified): "
         + "; ".join(
             f"{name}: {summary[0].lower()}{summary[1:].rstrip('.')}" for name, summary in protocols.items()
         ),
@@ -87,8 +87,8 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
         "--data",
         default="cifar10",
         metavar="NAME|DIR",
-        help="cifar10, cifar100, digits (comes with scikit-learn: no download), or a directory with one "
-        "folder of images per class, also below train/, val/ and test/ (default: %(default)s)",
+        help="cifar10, cifar100, cifair10, digits (comes with scikit-learn: no download), or a directory "
+        "with one folder of images per class, also below train/, val/ and test/ (default: %(default)s)",
     )
     data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
     data.add_argument(

@@ -6,8 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import QUICK
 
-from fewshot.data import Dataset, Splits
+from fewshot import testbed
+from fewshot.data import Dataset, Prepared, Splits
+from fewshot.data.sources import save
+from fewshot.store import Store
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,6 +21,14 @@ def cache(tmp_path_factory):
     os.environ["FEWSHOT_CACHE"] = str(folder)
     os.environ.pop("FEWSHOT_DATA_DIR", None)
     return folder
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache for one test alone, empty; no data directory."""
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FEWSHOT_DATA_DIR", raising=False)
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -33,6 +45,26 @@ def blobs():
 
 
 @pytest.fixture
+def data(blobs, tmp_path):
+    """The blobs as `prepare` would leave them."""
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    save(blobs, folder, "these tests")
+    return Prepared("blobs", folder, blobs.classes, blobs.fingerprint(), "testbed", 2)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Run trials on a store below `tmp_path`; return the records."""
+
+    def run_them(trials, folder="results", **options):
+        with Store(tmp_path / folder).open() as store:
+            return testbed.run(trials, store, **options)
+
+    return run_them
+
+
+@pytest.fixture
 def command(tmp_path):
     """Run `python -m experiments.NAME …` in a process of its own, results below `tmp_path`."""
 
@@ -44,3 +76,11 @@ def command(tmp_path):
         return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300, **kwargs)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory, cache):
+    """One quick study of digits: its results folder, for all tests to read, and what the command printed."""
+    out = tmp_path_factory.mktemp("study") / "results"
+    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--method", "flip", "--out", str(out)]
+    return out, subprocess.run(line, capture_output=True, text=True, timeout=300)

@@ -1,10 +1,9 @@
-"""The real commands, each in a process of its own: what they print, what they exit with, what they keep."""
+"""The real commands, each in a process of its own: what they print and keep, what they exit with."""
 
 import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,31 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import QUICK, one_line, records
 from PIL import Image
 
 from experiments import cli
 from fewshot.errors import FewshotError
-from fewshot.store import Store
 
-QUICK = ("--data", "digits", "--quick")
 CHATTER = ("oneDNN", "cudart", "cuInit", "absl::InitializeLog", "retracing", "Traceback")
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory, cache):
-    """One quick study of digits: its results folder and what the command printed."""
-    out = tmp_path_factory.mktemp("study") / "results"
-    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--method", "flip", "--out", str(out)]
-    return out, subprocess.run(line, capture_output=True, text=True, timeout=300)
-
-
-def records(out) -> dict[str, dict]:
-    """Return the records of a results folder by key, without what differs from run to run."""
-    lines = (Path(out) / "trials.jsonl").read_text().splitlines()
-    found = {record["key"]: record for record in map(json.loads, lines)}
-    for record in found.values():
-        del record["seconds"], record["date"]
-    return found
+# What a study prints and keeps
 
 
 def test_a_study_prints_its_table_and_draws_its_pictures(study):
@@ -85,125 +69,94 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
     assert 1 < flip["mean"] <= 100
 
 
-def test_fresh_runs_give_the_same_numbers_with_one_worker_and_with_two(study, command):
-    out, _ = study
+def test_fresh_runs_give_the_same_numbers_with_one_worker_and_with_two(study, command, tmp_path):
+    out = shutil.copytree(study[0], tmp_path / "results")
     before = records(out)
-    done = command("augment", *QUICK, "--method", "flip", "--fresh", "--jobs", 1, out=out)
+    done = command("augment", *QUICK, "--method", "flip", "--fresh", "--jobs", 1)
     assert done.returncode == 0
     assert "in the records already" not in done.stderr
     assert len((out / "trials.jsonl").read_text().splitlines()) == 8
     assert records(out) == before
 
 
-def start(out, *args, **options) -> subprocess.Popen:
-    """Start a study in the background and return once its first trial has ended."""
-    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--seeds", "8", "--epochs", "60"]
-    line += ["--out", str(out), "--method", "none", *args]
-    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # A shell starts its background jobs deaf to Ctrl-C, and whoever runs these tests may be one.
-    process = subprocess.Popen(
-        line, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options
-    )
-    for row in process.stderr:
-        if row.startswith("seed"):
-            return process
-    raise AssertionError("no trial ended")
+def photos(folder: Path, counts: dict[str, int]) -> Path:
+    """Write photos of one colour a class, noisy."""
+    rng = np.random.default_rng(0)
+    for number, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 100, (40, 50, 3)).astype(np.uint8)
+            pixels[..., number] += 120
+            Image.fromarray(pixels).save(folder / name / f"photo {i}.jpg")
+    return folder
 
 
-def _children(pid: int) -> list[int]:
-    listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
-    return [child for child, parent in pairs if parent == pid]
+def test_a_folder_of_photos(command, tmp_path):
+    data = photos(tmp_path / "photos", {"röt": 70, "grün": 60})
+    (data / "röt" / "note.jpg").write_text("not an image")
+    args = ("--data", data, "--quick", "--method", "none", "--jobs", 1)
+    done = command("augment", *args, "--unbalanced")
+    assert done.returncode == 0, done.stderr
+    assert "balanced mean ± std" in done.stdout
+    assert "note.jpg" in done.stderr
+    (record, _) = records(tmp_path / "results").values()
+    assert sorted(record["classes"]) == ["grün", "röt"]
+    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
+        assert len(kept["labels"]) == 30
 
 
-def _gone(pids: list[int], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not any(Path(f"/proc/{pid}/cmdline").exists() and _running(pid) for pid in pids):
-            return True
-        time.sleep(0.2)
-    return False
+def test_sheets_are_drawn_without_training(command, tmp_path):
+    done = command("augment", "--data", "digits", "--method", "flip+rotation", "online:flip", "--sheet")
+    assert done.returncode == 0, done.stderr
+    assert [Path(path).name for path in done.stdout.splitlines()] == [
+        "none.png",
+        "flip+rotation.png",
+        "online_flip.png",
+    ]
+    assert all(Path(path).stat().st_size > 1000 for path in done.stdout.splitlines())
+    assert not (tmp_path / "results" / "trials.jsonl").exists()
 
 
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
+def test_a_diverged_trial_is_shown_and_left_out(command):
+    done = command("cnn", *QUICK, "--method", "baseline:learning_rate=1e12")
+    assert done.returncode == 0, done.stderr
+    assert "failed: the loss was no longer finite at update" in done.stderr
+    assert "0 (2 failed)" in done.stdout
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-def test_killed_and_continued_is_undisturbed(tmp_path):
-    """kill -9 of the driver in the middle, Ctrl-C later: the same command ends as if nothing had been."""
-    process = start(tmp_path / "killed")
-    workers = _children(process.pid)
-    process.kill()
-    process.communicate(timeout=30)
-    assert _gone(workers, 30), "workers outlive their driver"
-    kept = records(tmp_path / "killed")
-    assert 1 <= len(kept) < 8
-
-    process = start(tmp_path / "killed")
-    workers = _children(process.pid)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted; finished trials are recorded, the same command goes on" in errors
-    assert "Traceback" not in errors
-    assert _gone(workers, 30)
-    assert records(tmp_path / "killed").items() >= kept.items()
-
-    for folder in ("killed", "undisturbed"):
-        process = start(tmp_path / folder)
-        process.communicate(timeout=120)
-        assert process.returncode == 0
-    assert records(tmp_path / "killed") == records(tmp_path / "undisturbed")
-    assert len(records(tmp_path / "killed")) == 8
+@pytest.mark.jax
+def test_a_quick_study_on_jax(command):
+    done = command("augment", *QUICK, "--method", "flip", "online:strong", env={"KERAS_BACKEND": "jax"})
+    assert done.returncode == 0, done.stderr
+    assert "jax" in done.stderr
+    assert not any(word in done.stderr for word in CHATTER)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-def test_a_worker_without_work_does_not_outlive_its_driver_either(tmp_path):
-    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--method", "none", "--seeds", "1"]
-    line += ["--epochs", "100000", "--jobs", "2", "--out", str(tmp_path)]
-    process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
-    workers, end = [], time.monotonic() + 30
-    while len(workers) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-        workers = [p for p in _children(process.pid) if "Loky" in Path(f"/proc/{p}/cmdline").read_text()]
-    process.kill()
-    process.wait()
-    assert len(workers) == 2
-    assert _gone(workers, 30)
+def test_help_teaches(capsys):
+    from experiments.augment import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("color-isolation", "online:strong", "mixing(a+b)", "pairs45", "--shots", "default: testbed"):
+        assert word in text
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
-def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_they_keep_quiet(tmp_path):
-    process = start(tmp_path, start_new_session=True)
-    os.killpg(process.pid, signal.SIGINT)
-    printed, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert not printed
-    said = [line for line in errors.splitlines() if line and not line.startswith("seed")]
-    assert said[-1].endswith(
-        "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
-    )
+@pytest.mark.parametrize(
+    ("text", "expected"), [("10", range(10)), ("10-19", range(10, 20)), ("7-7", range(7, 8))]
+)
+def test_seeds(text, expected):
+    assert cli.seeds(text) == expected
 
 
-def test_two_runs_at_once_on_one_folder(tmp_path, command):
-    process = start(tmp_path / "results")
-    done = command("augment", *QUICK, "--method", "none")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert done.returncode == 1
-    assert "another run is writing to" in one_line(done.stderr)
+# Errors: one line that says what to do
 
 
-def one_line(errors: str) -> str:
-    """Return the error, which is one line, the header of the study apart."""
-    lines = [line for line in errors.splitlines() if "error:" in line]
-    assert len(lines) == 1, errors
-    assert errors.splitlines()[-1] == lines[0], errors
-    return lines[0]
+@pytest.mark.parametrize("text", ["", "-", "1-", "-3", "1.5", "1,2", "1-2-3", "²"])
+def test_what_is_no_number_of_seeds(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="Received"):
+        cli.seeds(text)
 
 
 @pytest.mark.parametrize(
@@ -243,49 +196,10 @@ def test_wrong_usage_is_one_line_and_exit_code_2(command, tmp_path, args, messag
         assert len(last) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("10", range(10)), ("10-19", range(10, 20)), ("7-7", range(7, 8))]
-)
-def test_seeds(text, expected):
-    assert cli.seeds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "-", "1-", "-3", "1.5", "1,2", "1-2-3", "²"])
-def test_what_is_no_number_of_seeds(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="Received"):
-        cli.seeds(text)
-
-
 def test_an_error_in_the_grammar_has_a_caret(command):
     done = command("augment", "--data", "digits", "--method", "flip+rotatoin")
     *_, expression, caret = done.stderr.splitlines()
     assert expression.index("rotatoin") == caret.index("^")
-
-
-def photos(folder: Path, counts: dict[str, int]) -> Path:
-    """Write photos of one colour a class, noisy."""
-    rng = np.random.default_rng(0)
-    for number, (name, count) in enumerate(counts.items()):
-        (folder / name).mkdir(parents=True)
-        for i in range(count):
-            pixels = rng.integers(0, 100, (40, 50, 3)).astype(np.uint8)
-            pixels[..., number] += 120
-            Image.fromarray(pixels).save(folder / name / f"photo {i}.jpg")
-    return folder
-
-
-def test_a_folder_of_photos(command, tmp_path):
-    data = photos(tmp_path / "photos", {"röt": 70, "grün": 60})
-    (data / "röt" / "note.jpg").write_text("not an image")
-    args = ("--data", data, "--quick", "--method", "none", "--jobs", 1)
-    done = command("augment", *args, "--unbalanced")
-    assert done.returncode == 0, done.stderr
-    assert "balanced mean ± std" in done.stdout
-    assert "note.jpg" in done.stderr
-    (record, _) = records(tmp_path / "results").values()
-    assert sorted(record["classes"]) == ["grün", "röt"]
-    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
-        assert len(kept["labels"]) == 30
 
 
 @pytest.mark.parametrize(
@@ -318,47 +232,6 @@ def test_an_unwritable_cache(command, tmp_path):
     assert "--cache-dir" in one_line(done.stderr)
 
 
-def test_a_full_disk_ends_with_one_line_and_keeps_what_was_there(command, study, tmp_path):
-    resource = pytest.importorskip("resource")
-    out = shutil.copytree(study[0], tmp_path / "results")
-    path = out / "trials.jsonl"
-    foreign = "x" * 20_000  # so that predictions fit below the limit, and it is the next record that tears
-    path.write_text(f"{path.read_text()}{foreign}\n")
-    size, before = path.stat().st_size + 100, records_of(out)
-
-    def almost_full():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    args = (*QUICK, "--method", "flip", "--seeds", "3")
-    done = command("augment", *args, out=out, preexec_fn=almost_full)
-    assert done.returncode == 1
-    assert "free some space" in one_line(done.stderr)
-    assert path.stat().st_size == size
-    done = command("augment", *args, out=out)  # the same command goes on
-    assert done.returncode == 0
-    assert "2 unreadable line(s)" in done.stderr
-    assert "4 of 6 trials were in the records already" in done.stderr
-    assert records_of(out).items() > before.items()
-
-
-def records_of(out) -> dict[str, dict]:
-    """Return the records among the lines of a file that holds others, too."""
-    with Store(out).open() as store:
-        return dict(store._records)
-
-
-def test_torn_and_foreign_records_are_reported_and_computed_again(command, study, tmp_path):
-    out = tmp_path / "results"
-    out.mkdir()
-    lines = (study[0] / "trials.jsonl").read_text().splitlines()[:4]
-    (out / "trials.jsonl").write_text("\n".join(["[" * 100_000, *lines[:3], lines[3][:100]]))
-    done = command("augment", *QUICK, "--method", "flip", "--jobs", 1)
-    assert done.returncode == 0
-    assert "2 unreadable line(s) left as they are (1, 5)" in done.stderr
-    assert "3 of 4 trials were in the records already" in done.stderr
-    assert (out / "trials.jsonl").read_text().startswith("[" * 100_000 + "\n")
-
-
 def test_no_network_at_all(command, tmp_path):
     nowhere = "http://127.0.0.1:9"
     env = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
@@ -375,56 +248,12 @@ def test_no_network_at_all(command, tmp_path):
     assert "--data digits" in error
 
 
-def test_a_diverged_trial_is_shown_and_left_out(monkeypatch, tmp_path, capsys):
-    from dataclasses import replace
-
-    from experiments.augment import STUDY
-
-    wild = replace(STUDY, recipe=replace(STUDY.recipe, learning_rate=1e12))
-    args = [*QUICK, "--method", "none", "--jobs", "1", "--out", str(tmp_path)]
-    assert wild.main(args) == 0
-    printed = capsys.readouterr()
-    assert "failed: the loss was no longer finite at update" in printed.err
-    assert "0 (2 failed)" in printed.out
-
-
-def test_sheets_are_drawn_without_training(command, tmp_path):
-    done = command("augment", "--data", "digits", "--method", "flip+rotation", "online:flip", "--sheet")
-    assert done.returncode == 0, done.stderr
-    assert [Path(path).name for path in done.stdout.splitlines()] == [
-        "none.png",
-        "flip+rotation.png",
-        "online_flip.png",
-    ]
-    assert all(Path(path).stat().st_size > 1000 for path in done.stdout.splitlines())
-    assert not (tmp_path / "results" / "trials.jsonl").exists()
-
-
-def test_help_teaches(capsys):
-    from experiments.augment import main
-
-    with pytest.raises(SystemExit) as stop:
-        main(["--help"])
-    assert stop.value.code == 0
-    text = capsys.readouterr().out
-    for word in ("color-isolation", "online:strong", "mixing(a+b)", "pairs45", "--shots", "default: testbed"):
-        assert word in text
-
-
 def test_exit_codes(capsys):
     def fail(args):
         raise FewshotError("broken; mend it")
 
     assert cli.run(fail, cli.Parser(prog="x"), []) == 1
     assert capsys.readouterr().err == "x: error: broken; mend it\n"
-
-
-@pytest.mark.jax
-def test_a_quick_study_on_jax(command):
-    done = command("augment", *QUICK, "--method", "flip", "online:strong", env={"KERAS_BACKEND": "jax"})
-    assert done.returncode == 0, done.stderr
-    assert "jax" in done.stderr
-    assert not any(word in done.stderr for word in CHATTER)
 
 
 def test_the_benchmark_names_what_it_cannot_do(command):

@@ -218,6 +218,22 @@ def test_a_lone_file_gives_a_view_for_each_epoch(train, saved):
     assert expand(train, expression, seed=0, epochs=1000).views == 100
 
 
+def test_a_large_set_gets_as_many_views_as_fit_the_memory(saved, monkeypatch):
+    expression = saved(A.HorizontalFlip(p=0.5))
+
+    def views(n):
+        x = np.arange(n * 6).astype(np.uint8).reshape(n, 1, 2, 3)
+        examples = expand(Dataset(x, np.arange(n) % 2, ("a", "b")), expression, seed=0, epochs=100)
+        assert (len(examples), len(examples.x)) == (n, n * examples.views)
+        return examples.x.reshape(-1, *x.shape)
+
+    hundred = views(100)
+    assert len(hundred) == 100
+    monkeypatch.setattr("fewshot.augment.expand.MAX_DRAWN", 1000)
+    assert [len(views(n)) for n in (10, 300, 1000, 5000)] == [100, 3, 1, 1]
+    assert np.array_equal(views(100), hundred[:10])
+
+
 def test_a_file_in_a_combination_is_one_more_copy(train, saved):
     expression = f"flip + {saved(A.VerticalFlip(p=1))}"
     examples = expand(train, expression, seed=0, epochs=30)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot.augment import online
 from fewshot.augment.expand import Examples, captions, expand
-from fewshot.augment.online import policies
 from fewshot.data.dataset import Dataset
 from fewshot.report.figures import CHARACTER, INK, STYLE, write
 from fewshot.seeding import rng, seed_globally, stream_seed
@@ -26,7 +26,8 @@ def show(train: Dataset, expression: str, seed: int, columns: int = 8, rows: int
     chosen = _chosen(train, rows)
     examples = expand(train, expression, seed, epochs=columns - 1)
     shown = [("original", train.x[chosen])]
-    if examples.views > 1:
+    replaced = len(examples.x) == examples.views * len(train.x)  # by an albumentations file alone
+    if replaced and expression != "none":
         views = examples.x.reshape(examples.views, *train.x.shape)
         shown += [(f"draw {number}", view[chosen]) for number, view in enumerate(views, 1)]
     else:
@@ -49,7 +50,7 @@ def show_online(train: Dataset, policy: str, seed: int, columns: int = 8, rows: 
     """
     chosen = _chosen(train, rows)
     seed_globally(stream_seed(seed, "online"))
-    layers = policies[policy]()
+    layers = online.build(policy)
     shown = [("original", train.x[chosen])]
     for number in range(1, columns):
         x, y = (
