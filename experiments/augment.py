@@ -8,13 +8,14 @@ python -m experiments.augment --method flip patchshuffle --sheet
 import argparse
 import re
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.cli import Parser
 from experiments.study import Study
 from fewshot import backend
-from fewshot.augment.expand import canonical, check, expansions
+from fewshot.augment import online
+from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, canonical, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
 from fewshot.data import Splits, open_splits
@@ -30,19 +31,22 @@ METHODS = {name: expansions[name].summary for name in expansions} | {
     ONLINE + name: policies[name].summary for name in policies if name != "none"
 }
 COMBINED = ("flip+rotation+patchshuffle", "flip+rotation+patchshuffle+mixing")
-NOTES = """
+NOTES = f"""
   a+b              expansions side by side with the originals: flip+rotation+patchshuffle (6N)
   mixing(a+b)      all pairs of the originals and the expansions inside
-  albumentations:FILE   your own pipeline, as A.save writes it (YAML or JSON), drawn anew every epoch
+  online:a+b       one online policy after the other: online:flip+cutout
+  albumentations:FILE   your own pipeline, as A.save writes it (YAML or JSON), drawn anew every epoch,
+                   up to {MAX_VIEWS} times and {MAX_DRAWN:,} images in all; these come round again
 """
 
 
-def learner(name: str, recipe: Recipe) -> KerasLearner:
+def learner(name: str, training: Mapping[str, object]) -> KerasLearner:
     """Return the baseline network with an expansion or an online policy."""
     if name.startswith(ONLINE):
-        policy = policies[name.removeprefix(ONLINE)]
-        return KerasLearner(recipe=replace(recipe, policy=policy.name))
-    return KerasLearner(recipe=recipe, expansion=canonical(name))
+        policy = name.removeprefix(ONLINE)
+        online.versions(policy)  # raises for an unknown one
+        return KerasLearner(recipe=Recipe(policy=policy, **training))
+    return KerasLearner(recipe=Recipe(**training), expansion=canonical(name))
 
 
 class Augmentation(Study):
@@ -60,12 +64,12 @@ class Augmentation(Study):
         return parser
 
     def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
-        """Try the expansions, refuse sets beyond the limit without `--yes`; draw the sheets if asked."""
+        """Refuse sets beyond the limit without `--yes`; draw the sheets if asked."""
         learners = {trial.method: trial.learner for trial in trials}
         splits = open_splits(trials[0].data.folder)
-        for expansion in {one.expansion for one in learners.values()}:
-            check(expansion, splits.train.image_shape)
         if args.sheet:
+            for one in learners.values():
+                one.check(splits.train.image_shape)
             _sheets(Path(args.out) / self.name / "sheets", learners, trials[0], splits)
             return False
         large = {name: one.examples(n) for name, one in learners.items() if one.examples(n) > max(LIMIT, n)}

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from fewshot import backend
+from fewshot.augment import online
 from fewshot.augment.expand import expand, expansions
 from fewshot.augment.online import policies
 from fewshot.data import open_splits
@@ -72,10 +73,10 @@ def _updates(task, recipe, expansion):
     examples = expand(task.train, expansion, 0)
     engine = compiled("baseline", recipe, task.train.image_shape, len(task.train.classes))
     engine.reset(0)
-    placed = engine._loop.place(examples)
+    placed = engine.loop.place(examples)
     batches = recipe.batches(len(examples), np.random.default_rng(0))
     stretch = [next(batches) for _ in range(UPDATES)]
-    return lambda: engine._loop.run(placed, stretch, recipe.rates(UPDATES)), examples
+    return lambda: engine.loop.run(placed, stretch, recipe.rates(UPDATES)), examples
 
 
 def _online(task, rounds):
@@ -113,7 +114,7 @@ def _keras_layers(task, rounds):
         return lambda: compiled(images, labels)
 
     def ours(name):
-        layers = policies[name]()
+        layers = online.build(name)
 
         def step(x, y):
             for layer in layers:

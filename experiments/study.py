@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments import cli
@@ -14,7 +14,6 @@ from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
 from fewshot.errors import FewshotError
 from fewshot.learner import Learner
-from fewshot.recipe import Recipe
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
 
@@ -22,11 +21,20 @@ QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 
 
 @dataclass(frozen=True)
+class Report:
+    """What a study found: as a JSON document, and as a table with the paths of the pictures."""
+
+    document: dict
+    text: str
+
+
+@dataclass(frozen=True)
 class Study:
     """One question, as methods to compare on the same tasks.
 
     name: the module in `experiments`. question: what the help says first. methods: name → what it is.
-    learner(name, recipe): the learner of a method; it raises `UsageError` for what it does not know.
+    learner(name, training): the learner of a method; `training` are the recipe's fields that the command
+    line sets. It raises `UsageError` for what it does not know.
     baseline: the method that always runs, too. groups: a name → the methods it stands for.
     reported: published results, a method → text, shown beside ours. notes: the end of the help.
     """
@@ -34,9 +42,8 @@ class Study:
     name: str
     question: str
     methods: Mapping[str, str]
-    learner: Callable[[str, Recipe], Learner]
+    learner: Callable[[str, Mapping[str, object]], Learner]
     baseline: str
-    recipe: Recipe = Recipe()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reported: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
@@ -60,7 +67,7 @@ class Study:
         parser.add_argument(
             "--method",
             nargs="+",
-            default=["all"],
+            action="extend",
             metavar="NAME",
             help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
@@ -72,6 +79,12 @@ class Study:
         return True
 
     def _run(self, args: argparse.Namespace) -> None:
+        measured = self._measure(args)
+        if measured:
+            self._print(args, self._report(args, *measured))
+
+    def _measure(self, args: argparse.Namespace) -> tuple[dict[str, list[dict]], Trial] | None:
+        """Return the records of every method, and one of the trials; nothing if `before` stops it."""
         cli.apply_environment(args)
         learners = self._learners(args)  # a misspelt name is found before anything is fetched
         if args.protocol:
@@ -83,37 +96,40 @@ class Study:
         first = trials[0]
         n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
         if not self.before(args, trials, n):
-            return
+            return None
         with Store(args.out).open() as store:
             _header(trials, args, n)
             records = _run_with_progress(trials, store, _jobs(args, first.threads), args.fresh)
         by_method: dict[str, list[dict]] = {}
         for trial, record in zip(trials, records, strict=True):
             by_method.setdefault(trial.method, []).append(record)
-        self._report(args, by_method, first)
+        return by_method, first
 
     def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
         """Return the methods to run, the baseline first; `UsageError` for an unknown one."""
-        epochs = args.epochs or (QUICK_EPOCHS if args.quick else self.recipe.epochs)
-        recipe = replace(self.recipe, epochs=epochs, updates=args.updates)
+        training = {}
+        if args.updates:
+            training = {"updates": args.updates}
+        elif args.epochs or args.quick:
+            training = {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
         groups = {"all": list(self.methods), **self.groups}
-        names = [name for chosen in args.method for name in groups.get(chosen, [chosen])]
-        return {name: self.learner(name, recipe) for name in dict.fromkeys([self.baseline, *names])}
+        names = [name for chosen in args.method or ["all"] for name in groups.get(chosen, [chosen])]
+        return {name: self.learner(name, training) for name in dict.fromkeys([self.baseline, *names])}
 
     def _trials(
         self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared
     ) -> list[Trial]:
         """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
         name = args.protocol or data.default_protocol
-        whole = protocols[name].name == "full"
+        traits = protocols[name].traits
         protocol = Protocol(
             name=name,
-            ways=len(args.classes) if args.classes else args.ways or (None if whole else data.default_ways),
+            ways=len(args.classes) if args.classes else args.ways or traits.get("ways", data.default_ways),
             shots=args.shots,
             classes=tuple(args.classes or ()),
             balanced=not args.unbalanced,
         )
-        threads = args.threads or (cli.cores() if whole else 1)
+        threads = args.threads or (cli.cores() if traits.get("whole") else 1)
         device = backend.resolve_device(args.device)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)
@@ -121,48 +137,50 @@ class Study:
             for method, learner in learners.items()
         ]
 
-    def _report(self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial) -> None:
+    def _report(
+        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
+    ) -> Report:
+        """Draw the pictures (in the sub-folder `part`) and return the table and the JSON document."""
         from fewshot.report.result import result
         from fewshot.report.table import table
         from fewshot.stats import analyse
 
         metric = "balanced_accuracy" if args.unbalanced else "accuracy"
         results = analyse(by_method, self.baseline, metric)
-        folder = Path(args.out) / self.name
+        folder = Path(args.out) / self.name / part
         protocol = trial.identity()["protocol"]
         stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
         figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
         records = str(Path(args.out) / "trials.jsonl")
-        document = json.dumps(
-            result(self.name, protocol, self.baseline, results, figures, records),
-            indent=1,
-            ensure_ascii=False,
-        )
+        document = result(self.name, protocol, self.baseline, results, figures, records)
         try:
             self._draw(folder, document, stems, results, _title(trial))
         except OSError as error:
             raise FewshotError(
                 f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
             ) from error
-        if args.json:
-            print(document)
-        else:
-            print(table(results, self.baseline, reported=self.reported))
-            print("pictures: " + ", ".join(figures))
-            print(f"records:  {records}")
+        text = table(results, self.baseline, reported=self.reported)
+        return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
 
-    def _draw(self, folder: Path, document: str, stems: dict[str, Path], results, title: str) -> None:
+    def _print(self, args: argparse.Namespace, report: Report) -> None:
+        print(_json(report.document) if args.json else report.text)
+
+    def _draw(self, folder: Path, document: dict, stems: dict[str, Path], results, title: str) -> None:
         """Draw the pictures and write the result, unless exactly this result has its pictures already."""
-        path = folder / "result.json"
+        path, written = folder / "result.json", _json(document)
         drawn = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
-        if path.exists() and path.read_text(encoding="utf-8") == document and all(p.exists() for p in drawn):
+        if path.exists() and path.read_text(encoding="utf-8") == written and all(p.exists() for p in drawn):
             return
         from fewshot.report import figures
 
         folder.mkdir(parents=True, exist_ok=True)
         figures.strip(results, self.baseline, stems["strip"], title)
         figures.curves(results, stems["curves"], title)
-        path.write_text(document, encoding="utf-8")
+        path.write_text(written, encoding="utf-8")
+
+
+def _json(document: dict) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def _jobs(args: argparse.Namespace, threads: int) -> int:
@@ -172,7 +190,7 @@ def _jobs(args: argparse.Namespace, threads: int) -> int:
 def _title(trial: Trial) -> str:
     protocol = trial.protocol
     ways = f"{protocol.ways} classes" if protocol.ways else "all classes"
-    shots = "" if protocol.name == "full" else f" × {protocol.shots} images"
+    shots = "" if protocols[protocol.name].traits.get("whole") else f" × {protocol.shots} images"
     return f"{trial.data.name}, {protocol.name}: {ways}{shots}"
 
 

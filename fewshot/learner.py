@@ -6,11 +6,12 @@ from typing import Protocol
 import numpy as np
 
 from fewshot import backend
-from fewshot.augment.expand import expand, size, versions
-from fewshot.augment.online import policies
+from fewshot.augment import online
+from fewshot.augment.expand import check, expand, size, versions
 from fewshot.data.dataset import Dataset
-from fewshot.models import networks
+from fewshot.models import canonical, check_size, version
 from fewshot.recipe import Recipe
+from fewshot.seeding import stream_seed
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
 
@@ -40,6 +41,9 @@ class Learner(Protocol):
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, float (N, classes), of uint8 images (N, height, width, 3)."""
 
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for what cannot be trained on images of this shape; takes no time."""
+
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
 
@@ -59,26 +63,42 @@ class KerasLearner:
     expansion: str = "none"
 
     def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "KerasLearner":
-        """Train from new weights. Needs `fewshot.backend.start` before."""
+        """Train from new weights. Needs `fewshot.backend.start` before.
+
+        The curve is the mean of the members'.
+        """
         from fewshot.engine import compiled
 
-        examples = expand(train, self.expansion, seed, self.recipe.epochs)
-        self._engine = compiled(self.network, self.recipe, train.image_shape, len(train.classes))
-        curve = self._engine.fit(examples, seed, watch)
-        self._weights = self._engine.weights()
+        recipe = self.recipe
+        examples = expand(train, self.expansion, seed, recipe.epochs)
+        self._engine = compiled(self.network, recipe, train.image_shape, len(train.classes))
+        self._members, curves = [], []
+        for member in range(recipe.members):
+            own_seed = stream_seed(seed, f"member {member}") if member else seed
+            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch)))
+            self._members.append(self._engine.weights())
         self.fitted = Fit(
             n_train=len(examples),
-            updates=self.recipe.steps(len(examples)),
-            images_seen=self.recipe.images_seen(len(examples)),
-            parameters=sum(int(np.prod(v.shape)) for v in self._engine.network.trainable_variables),
-            curve={name: points for name, points in asdict(curve).items() if points},
+            updates=recipe.members * recipe.steps(len(examples)),
+            images_seen=recipe.members * recipe.images_seen(len(examples)),
+            parameters=recipe.members * self._engine.parameters,
+            curve=_mean(curves),
         )
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        self._engine.load(self._weights)
-        return self._engine.predict(x)
+        views = [x, x[:, :, ::-1]] if self.recipe.mirror else [x]
+        probabilities = []
+        for weights in self._members:
+            self._engine.load(weights)
+            probabilities += [self._engine.predict(view) for view in views]
+        return np.mean(probabilities, 0)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for images too small for the network, or that an expansion cannot take."""
+        check_size(self.network, shape)
+        check(self.expansion, shape)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
@@ -88,10 +108,11 @@ class KerasLearner:
             libraries.append("albumentations")
         return {
             **asdict(self),
+            "network": canonical(self.network),
             "versions": {
                 "engine": ENGINE_VERSION,
-                "network": networks[self.network].version,
-                "policy": policies[self.recipe.policy].version,
+                "network": version(self.network),
+                "policy": online.versions(self.recipe.policy),
                 "expansion": expanded,
             },
             "libraries": backend.versions(*libraries),
@@ -104,4 +125,11 @@ class KerasLearner:
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
         examples = self.examples(n)
-        return f"{examples:9,} images {self.recipe.steps(examples):9,} updates"
+        return f"{examples:9,} images {self.recipe.members * self.recipe.steps(examples):9,} updates"
+
+
+def _mean(curves: list[dict[str, list]]) -> dict[str, list]:
+    """Return the mean of equally long curves, without the parts that were not measured."""
+    measured = {name: [curve[name] for curve in curves] for name in curves[0] if curves[0][name]}
+    means = {name: np.mean(points, 0).tolist() for name, points in measured.items()}
+    return means | {"update": curves[0]["update"]}

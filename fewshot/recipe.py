@@ -1,10 +1,46 @@
 """Recipes: how a network is trained. The default is that of the few-shot report's testbed."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+from fewshot.errors import UsageError
+from fewshot.registry import Registry
+
+schedules = Registry("schedule")
+recipes = Registry("recipe")
+
+
+@schedules.register("constant")
+def constant(progress):
+    """The same learning rate throughout."""
+    return np.ones_like(progress)
+
+
+@schedules.register("cosine")
+def cosine(progress):
+    """From the learning rate down to zero along half a cosine (arXiv 1608.03983)."""
+    return (1 + np.cos(np.pi * progress)) / 2
+
+
+@schedules.register("one-cycle")
+def one_cycle(progress):
+    """Up from 1/25 in the first 30 % of the updates, then down to zero (arXiv 1708.07120, by cosines)."""
+    rising, falling = np.minimum(progress / 0.3, 1), np.maximum((progress - 0.3) / 0.7, 0)
+    return np.where(progress < 0.3, 1 - (1 - 1 / 25) * cosine(rising), cosine(falling))
+
+
+_COUNT = (lambda value: value >= 1, "a whole number above 0")
+_SHARE = (lambda value: 0 <= value < 1, "0 or more, and below 1")
+RANGES = {
+    **dict.fromkeys(("batch", "epochs", "updates", "members"), _COUNT),
+    **dict.fromkeys(("momentum", "label_smoothing", "ema"), _SHARE),
+    "learning_rate": (lambda value: 0 < value < math.inf, "a number above 0"),
+    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
+}
 
 
 @dataclass(frozen=True)
@@ -12,17 +48,40 @@ class Recipe:
     """SGD with momentum and PyTorch's weight decay on cross-entropy.
 
     weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included.
+    schedule: a registered course of the learning rate, of which `learning_rate` is the highest.
     updates: gradient updates in all, instead of `epochs` passes through the training images.
     policy: the registered online policy (`fewshot.augment.online`) that every batch goes through.
+    label_smoothing: the share of each label that is spread evenly over all classes (arXiv 1512.00567).
+    ema: predictions use the weights' exponential moving average of this decay; 0 the last weights.
+    members: as many networks are trained, from other seeds, and their probabilities averaged.
+    mirror: probabilities are averaged over each image and its mirror image.
     """
 
     learning_rate: float = 0.01
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 5e-4
+    schedule: str = "constant"
     batch: int = 128
     epochs: int = 100
     updates: int | None = None
     policy: str = "none"
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    members: int = 1
+    mirror: bool = False
+
+    def __post_init__(self):
+        schedules[self.schedule]
+        for name, (fits, wanted) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not fits(value):
+                raise UsageError(f"the recipe's {name} is {wanted}. Received: {value}")
+
+    def compiled(self) -> "Recipe":
+        """Return what a compiled update depends on: the recipe, all other fields at their defaults."""
+        fields = ("momentum", "nesterov", "weight_decay", "policy", "label_smoothing", "ema")
+        return Recipe(**{name: getattr(self, name) for name in fields})
 
     def steps(self, n: int) -> int:
         """Return how many updates a training set of `n` images gets."""
@@ -50,4 +109,11 @@ class Recipe:
 
     def rates(self, steps: int) -> np.ndarray:
         """Return the learning rate of every update, float32."""
-        return np.full(steps, self.learning_rate, np.float32)
+        course = schedules[self.schedule](np.arange(steps) / steps)
+        return (self.learning_rate * course).astype(np.float32)
+
+
+@recipes.register("report")
+def report():
+    """The few-shot report's testbed: SGD, learning rate 0.01, momentum 0.9, 100 epochs."""
+    return Recipe()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import fewshot
-from fewshot import backend
+from fewshot import backend, metrics
 from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.tasks import Protocol, Task
 from fewshot.errors import DivergedError, FewshotError
@@ -109,7 +109,7 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     except DivergedError as error:
         failure = str(error)
     else:
-        measured = _measure(task, probabilities) | vars(learner.fitted)
+        measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
         predictions = _predictions(task, probabilities)
     record = {
         "key": trial.key,
@@ -127,21 +127,7 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     return record, predictions
 
 
-_UNMEASURED = dict.fromkeys(
-    ("accuracy", "balanced_accuracy", "nll", "n_train", "updates", "images_seen", "parameters", "curve")
-)
-
-
-def _measure(task: Task, probabilities: np.ndarray) -> dict:
-    """Return accuracy and balanced accuracy in percent, and the mean negative log-likelihood."""
-    labels = task.test.y
-    right = probabilities.argmax(1) == labels
-    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return {
-        "accuracy": float(100 * right.mean()),
-        "balanced_accuracy": float(100 * np.mean([right[labels == c].mean() for c in np.unique(labels)])),
-        "nll": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-    }
+_UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
 
 
 def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]:
@@ -163,10 +149,12 @@ def _stored(trial: Trial, store: Store) -> dict | None:
 
 
 def _check(trials: Iterable[Trial]) -> None:
-    """Find what is wrong with data and draws before the first training begins."""
+    """Find what is wrong with data, learners and draws before the first training begins."""
     trials = list(trials)
     for data in {trial.data.folder: trial.data for trial in trials}.values():
         verify(data)
+    for trial in {(trial.method, trial.data.folder): trial for trial in trials}.values():
+        trial.learner.check(open_splits(trial.data.folder).train.image_shape)
     for protocol, folder, seed in {(trial.protocol, trial.data.folder, trial.seed) for trial in trials}:
         protocol.positions(open_splits(folder), seed)
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from fewshot import backend
+from fewshot.augment import online
 from fewshot.augment.online import policies
 from fewshot.data.tasks import Protocol
+from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner
 from fewshot.recipe import Recipe
 from fewshot.seeding import seed_globally
@@ -48,6 +50,13 @@ def test_every_policy(name):
     again, _ = run(policies[name](), x, y)
     assert np.array_equal(first, again)
     assert name == "none" or not np.array_equal(first, second)
+
+
+def test_policies_one_after_the_other(batch):
+    kinds = [type(layer).__name__ for layer in online.build("flip+cutout+mixup")]
+    assert kinds == ["Flip", "Cutout", "Mixup"]
+    with pytest.raises(UsageError, match="unknown online policy 'cuotut': did you mean 'cutout'"):
+        online.versions("flip+cuotut")
 
 
 def test_flip(batch):

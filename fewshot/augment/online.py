@@ -1,12 +1,22 @@
 """Online policies: augmentation drawn anew at every update, inside the graph.
 
-A policy is a list of layers (`fewshot.augment.layers`), applied in order to every batch. Unlike an
-expansion it leaves the number of images and of updates as they are.
+A policy is a list of layers (`fewshot.augment.layers`), applied in order to every batch; `flip+cutout` is
+one policy after the other. Unlike an expansion it leaves the number of images and of updates as they are.
 """
 
 from fewshot.registry import Registry
 
 policies = Registry("online policy")
+
+
+def build(text: str) -> list:
+    """Return the new layers of a policy, or of several in order; `UsageError` for an unknown name."""
+    return [layer for name in text.split("+") for layer in policies[name]()]
+
+
+def versions(text: str) -> dict[str, int]:
+    """Return the version of each policy that the text names; `UsageError` for an unknown one."""
+    return {name: policies[name].version for name in text.split("+")}
 
 
 @policies.register("none")

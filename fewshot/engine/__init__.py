@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from fewshot import backend
+from fewshot import backend, metrics
+from fewshot.augment import online
 from fewshot.augment.expand import Examples
-from fewshot.augment.online import policies
 from fewshot.data.dataset import Dataset
 from fewshot.engine.optimizers import CoupledSGD
 from fewshot.errors import DivergedError
@@ -42,25 +42,31 @@ class Curve:
     held_out_accuracy: list[float]
 
 
-@functools.lru_cache(maxsize=32)  # a study may have as many methods, and goes seed by seed
 def compiled(network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int) -> "Engine":
-    """Return this process's engine for a network, a recipe and the shapes of the data."""
-    return Engine(network, recipe, shape, outputs)
+    """Return this process's engine for a network, what an update takes of a recipe, and the shapes."""
+    return _compiled(network, recipe.compiled(), shape, outputs)
 
 
 class Engine:
-    """A network and its optimiser, compiled once. Made by `compiled`."""
+    """A network and its optimiser, compiled once, and `loop`, the backend's. Made by `compiled`."""
 
     def __init__(self, network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int):
-        self.recipe = recipe
+        self._recipe = recipe
         self._build = functools.partial(build, network, shape, outputs)
         self.network = self._build()
-        self._policy = policies[recipe.policy]()
-        self.optimizer = CoupledSGD(recipe.learning_rate, recipe.momentum, recipe.weight_decay)
+        self._policy = online.build(recipe.policy)
+        self.optimizer = CoupledSGD(
+            recipe.learning_rate, recipe.momentum, recipe.weight_decay, recipe.nesterov, recipe.ema
+        )
         self.optimizer.build(self.network.trainable_variables)
         self._slots = [slot.numpy() for slot in self.optimizer.variables]
         loop = importlib.import_module(f"fewshot.engine.{backend.name()}_loop")
-        self._loop = loop.Loop(self._objective, self.network, self._policy, self.optimizer)
+        self.loop = loop.Loop(self._objective, self.network, self._policy, self.optimizer)
+
+    @property
+    def parameters(self) -> int:
+        """The number of trainable weights."""
+        return sum(int(np.prod(v.shape)) for v in self.network.trainable_variables)
 
     def reset(self, seed: int) -> None:
         """Draw the weights of `seed`; reset the optimiser and every seed generator of the network."""
@@ -69,7 +75,7 @@ class Engine:
         for variable, value in zip(self.optimizer.variables, self._slots, strict=True):
             variable.assign(value)
         seed_globally(stream_seed(seed, "online"))
-        for layer, fresh in zip(self._policy, policies[self.recipe.policy](), strict=True):
+        for layer, fresh in zip(self._policy, online.build(self._recipe.policy), strict=True):
             for variable, value in zip(layer.variables, fresh.variables, strict=True):
                 variable.assign(value)
 
@@ -82,39 +88,55 @@ class Engine:
         for variable, value in zip(self.network.variables, values, strict=True):
             variable.assign(value)
 
-    def fit(self, examples: Examples, seed: int, watch: Dataset | None = None) -> Curve:
+    def fit(self, examples: Examples, recipe: Recipe, seed: int, watch: Dataset | None = None) -> Curve:
         """Train from the weights of `seed`; return the learning curve.
+
+        recipe: one that the engine was compiled for; rates, batches and the length of training are its own.
 
         Training loss and accuracy are means over the last epoch before each point, as the updates saw
         them. `watch` is evaluated at the same points. Raises `DivergedError` at the first loss that is
         no number.
         """
         self.reset(seed)
-        placed = self._loop.place(examples)
-        steps, epoch = self.recipe.steps(len(examples)), self.recipe.epoch_steps(len(examples))
-        batches = self.recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
-        rates = self.recipe.rates(steps)
+        placed = self.loop.place(examples)
+        steps, epoch = recipe.steps(len(examples)), recipe.epoch_steps(len(examples))
+        batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
+        rates = recipe.rates(steps)
         points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
         stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
         trace, held_out = [], []  # loss, right answers, images of every update; of `watch`, at every point
         for stop in sorted(stops):
             done = len(trace)
             stretch = list(itertools.islice(batches, stop - done))
-            losses, hits = self._loop.run(placed, stretch, rates[done:stop])
+            losses, hits = self.loop.run(placed, stretch, rates[done:stop])
             trace.extend(zip(losses, hits, map(len, stretch), strict=True))
             if not np.isfinite(losses).all():
                 first = done + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
                 raise DivergedError(f"the loss was no longer finite at update {first} of {steps}")
             if watch and stop in points:
-                held_out.append(_loss_and_accuracy(self.predict(watch.x), watch.y))
+                held_out.append(self._evaluate(watch))
+        self._average()
         last_epochs = [np.array(trace[max(0, point - epoch) : point]).T for point in points]
         return Curve(
             update=points.tolist(),
             loss=[float(np.average(losses, weights=sizes)) for losses, _, sizes in last_epochs],
             accuracy=[float(100 * hits.sum() / sizes.sum()) for _, hits, sizes in last_epochs],
-            held_out_loss=[loss for loss, _ in held_out],
-            held_out_accuracy=[accuracy for _, accuracy in held_out],
+            held_out_loss=[measured["nll"] for measured in held_out],
+            held_out_accuracy=[measured["accuracy"] for measured in held_out],
         )
+
+    def _evaluate(self, watch: Dataset) -> dict:
+        """Measure on `watch` what training would end with here."""
+        running = self.weights()
+        self._average()
+        measured = metrics.measure(self.predict(watch.x), watch.y)
+        self.load(running)
+        return measured
+
+    def _average(self) -> None:
+        """Take the moving average of the weights, where the recipe keeps one."""
+        if self._recipe.ema:
+            self.optimizer.finalize_variable_values(self.network.trainable_variables)
 
     def _objective(self, placed, index):
         """Return a batch's mean cross-entropy and its number of right answers (runs in the graph)."""
@@ -122,14 +144,19 @@ class Engine:
         for layer in self._policy:
             x, y = layer(x, y)
         logits = self.network(x, training=True)
-        loss = ops.mean(ops.categorical_crossentropy(y, logits, from_logits=True))
+        smooth = self._recipe.label_smoothing
+        target = (1 - smooth) * y + smooth / y.shape[-1]
+        loss = ops.mean(ops.categorical_crossentropy(target, logits, from_logits=True))
         hits = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
         return loss, hits
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (N, outputs), of uint8 images."""
-        parts = [self._loop.predict(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
+        parts = [self.loop.predict(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
         return np.concatenate(parts)
+
+
+_compiled = functools.lru_cache(maxsize=32)(Engine)  # a study may have as many methods, and goes seed by seed
 
 
 def batch(placed, index):
@@ -142,9 +169,3 @@ def batch(placed, index):
     x, second = (ops.cast(ops.take(images, pair[:, side], axis=0), "float32") for side in (0, 1))
     y, other = (ops.take(targets, pair[:, side], axis=0) for side in (0, 1))
     return (x + second) / 2, y + share * (other - y)
-
-
-def _loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    likelihood = probabilities[np.arange(len(labels)), labels]
-    right = probabilities.argmax(1) == labels
-    return float(-np.log(np.maximum(likelihood, 1e-12)).mean()), float(100 * right.mean())

@@ -1,0 +1,68 @@
+"""Settings in a name: `baseline:norm=batch,width=32` is `baseline` with two of its settings changed.
+
+Networks take their switches so, methods their recipe's fields, too.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from fewshot.errors import UsageError, unknown
+
+
+def split(text: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the settings (a flag alone, `se`, is `se=yes`); `UsageError` for a torn one."""
+    name, colon, rest = text.partition(":")
+    settings = {}
+    for part in rest.split(",") if colon else []:
+        key, equals, value = part.strip().partition("=")
+        if not key or (equals and not value):
+            raise UsageError(f"'{text}': settings are written NAME:key=value,key=value")
+        if key in settings:
+            raise UsageError(f"'{text}' sets {key} twice")
+        settings[key] = value or "yes"
+    return name, settings
+
+
+def join(name: str, settings: Mapping[str, object]) -> str:
+    """Return the text that `split` reads, settings in alphabetical order."""
+    parts = ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings))
+    return f"{name}:{parts}" if parts else name
+
+
+def typed(
+    owner: str,
+    settings: Mapping[str, str],
+    defaults: Mapping[str, object],
+    choices: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> dict[str, object]:
+    """Return the settings with the types of their defaults; `UsageError` for an unknown or unfit one.
+
+    owner: whose settings they are, for messages. choices: the names that a setting is one of.
+    """
+    values = {}
+    for key, text in settings.items():
+        if key not in defaults:
+            raise unknown(f"setting of {owner}", key, defaults)
+        if key in choices and text not in choices[key]:
+            raise unknown(f"{key} of {owner}", text, choices[key])
+        values[key] = _value(owner, key, text, defaults[key])
+    return values
+
+
+def _value(owner: str, key: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text not in ("yes", "no"):
+            raise UsageError(f"{owner}: {key} is yes or no. Received: '{text}'")
+        return text == "yes"
+    if isinstance(default, str):
+        return text
+    kind = type(default)
+    try:
+        return kind(text)
+    except ValueError as error:
+        wanted = "a whole number" if kind is int else "a number"
+        raise UsageError(f"{owner}: {key} wants {wanted}. Received: '{text}'") from error
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,160 @@
+"""The small CNNs, their switches, and the study of them."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import one_line
+
+from experiments.cnn import METHODS, STUDY, learner
+from fewshot import backend
+from fewshot.errors import UsageError
+from fewshot.models import build, canonical, least_size
+from fewshot.recipe import Recipe
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    backend.start(1, "cpu")
+
+
+def trainable(network):
+    return sum(int(np.prod(weight.shape)) for weight in network.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("baseline", 24_666),
+        ("baseline:norm=batch", 24_762),
+        ("baseline:kernel=5", 34_074),
+        ("baseline:norm=batch,kernel=5", 34_170),
+        ("baseline:norm=layer", 24_762),
+        ("baseline:norm=instance", 24_762),
+        ("baseline:norm=group", 24_762),
+    ],
+)
+def test_parameters(text, parameters):
+    assert trainable(build(text, (32, 32, 3), 10)) == parameters
+
+
+def test_the_report_s_maps_with_5x5_kernels():
+    from keras import layers
+
+    network = build("baseline:norm=batch,kernel=5", (32, 32, 3), 10)
+    sides = [layer.output.shape[1] for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    assert sides == [30, 13, 9, 4]
+    assert network.layers[-1].input.shape[1] == 512
+
+
+@pytest.mark.parametrize("text", ["baseline:depth=2", "baseline:depth=6", "baseline:kernel=5", "baseline:se"])
+def test_the_least_size_is_the_least(text):
+    least = least_size(text)
+    assert build(text, (least, least, 3), 2).output_shape == (None, 2)
+    with pytest.raises(UsageError, match=f"from {least}×{least} on"):
+        build(text, (least - 1, least - 1, 3), 2)
+
+
+def test_switches_have_one_order_and_lose_their_defaults():
+    assert canonical("baseline:width=16,norm=batch") == "baseline:norm=batch"
+    assert canonical("baseline:se=no") == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("baseline:depth=3", "an even number"),
+        ("baseline:width=0", "width counts the filters"),
+        ("baseline:kernel=0", "kernel is the side"),
+        ("baseline:norm=bacth", "unknown norm of the network 'baseline' 'bacth': did you mean 'batch'"),
+        ("baseline:nrom=batch", "did you mean 'norm'"),
+        ("compact:pool=median", "'median': known are average, max, both"),
+    ],
+)
+def test_unfit_switches(text, message):
+    with pytest.raises(UsageError, match=message):
+        build(text, (32, 32, 3), 2)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_is_a_learner_and_a_network(name):
+    made = learner(name, {})
+    assert trainable(build(made.network, (32, 32, 3), 2)) > 0
+
+
+def test_settings_change_network_and_recipe():
+    made = learner("bn:width=32,learning_rate=0.1", {"epochs": 7})
+    assert made.network == "baseline:norm=batch,width=32"
+    assert made.recipe == Recipe(learning_rate=0.1, epochs=7)
+    assert learner("bn-5x5-slow", {}).recipe.learning_rate == 0.008
+    assert learner("bn-5x5:learning_rate=0.008", {}).describe() == learner("bn-5x5-slow", {}).describe()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bm", "unknown method 'bm': did you mean 'bn'"),
+        ("bn:widht=3", "did you mean 'width'"),
+        ("bn:recipe=bets", "unknown recipe 'bets'"),
+        ("bn:schedule=cosin", "'cosin': did you mean 'cosine'"),
+        ("bn:policy=flip+strnog", "unknown online policy 'strnog': did you mean 'strong'"),
+        ("bn:width=three", "wants a whole number"),
+        ("bn:epochs=0", "the recipe's epochs is a whole number above 0"),
+        ("bn:norm=bacth", "did you mean 'batch'"),
+    ],
+)
+def test_a_wrong_method_is_refused_at_once(name, message):
+    with pytest.raises(UsageError, match=message):
+        learner(name, {})
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two classes, told apart by brightness, with images to tune on."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 12), ("val", 10), ("test", 10)):
+        for level, name in ((40, "dark"), (200, "light")):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                noise = rng.integers(-30, 30, (16, 16, 3))
+                Image.fromarray((level + noise).astype(np.uint8)).save(folder / f"{i}.png")
+    return tmp_path / "photos"
+
+
+def test_a_setting_is_chosen_on_tuning_tasks(photos, tmp_path, capsys):
+    """1e12 diverges, 1e-9 learns nothing, 0.02 tells dark from light: both tables show all three."""
+    args = ["--data", str(photos), "--shots", "10", "--seeds", "2", "--epochs", "20", "--image-size", "16"]
+    args += ["--method", "bn", "--tune", "learning_rate", "1e12", "1e-9", "0.02", "--jobs", "1"]
+    assert STUDY.main([*args, "--quick", "--json", "--out", str(tmp_path / "results")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["chosen"] == {"bn": "bn:learning_rate=0.02"}
+    for part, seeds in ((document, [0, 1]), (document["tuning"], [1000, 1001])):
+        methods = {entry["method"]: entry for entry in part["methods"]}
+        assert set(methods) == {
+            "baseline",
+            *(f"bn:learning_rate={rate}" for rate in ("1e12", "1e-9", "0.02")),
+        }
+        assert methods["bn:learning_rate=1e12"]["failed"] == 2
+        assert [trial["seed"] for trial in methods["bn:learning_rate=0.02"]["trials"]] == seeds
+    assert (tmp_path / "results" / "cnn" / "tuning" / "result.json").exists()
+    assert STUDY.main([*args, "--out", str(tmp_path / "results")]) == 0
+    assert capsys.readouterr().out.count("chosen for bn: bn:learning_rate=0.02") == 2
+
+
+def test_bad_tuning_is_one_line(command, photos):
+    for values, message in (
+        (["learning_rate", "0.1"], "two values"),
+        (["lr", "0.1", "0.2"], "learning_rate"),
+    ):
+        done = command("cnn", "--data", photos, "--method", "bn", "--tune", *values)
+        assert done.returncode == 2
+        assert message in one_line(done.stderr)
+
+
+def test_an_image_size_below_the_least(command, photos):
+    done = command("cnn", "--data", photos, "--shots", "10", "--image-size", "12", "--method", "bn-5x5")
+    assert done.returncode == 2
+    assert "takes images from 13×13 on" in one_line(done.stderr)

@@ -1,0 +1,100 @@
+"""What a recipe's fields do to training and prediction."""
+
+import numpy as np
+import pytest
+
+from fewshot import backend
+from fewshot.data.tasks import Protocol
+from fewshot.learner import KerasLearner
+from fewshot.recipe import Recipe, recipes, schedules
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    backend.start(1, "cpu")
+
+
+@pytest.fixture
+def task(blobs):
+    return Protocol().draw(blobs, 0)
+
+
+@pytest.mark.parametrize("name", list(schedules))
+def test_the_learning_rate_is_the_highest(name):
+    rates = Recipe(learning_rate=0.2, schedule=name).rates(1000)
+    assert rates.dtype == np.float32
+    assert rates.max() == pytest.approx(0.2)
+    assert rates.min() >= 0
+
+
+def test_the_schedules_by_hand():
+    assert np.allclose(Recipe(learning_rate=1, schedule="cosine").rates(4), [1, 0.853553, 0.5, 0.146447])
+    one_cycle = Recipe(learning_rate=1, schedule="one-cycle").rates(20)
+    assert one_cycle[0] == pytest.approx(1 / 25)
+    assert one_cycle[3] == pytest.approx((1 + 1 / 25) / 2)  # half-way up
+    assert one_cycle[6] == 1
+    assert one_cycle[13] == pytest.approx(0.5)  # half-way down
+
+
+def test_label_smoothing_by_hand(task):
+    """The first update's loss is (1 − s) × the cross-entropy + s × its mean over all labels."""
+    plain = KerasLearner(recipe=Recipe(updates=1)).fit(task.train, 0)
+    smooth = KerasLearner(recipe=Recipe(updates=1, label_smoothing=0.4)).fit(task.train, 0)
+    plain._engine.reset(0)
+    logs = -np.log(plain._engine.predict(task.train.x))
+    own = logs[np.arange(100), task.train.y].mean()
+    assert plain.fitted.curve["loss"][0] == pytest.approx(own, rel=1e-5)
+    assert smooth.fitted.curve["loss"][0] == pytest.approx(0.6 * own + 0.4 * logs.mean(), rel=1e-5)
+
+
+def test_ema_by_hand(task):
+    """After k updates the average is a_k = 0.9 a_{k-1} + 0.1 w_k, from a_1 = w_1 on."""
+    average = None
+    for updates in (1, 2, 3):
+        weights = KerasLearner(recipe=Recipe(updates=updates)).fit(task.train, 0)._members[0]
+        average = [
+            w if average is None else 0.9 * a + 0.1 * w
+            for a, w in zip(average or weights, weights, strict=True)
+        ]
+    averaged = KerasLearner(recipe=Recipe(updates=3, ema=0.9)).fit(task.train, 0)._members[0]
+    for ours, expected in zip(averaged, average, strict=True):
+        assert np.allclose(ours, expected, atol=1e-6)
+
+
+def test_the_curve_ends_with_the_average_that_predicts(task):
+    learner = KerasLearner(recipe=Recipe(epochs=10, ema=0.9)).fit(task.train, 0, watch=task.test)
+    right = (learner.predict(task.test.x).argmax(1) == task.test.y).mean()
+    assert learner.fitted.curve["held_out_accuracy"][-1] == pytest.approx(100 * right)
+    unwatched = KerasLearner(recipe=Recipe(epochs=10, ema=0.9)).fit(task.train, 0)
+    assert np.array_equal(unwatched.predict(task.test.x), learner.predict(task.test.x))
+
+
+def test_members_are_trained_from_other_seeds_and_averaged(task):
+    learner = KerasLearner(recipe=Recipe(epochs=4, members=3)).fit(task.train, 0)
+    first = KerasLearner(recipe=Recipe(epochs=4)).fit(task.train, 0)
+    assert (learner.fitted.updates, learner.fitted.images_seen) == (12, 1200)
+    assert learner.fitted.parameters == 3 * first.fitted.parameters
+    parts = []
+    for weights in learner._members:
+        learner._engine.load(weights)
+        parts.append(learner._engine.predict(task.test.x))
+    assert np.array_equal(parts[0], first.predict(task.test.x))
+    assert not np.allclose(parts[0], parts[1])
+    assert np.allclose(learner.predict(task.test.x), np.mean(parts, 0))
+
+
+def test_mirror_predicts_the_same_for_an_image_and_its_mirror_image(task):
+    learner = KerasLearner(recipe=Recipe(epochs=4, mirror=True)).fit(task.train, 0)
+    straight, mirrored = (learner.predict(x) for x in (task.test.x, task.test.x[:, :, ::-1]))
+    assert np.allclose(straight, mirrored, atol=1e-6)
+    plain = KerasLearner(recipe=Recipe(epochs=4)).fit(task.train, 0)
+    assert not np.allclose(plain.predict(task.test.x), straight, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(recipes))
+def test_every_recipe_names_what_is_registered(name):
+    from fewshot.augment import online
+
+    recipe = recipes[name]()
+    assert recipe.schedule in schedules
+    assert online.versions(recipe.policy)
