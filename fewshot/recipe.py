@@ -117,3 +117,16 @@ class Recipe:
 def report():
     """The few-shot report's testbed: SGD, learning rate 0.01, momentum 0.9, 100 epochs."""
     return Recipe()
+
+
+@recipes.register("best")
+def best():
+    """400 epochs of strong augmentation, one-cycle, label smoothing: found on tuning tasks, docs/search.md."""
+    return Recipe(
+        learning_rate=0.1,
+        schedule="one-cycle",
+        epochs=400,
+        policy="strong",
+        label_smoothing=0.1,
+        mirror=True,
+    )
