@@ -158,3 +158,21 @@ def test_an_image_size_below_the_least(command, photos):
     done = command("cnn", "--data", photos, "--shots", "10", "--image-size", "12", "--method", "bn-5x5")
     assert done.returncode == 2
     assert "takes images from 13×13 on" in one_line(done.stderr)
+
+
+def test_every_candidate_of_the_search_is_a_method():
+    from experiments.search import ROUNDS
+
+    for _, candidates in ROUNDS.values():
+        assert len({repr(learner(candidate, {})) for candidate in candidates}) == len(candidates)
+
+
+def test_the_search_looks_at_tuning_tasks_only(monkeypatch):
+    from experiments import search
+
+    seen = []
+    monkeypatch.setattr(type(search.STUDY), "main", lambda self, argv: seen.append(argv) or 0)
+    assert search.main(["--round", "2", "--tasks", "3", "--jobs", "1"]) == 0
+    (argv,) = seen
+    assert argv[argv.index("--seeds") + 1] == "1000-1002"
+    assert argv[:2] == ["--jobs", "1"]
