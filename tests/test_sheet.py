@@ -59,6 +59,12 @@ def test_a_files_views_stand_side_by_side(train, tmp_path):
     assert [caption for caption, _ in cells] == ["original", "draw 1", "draw 2", "draw 3", "draw 4"]
 
 
+def test_a_file_with_one_view_stands_beside_the_originals(train, tmp_path):
+    A.save(A.HorizontalFlip(), tmp_path / "mine.json")
+    (_, cells), *_ = show(train, f"albumentations:{tmp_path / 'mine.json'}", seed=1, columns=2)
+    assert [caption for caption, _ in cells] == ["original", "draw 1"]
+
+
 def test_pixels_become_squares_in_place(tmp_path):
     image = np.zeros((32, 32, 3), np.uint8)
     image[0, 0] = 255, 0, 0

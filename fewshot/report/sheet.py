@@ -26,8 +26,8 @@ def show(train: Dataset, expression: str, seed: int, columns: int = 8, rows: int
     chosen = _chosen(train, rows)
     examples = expand(train, expression, seed, epochs=columns - 1)
     shown = [("original", train.x[chosen])]
-    replaced = len(examples.x) == examples.views * len(train.x)  # by an albumentations file alone
-    if replaced and expression != "none":
+    # An albumentations file alone replaces the originals: it has captions, and no image beside its views.
+    if captions(expression) and len(examples.x) == examples.views * len(train.x):
         views = examples.x.reshape(examples.views, *train.x.shape)
         shown += [(f"draw {number}", view[chosen]) for number, view in enumerate(views, 1)]
     else:
