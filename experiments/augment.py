@@ -8,28 +8,22 @@ python -m experiments.augment --method flip patchshuffle --sheet
 import argparse
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.cli import Parser
+from experiments.methods import ONLINE
 from experiments.study import Study
 from fewshot import backend
-from fewshot.augment import online
-from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, canonical, expansions
+from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
 from fewshot.data import Splits, open_splits
 from fewshot.errors import FewshotError, UsageError
 from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
 from fewshot.testbed import Trial
 
-ONLINE = "online:"
 LIMIT = 20_000  # examples: beyond, a trial takes the better part of an hour
 
-METHODS = {name: expansions[name].summary for name in expansions} | {
-    ONLINE + name: policies[name].summary for name in policies if name != "none"
-}
 COMBINED = ("flip+rotation+patchshuffle", "flip+rotation+patchshuffle+mixing")
 NOTES = f"""
   a+b              expansions side by side with the originals: flip+rotation+patchshuffle (6N)
@@ -40,13 +34,11 @@ NOTES = f"""
 """
 
 
-def learner(name: str, training: Mapping[str, object]) -> KerasLearner:
-    """Return the baseline network with an expansion or an online policy."""
-    if name.startswith(ONLINE):
-        policy = name.removeprefix(ONLINE)
-        online.versions(policy)  # raises for an unknown one
-        return KerasLearner(recipe=Recipe(policy=policy, **training))
-    return KerasLearner(recipe=Recipe(**training), expansion=canonical(name))
+def methods() -> dict[str, str]:
+    """Return every expansion and every online policy with what it does."""
+    return {name: expansions[name].summary for name in expansions} | {
+        ONLINE + name: policies[name].summary for name in policies if name != "none"
+    }
 
 
 class Augmentation(Study):
@@ -65,7 +57,9 @@ class Augmentation(Study):
 
     def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
         """Refuse sets beyond the limit without `--yes`; draw the sheets if asked."""
-        learners = {trial.method: trial.learner for trial in trials}
+        learners = {
+            trial.method: trial.learner for trial in trials if isinstance(trial.learner, KerasLearner)
+        }
         splits = open_splits(trials[0].data.folder)
         if args.sheet:
             for one in learners.values():
@@ -102,10 +96,9 @@ STUDY = Augmentation(
     question="Which augmentation helps when there are 100 images? Every method trains the network of the "
     "few-shot report's testbed on the same tasks. Expansions grow the set once, before training; online "
     "policies draw anew at every update.",
-    methods=METHODS,
-    learner=learner,
+    methods=methods,
     baseline="none",
-    groups={"all": [*METHODS, *COMBINED], "published": list(PUBLISHED)},
+    groups={"all": COMBINED, "published": PUBLISHED},
     reported=PUBLISHED,
     notes=NOTES,
 )

@@ -266,6 +266,10 @@ def _augment(data, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark's command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
     parser = cli.Parser(
         prog="python -m experiments.benchmark",
         description="Train the ten-seed baseline in several ways, side by side, and compare the seconds.",
@@ -281,7 +285,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument("--augment", action="store_true", help="measure what augmentation costs, instead")
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
-    return cli.run(_run, parser, argv)
+    return parser
 
 
 if __name__ == "__main__":

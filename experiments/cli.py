@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from fewshot import plugins
 from fewshot.data.tasks import TUNING
 from fewshot.errors import FewshotError, UsageError
 
@@ -17,11 +18,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help tells more)\n")
 
 
-def run(program: Callable[[argparse.Namespace], None], parser: Parser, argv: list[str] | None = None) -> int:
-    """Parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C)."""
-    args = parser.parse_args(argv)
+def run(
+    program: Callable[[argparse.Namespace], None],
+    make_parser: Callable[[], Parser],
+    argv: list[str] | None = None,
+) -> int:
+    """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
+
+    make_parser: called when the plugins are there, so that the help tells of them, too.
+    """
+    parser = Parser(prog=make_parser().prog, add_help=False, allow_abbrev=False)
+    parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:
-        program(args)
+        for file in parser.parse_known_args(argv)[0].plugin:
+            plugins.load(file)
+        parser = make_parser()
+        program(parser.parse_args(argv))
     except FewshotError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -110,6 +122,7 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
         help="measure the held-out images along the training, too (20 points; nearly half more time)",
     )
     training.add_argument("--quick", action="store_true", help="a trial run: 2 seeds, 5 epochs, unless given")
+    add_plugin_option(training)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--jobs", type=positive, help="worker processes (default: one a core)")
     machine.add_argument(
@@ -124,6 +137,17 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
     )
     output.add_argument("--fresh", action="store_true", help="compute all trials anew, also recorded ones")
     output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def add_plugin_option(parser: argparse._ActionsContainer) -> None:
+    """Add the option that `run` acts on."""
+    parser.add_argument(
+        "--plugin",
+        nargs="+",
+        metavar="FILE.py",
+        help="your own networks, augmentations, recipes and scikit-learn estimators, registered as the "
+        "README shows: their names become methods",
+    )
 
 
 def apply_environment(args: argparse.Namespace) -> None:

@@ -7,18 +7,12 @@ python -m experiments.cnn --method bn-5x5 --tune learning_rate 0.1 0.01 0.008 0.
 
 import argparse
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 
 from experiments.cli import Parser
 from experiments.study import QUICK_SEEDS, Report, Study
 from fewshot import settings
-from fewshot.augment import online
 from fewshot.data.tasks import TUNING
-from fewshot.errors import UsageError, unknown
-from fewshot.learner import KerasLearner
-from fewshot.models import choices, networks, switches
-from fewshot.recipe import Recipe, recipes, schedules
+from fewshot.errors import UsageError
 
 TUNING_TASKS = 20
 METHODS = {
@@ -41,29 +35,6 @@ REPORTED = {
     "bn-5x5": "78.84 ± 7.43",
     "bn-5x5-slow": "78.17 ± 7.75",
 }
-FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
-NAMES = {"schedule": schedules}
-NOTES = f"""
-  NAME:setting=value,…   a method or a network with other switches, or trained otherwise:
-      switches of the baseline: {", ".join(switches("baseline"))}
-      of every recipe: {", ".join(FIELDS)}
-      recipe=NAME: {", ".join(recipes)}
-"""
-
-
-def learner(name: str, training: Mapping[str, object]) -> KerasLearner:
-    """Return the learner of a method or network with settings, such as `bn:width=32,learning_rate=0.1`."""
-    method, given = settings.split(name)
-    if method not in METHODS and method not in networks:
-        raise unknown("method", method, dict.fromkeys([*METHODS, *networks]))
-    network, own = settings.split(METHODS[method][0] if method in METHODS else method)
-    recipe = recipes[given.pop("recipe", own.pop("recipe", "report"))]()
-    known = switches(network)
-    values = settings.typed(f"the method '{method}'", own | given, known | FIELDS, choices(network) | NAMES)
-    fields = {key: value for key, value in values.items() if key in FIELDS}
-    text = settings.join(network, {key: value for key, value in values.items() if key in known})
-    online.versions(fields.get("policy", recipe.policy))  # raises for an unknown one
-    return KerasLearner(text, replace(recipe, **fields | dict(training)))
 
 
 class SmallCNNs(Study):
@@ -90,7 +61,7 @@ class SmallCNNs(Study):
             raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
         variants = {
             method: [_with(method, setting, value) for value in values]
-            for method in args.method or self.methods
+            for method in args.method or self.methods()
         }
         args.method = [variant for tried in variants.values() for variant in tried]
         count = QUICK_SEEDS if args.quick else TUNING_TASKS
@@ -126,11 +97,10 @@ STUDY = SmallCNNs(
     name="cnn",
     question="Which small CNN, trained how, is best when there are 100 images? Changes to the network of the "
     "few-shot report's testbed, trained from new weights on the task's images alone.",
-    methods={name: summary for name, (_, summary) in METHODS.items()},
-    learner=learner,
+    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
+    specs={name: spec for name, (spec, _) in METHODS.items()},
     baseline="baseline",
     reported=REPORTED,
-    notes=NOTES,
 )
 main = STUDY.main
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments import cli
+from experiments.methods import learner, notes
 from fewshot import __version__, backend
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
@@ -18,6 +19,7 @@ from fewshot.store import Store
 from fewshot.testbed import Trial, run
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
+REPORTED_PROTOCOL = Protocol()  # published results stand beside ours where the tasks are drawn alike
 
 
 @dataclass(frozen=True)
@@ -32,35 +34,36 @@ class Report:
 class Study:
     """One question, as methods to compare on the same tasks.
 
-    name: the module in `experiments`. question: what the help says first. methods: name → what it is.
-    learner(name, training): the learner of a method; `training` are the recipe's fields that the command
-    line sets. It raises `UsageError` for what it does not know.
-    baseline: the method that always runs, too. groups: a name → the methods it stands for.
+    name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
+    those that the study is about. specs: the names among them that stand for another (`experiments.methods`).
+    baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
     reported: published results, a method → text, shown beside ours. notes: the end of the help.
     """
 
     name: str
     question: str
-    methods: Mapping[str, str]
-    learner: Callable[[str, Mapping[str, object]], Learner]
+    methods: Callable[[], Mapping[str, str]]
     baseline: str
+    specs: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reported: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
-        return cli.run(self._run, self.parser(), argv)
+        return cli.run(self._run, self.parser, argv)
 
     def parser(self) -> cli.Parser:
         """Return the parser; a study with options of its own adds them here."""
-        width = max(map(len, self.methods))
-        known = "\n".join(f"  {name:{width}}  {summary}" for name, summary in self.methods.items())
+        methods = self.methods()
+        width = max(map(len, methods))
+        known = "\n".join(f"  {name:{width}}  {summary}" for name, summary in methods.items())
         parser = cli.Parser(
             prog=f"python -m experiments.{self.name}",
             usage="%(prog)s [--method NAME …] [--seeds N] [options]",
             description=self.question,
-            epilog=f"methods:\n{known}\n{self.notes}\nThe same command again goes on where it stopped.",
+            epilog=f"methods:\n{known}\n{self.notes}{notes(methods)}\n"
+            "The same command again goes on where it stopped.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         groups = "".join(f", {group}" for group in self.groups if group != "all")
@@ -112,9 +115,9 @@ class Study:
             training = {"updates": args.updates}
         elif args.epochs or args.quick:
             training = {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
-        groups = {"all": list(self.methods), **self.groups}
+        groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
         names = [name for chosen in args.method or ["all"] for name in groups.get(chosen, [chosen])]
-        return {name: self.learner(name, training) for name in dict.fromkeys([self.baseline, *names])}
+        return {name: learner(name, training, self.specs) for name in dict.fromkeys([self.baseline, *names])}
 
     def _trials(
         self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared
@@ -159,7 +162,8 @@ class Study:
             raise FewshotError(
                 f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
             ) from error
-        text = table(results, self.baseline, reported=self.reported)
+        as_reported = trial.protocol == REPORTED_PROTOCOL and trial.data.name == "cifar10"
+        text = table(results, self.baseline, reported=self.reported if as_reported else {})
         return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
 
     def _print(self, args: argparse.Namespace, report: Report) -> None:

@@ -5,11 +5,12 @@ from typing import Protocol
 
 import numpy as np
 
-from fewshot import backend
+from fewshot import backend, baselines
 from fewshot.augment import online
 from fewshot.augment.expand import check, expand, size, versions
+from fewshot.baselines import estimators
 from fewshot.data.dataset import Dataset
-from fewshot.models import canonical, check_size, version
+from fewshot.models import check_size, networks
 from fewshot.recipe import Recipe
 from fewshot.seeding import stream_seed
 
@@ -108,10 +109,10 @@ class KerasLearner:
             libraries.append("albumentations")
         return {
             **asdict(self),
-            "network": canonical(self.network),
+            "network": networks.canonical(self.network),
             "versions": {
                 "engine": ENGINE_VERSION,
-                "network": version(self.network),
+                "network": networks.version(self.network),
                 "policy": online.versions(self.recipe.policy),
                 "expansion": expanded,
             },
@@ -126,6 +127,40 @@ class KerasLearner:
         """Return in words what training on `n` images takes."""
         examples = self.examples(n)
         return f"{examples:9,} images {self.recipe.members * self.recipe.steps(examples):9,} updates"
+
+
+@dataclass
+class EstimatorLearner:
+    """A registered scikit-learn estimator on the pixels of the task's images."""
+
+    estimator: str
+
+    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "EstimatorLearner":
+        """Fit a new estimator. There is no curve: it has one end and no way."""
+        self._estimator = baselines.build(self.estimator, seed).fit(baselines.rows(train.x), train.y)
+        self._classes = len(train.classes)
+        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
+        self.fitted = Fit(len(train), updates=0, images_seen=len(train), parameters=0, curve=curve)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return probabilities, (N, classes)."""
+        return baselines.probabilities(self._estimator, baselines.rows(x), self._classes)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Take images of any shape."""
+
+    def describe(self) -> dict:
+        """Return the settings, the definition's version, and the library that computes."""
+        return {
+            "estimator": estimators.canonical(self.estimator),
+            "versions": {"estimator": estimators.version(self.estimator)},
+            "libraries": backend.versions("scikit-learn", "numpy"),
+        }
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        return f"{n:9,} images, scikit-learn"
 
 
 def _mean(curves: list[dict[str, list]]) -> dict[str, list]:

@@ -8,6 +8,7 @@
 The command line's choices, the help texts, the shared tests and the reports' rows all follow from it.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ class Definition:
 
     name: str
     make: Callable[..., Any]
-    version: int = 1
+    version: int | str = 1
     traits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,10 +47,17 @@ class Registry:
         def file(make):
             if name in self._definitions:
                 raise ValueError(f"the {self.kind} '{name}' is registered already. Received: {make!r}")
-            self._definitions[name] = Definition(name, make, version, traits)
+            stamped = f"{version} of {_visitor.origin}" if _visitor else version
+            self._definitions[name] = Definition(name, make, stamped, traits)
+            if _visitor:
+                _visitor.registered.append((self, name))
             return make
 
         return file
+
+    def remove(self, name: str) -> None:
+        """Take a definition out again."""
+        del self._definitions[name]
 
     def __getitem__(self, name: str) -> Definition:
         """Return the definition; an unknown name is a `UsageError` that suggests the nearest."""
@@ -65,3 +73,32 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._definitions)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Someone else's code that registers something: where it comes from, and what it has registered."""
+
+    origin: str
+    registered: list[tuple[Registry, str]] = field(default_factory=list)
+
+
+_visitor: Visitor | None = None
+
+
+@contextlib.contextmanager
+def visiting(origin: str):
+    """Yield the `Visitor` of the block: `origin` joins the version of all that is registered in it.
+
+    If the block fails, nothing of it stays.
+    """
+    global _visitor
+    _visitor = visitor = Visitor(origin)
+    try:
+        yield visitor
+    except BaseException:
+        for registry, name in visitor.registered:
+            registry.remove(name)
+        raise
+    finally:
+        _visitor = None

@@ -3,10 +3,13 @@
 Networks take their switches so, methods their recipe's fields, too.
 """
 
+import inspect
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import get_args, get_type_hints
 
 from fewshot.errors import UsageError, unknown
+from fewshot.registry import Registry
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
@@ -47,6 +50,46 @@ def typed(
             raise unknown(f"{key} of {owner}", text, choices[key])
         values[key] = _value(owner, key, text, defaults[key])
     return values
+
+
+class Configurable(Registry):
+    """A registry whose names may carry settings: the keyword arguments of a definition are its switches."""
+
+    def build(self, text: str, *args):
+        """Return what the definition makes of `args` and its settings; `UsageError` where unknown."""
+        name, given = self._parse(text)
+        return self[name](*args, **given)
+
+    def trait(self, text: str, trait: str):
+        """Return a trait; one that is a function is asked with all switches."""
+        name, given = self._parse(text)
+        value = self[name].traits[trait]
+        return value(**self.switches(name) | given) if callable(value) else value
+
+    def switches(self, name: str) -> dict[str, object]:
+        """Return the switches of a definition with their defaults."""
+        parameters = inspect.signature(self[name].make).parameters.values()
+        return {p.name: p.default for p in parameters if isinstance(p.default, bool | int | float | str)}
+
+    def choices(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Return the values that switches take, for those whose type is a `Literal`."""
+        make = self[name].make
+        hints = get_type_hints(make) if inspect.isfunction(make) else {}
+        return {switch: names for switch, kind in hints.items() if (names := get_args(kind))}
+
+    def canonical(self, text: str) -> str:
+        """Return the one name: switches in order, defaults left out; `UsageError` where unknown."""
+        name, given = self._parse(text)
+        defaults = self.switches(name)
+        return join(name, {key: value for key, value in given.items() if value != defaults[key]})
+
+    def version(self, text: str) -> int | str:
+        """Return the version of the definition."""
+        return self[self._parse(text)[0]].version
+
+    def _parse(self, text: str) -> tuple[str, dict[str, object]]:
+        name, given = split(text)
+        return name, typed(f"the {self.kind} '{name}'", given, self.switches(name), self.choices(name))
 
 
 def _value(owner: str, key: str, text: str, default: object) -> object:

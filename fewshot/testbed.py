@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import fewshot
-from fewshot import backend, metrics
+from fewshot import backend, metrics, plugins
 from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.tasks import Protocol, Task
 from fewshot.errors import DivergedError, FewshotError
@@ -170,7 +170,7 @@ def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]
 
     # At least two: joblib would run a single job in this process, which a dying trial would take along.
     count = max(2, min(jobs, len(trials)))
-    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=_obey_the_driver)
+    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=_start_worker)
     yield from workers(delayed(_on_worker)(position, trial) for position, trial in trials)
 
 
@@ -178,8 +178,9 @@ def _on_worker(position: int, trial: Trial) -> tuple[int, tuple]:
     return position, run_trial(trial)
 
 
-def _obey_the_driver() -> None:
+def _start_worker() -> None:
     """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
+    plugins.load_inherited()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     driver = multiprocessing.parent_process().pid
 

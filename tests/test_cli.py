@@ -252,7 +252,7 @@ def test_exit_codes(capsys):
     def fail(args):
         raise FewshotError("broken; mend it")
 
-    assert cli.run(fail, cli.Parser(prog="x"), []) == 1
+    assert cli.run(fail, lambda: cli.Parser(prog="x"), []) == 1
     assert capsys.readouterr().err == "x: error: broken; mend it\n"
 
 

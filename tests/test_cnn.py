@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 from helpers import one_line
 
-from experiments.cnn import METHODS, STUDY, learner
+from experiments import methods
+from experiments.cnn import METHODS, STUDY
 from fewshot import backend
 from fewshot.errors import UsageError
-from fewshot.models import build, canonical, least_size
+from fewshot.models import build, least_size, networks
 from fewshot.recipe import Recipe
 
 
 @pytest.fixture(scope="module", autouse=True)
 def started():
     backend.start(1, "cpu")
+
+
+def learner(name, training):
+    return methods.learner(name, training, STUDY.specs)
 
 
 def trainable(network):
@@ -56,8 +61,8 @@ def test_the_least_size_is_the_least(text):
 
 
 def test_switches_have_one_order_and_lose_their_defaults():
-    assert canonical("baseline:width=16,norm=batch") == "baseline:norm=batch"
-    assert canonical("baseline:se=no") == "baseline"
+    assert networks.canonical("baseline:width=16,norm=batch") == "baseline:norm=batch"
+    assert networks.canonical("baseline:se=no") == "baseline"
 
 
 @pytest.mark.parametrize(

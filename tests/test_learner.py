@@ -5,9 +5,9 @@ import pytest
 
 from fewshot import backend
 from fewshot.data.tasks import Protocol
-from fewshot.errors import DivergedError, FewshotError, UsageError
+from fewshot.errors import DivergedError, FewshotError
 from fewshot.learner import KerasLearner
-from fewshot.models import build, least_size, networks
+from fewshot.models import build
 from fewshot.recipe import Recipe
 
 SHORT = Recipe(epochs=6)
@@ -26,30 +26,6 @@ def task(blobs):
 def test_the_baseline_has_the_report_s_parameters():
     network = build("baseline", (32, 32, 3), 10)
     assert network.count_params() == 24_666
-
-
-@pytest.mark.parametrize("name", list(networks))
-@pytest.mark.parametrize("outputs", [2, 10])
-def test_every_network_learns_eight_images_by_heart(blobs, name, outputs):
-    import keras
-    from keras import ops
-
-    least = least_size(name)
-    x = np.random.default_rng(0).integers(0, 256, (8, max(least, 16), max(least, 16), 3)).astype("float32")
-    y = np.arange(8) % outputs
-    keras.utils.set_random_seed(0)
-    network = build(name, x.shape[1:], outputs)
-    assert network(x).shape == (8, outputs)
-    before = [ops.convert_to_numpy(weight) for weight in network.trainable_variables]
-    network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    network.optimizer.learning_rate = 0.003
-    assert np.isfinite(network.train_on_batch(x, y))
-    for old, weight in zip(before, network.trainable_variables, strict=True):
-        assert not np.array_equal(old, weight), f"{weight.path} got no gradient"
-    network.fit(x, y, epochs=150, verbose=0)
-    assert (network.predict(x, verbose=0).argmax(1) == y).all()
-    with pytest.raises(UsageError, match=f"from {least}×{least} on"):
-        build(name, (least - 1, least - 1, 3), outputs)
 
 
 def test_torch_uniform_draws_what_pytorch_draws():

@@ -1,5 +1,6 @@
-"""Layers that the networks share, with PyTorch's default initialisation."""
+"""Layers that the networks share, with PyTorch's default initialisation unless another is given."""
 
+import functools
 import math
 
 import keras
@@ -11,6 +12,11 @@ from fewshot.models import Norm
 # CIFAR-10's statistics, as the few-shot report's testbed uses them.
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.247, 0.243, 0.261)
+
+# He's initialisation (arXiv 1502.01852), as torchvision draws it: it keeps the size of the gradients
+# through any number of ReLUs, where PyTorch's default lets them fade. To be called once a layer: an
+# initialiser of Keras draws the same values each time.
+HE = functools.partial(keras.initializers.VarianceScaling, 2.0, "fan_out", "untruncated_normal")
 
 
 @keras.saving.register_keras_serializable("fewshot")
@@ -62,12 +68,50 @@ class Normalise(layers.Layer):
         return keras.ops.reshape(rows * self._scale + self._offset, (-1, *x.shape[1:]))
 
 
-def conv(x, filters: int, kernel: int = 3, strides: int = 1, padding: str = "valid"):
-    """Convolve, with PyTorch's initialisation."""
-    initial = TorchUniform(kernel * kernel * x.shape[-1])
+def conv(
+    x,
+    filters: int,
+    kernel: int = 3,
+    strides: int = 1,
+    padding: str | int = "valid",
+    *,
+    bias=True,
+    initial=None,
+):
+    """Convolve. padding: Keras's word, or so many zeros on each side, as PyTorch counts.
+
+    initial: makes the kernel's initialiser, biases then start at zero; by default both are PyTorch's.
+    """
+    x, padding = _padded(x, kernel, strides, padding)
     return layers.Conv2D(
-        filters, kernel, strides, padding, kernel_initializer=initial, bias_initializer=initial
+        filters, kernel, strides, padding, use_bias=bias, **_initial(initial, kernel * kernel * x.shape[-1])
     )(x)
+
+
+def depthwise(x, kernel: int = 3, strides: int = 1, padding: str | int = "valid", *, bias=True, initial=HE):
+    """Convolve each channel by itself; the arguments are those of `conv`."""
+    x, padding = _padded(x, kernel, strides, padding)
+    return layers.DepthwiseConv2D(
+        kernel, strides, padding, use_bias=bias, depthwise_initializer=initial(), bias_initializer="zeros"
+    )(x)
+
+
+def _padded(x, kernel: int, strides: int, padding: str | int):
+    """Return the maps and Keras's word for what is left to pad.
+
+    Keras's "same" pads as PyTorch does where nothing is skipped; with strides it pads the far sides first.
+    """
+    if isinstance(padding, str):
+        return x, padding
+    if strides == 1 and kernel == 2 * padding + 1:
+        return x, "same"
+    return (layers.ZeroPadding2D(padding)(x) if padding else x), "valid"
+
+
+def _initial(initial, fan_in: int) -> dict:
+    if initial:
+        return {"kernel_initializer": initial(), "bias_initializer": "zeros"}
+    return dict.fromkeys(("kernel_initializer", "bias_initializer"), TorchUniform(fan_in))
 
 
 def flatten(x):
@@ -75,10 +119,9 @@ def flatten(x):
     return layers.Flatten()(layers.Permute((3, 1, 2))(x))
 
 
-def dense(x, units: int):
-    """Apply a fully connected layer, with PyTorch's initialisation."""
-    initial = TorchUniform(x.shape[-1])
-    return layers.Dense(units, kernel_initializer=initial, bias_initializer=initial)(x)
+def dense(x, units: int, *, initial=None):
+    """Apply a fully connected layer; `initial` as in `conv`."""
+    return layers.Dense(units, **_initial(initial, x.shape[-1]))(x)
 
 
 def normalise(x, kind: Norm):
@@ -101,3 +144,46 @@ def squeeze_excite(x, reduction: int = 4):
     weights = layers.GlobalAveragePooling2D(keepdims=True)(x)
     weights = layers.Activation("relu")(conv(weights, max(1, channels // reduction), kernel=1))
     return layers.Multiply()([x, layers.Activation("sigmoid")(conv(weights, channels, kernel=1))])
+
+
+def average_to(x, side: int):
+    """Average maps down to side×side, as PyTorch's adaptive pooling does; leave smaller ones as they are.
+
+    PyTorch would repeat the values of smaller maps, and the dense layer after them would weigh each
+    value many times over.
+    """
+    return layers.AdaptiveAveragePooling2D(side)(x) if min(x.shape[1:3]) > side else x
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class Scale(layers.Layer):
+    """Multiply each channel by a weight that starts at `initial` (LayerScale, arXiv 2103.17239)."""
+
+    def __init__(self, initial: float, **kwargs):
+        super().__init__(**kwargs)
+        self.initial = initial
+
+    def build(self, shape):
+        """Make a weight a channel."""
+        value = keras.initializers.Constant(self.initial)
+        self.scale = self.add_weight(shape=shape[-1:], initializer=value, name="scale")
+
+    def call(self, x):
+        """Return the scaled maps."""
+        return x * self.scale
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return {**super().get_config(), "initial": self.initial}
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class LocalResponse(layers.Layer):
+    """AlexNet's local response normalisation over 5 neighbouring channels (Krizhevsky 2012, k, α, β)."""
+
+    def call(self, x):
+        """Return the normalised maps: x / (2 + 1e-4 Σ x²) ** 0.75."""
+        squares = keras.ops.pad(keras.ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(2, 2)])
+        channels = x.shape[-1]
+        total = sum(squares[..., shift : shift + channels] for shift in range(5))
+        return x * (2 + 1e-4 * total) ** -0.75

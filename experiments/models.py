@@ -1,0 +1,233 @@
+"""What does each network cost, and which answers in time?
+
+python -m experiments.models
+python -m experiments.models --network resnet18 resnet18:plain vgg16:norm=batch --image-size 64
+python -m experiments.models --image-size 224 --classes 1000 --no-time
+"""
+
+import argparse
+import gc
+import json
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from experiments import cli
+from fewshot import backend, settings
+from fewshot.errors import FewshotError
+from fewshot.models import check_size, least_size, networks
+from fewshot.recipe import Recipe
+
+CHANNELS = 3
+LARGEST = 2**29  # values: a batch whose largest map has more would take gigabytes
+COLUMNS = {
+    "parameters": ("parameters", ",", 1),
+    "multiply_adds": ("multiply-adds (M)", ",.1f", 1e-6),
+    "activations": ("activations (M)", ",.2f", 1e-6),
+    "size": ("size (MB)", ",.1f", 1e-6),
+    "latency_median": ("ms an image", ",.2f", 1e3),
+    "latency_p95": ("p95", ",.2f", 1e3),
+    "throughput": ("images/s", ",.0f", 1),
+    "accuracy": ("accuracy", ".2f", 1),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
+    width = max(map(len, networks))
+    known = "\n".join(f"  {name:{width}}  {networks[name].summary}" for name in networks)
+    parser = cli.Parser(
+        prog="python -m experiments.models",
+        description="What does each network cost, and which answers in time? Parameters, multiply-adds, "
+        "activations, size on disk, and on this machine: milliseconds for one image at a time (median and "
+        "95th percentile) and images a second in batches of 256.",
+        epilog=f"networks:\n{known}\n\n  NAME:switch=value,…   a network with other switches: resnet18:plain",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--network", nargs="+", default=["all"], metavar="NAME", help="which networks (default: all)"
+    )
+    parser.add_argument(
+        "--image-size", type=cli.positive, default=32, metavar="PIXELS", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--classes", type=cli.positive, default=10, metavar="N", help="how many (default: %(default)s)"
+    )
+    cli.add_plugin_option(parser)
+    parser.add_argument("--no-time", action="store_true", help="count only, measure nothing")
+    parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--out",
+        default="results",
+        metavar="DIR",
+        help="where the pictures go, and where records of studies are looked for (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    names = _names(args)
+    threads, device = args.threads or cli.cores(), backend.resolve_device(args.device)
+    measured = {} if args.no_time else {"threads": threads, "device": device}
+    backend.start(threads, device)
+    rows = _rows(names, args)
+    accuracies, conditions = _accuracies(Path(args.out) / "trials.jsonl", names)
+    for row in rows:
+        row["accuracy"] = accuracies.get(row["network"])
+    document = {
+        "study": "models",
+        "image_size": args.image_size,
+        "classes": args.classes,
+        "machine": {
+            "cpu": platform.processor() or platform.machine(),
+            **measured,
+            **backend.versions("keras", backend.name()),
+        },
+        "accuracy_of": conditions or None,
+        "networks": rows,
+    }
+    stem = Path(args.out) / "models" / "cost"
+    try:
+        document["figures"] = [str(path) for path in _picture(rows, stem, args)]
+    except OSError as error:
+        raise FewshotError(f"cannot write {stem.parent} ({error.strerror}): use another --out") from error
+    print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else _text(document))
+
+
+def _names(args: argparse.Namespace) -> list[str]:
+    """Return the networks, checked: one that is named must take the size, `all` leaves it out."""
+    shape = (args.image_size, args.image_size, CHANNELS)
+    fitting = [name for name in networks if least_size(name) <= args.image_size]
+    if "all" in args.network and len(fitting) < len(networks):
+        left_out = ", ".join(name for name in networks if name not in fitting)
+        print(f"left out, as they take larger images only: {left_out}", file=sys.stderr)
+    names = []
+    for chosen in args.network:
+        if chosen != "all":
+            check_size(chosen, shape)
+        names += fitting if chosen == "all" else [networks.canonical(chosen)]
+    return list(dict.fromkeys(names))
+
+
+def _rows(names: list[str], args: argparse.Namespace) -> list[dict]:
+    """Count all networks, then measure them one after the other."""
+    from fewshot.models import build, summary
+
+    shape = (args.image_size, args.image_size, CHANNELS)
+    rows = []
+    for name in names:
+        cost = summary.cost(summary.outline(name, shape, args.classes))
+        rows.append({"network": name, **asdict(cost)})
+    for row in [] if args.no_time else rows:
+        print(f"{row['network']}: {row['parameters']:,} parameters", file=sys.stderr)
+        forward = summary.compile_forward(build(row["network"], shape, args.classes))
+        seconds = summary.latencies(forward, shape)
+        row["latency_median"], row["latency_p95"] = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
+        fits = summary.BATCH * row["largest"] <= LARGEST
+        row["throughput"] = summary.throughput(forward, shape) if fits else None
+        del forward
+        gc.collect()  # a network and its graph hold each other
+    return rows
+
+
+def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
+    """Return mean accuracies, and in words of what: the most networks that were measured alike.
+
+    Alike is: on the same tasks, by the same recipe. Everything else would compare apples with pears.
+    """
+    groups = defaultdict(lambda: defaultdict(dict))  # conditions → network → seed → accuracy
+    for record in _records(path):
+        learner = record["learner"]
+        if record["status"] == "ok" and learner.get("network") in names:
+            rest = {key: value for key, value in learner.items() if key not in ("network", "versions")}
+            conditions = json.dumps([record["protocol"], rest, record["threads"]], sort_keys=True)
+            groups[conditions][learner["network"]][record["seed"]] = record["accuracy"]
+    alike = defaultdict(dict)
+    for conditions, found in groups.items():
+        for network, by_seed in found.items():
+            alike[conditions, tuple(sorted(by_seed))][network] = float(np.mean(list(by_seed.values())))
+    if not alike:
+        return {}, ""
+    conditions, seeds = max(alike, key=lambda key: (len(alike[key]), len(key[1])))
+    protocol, learner, _ = json.loads(conditions)
+    usual = asdict(Recipe())
+    changed = {key: value for key, value in learner["recipe"].items() if value != usual.get(key)}
+    words = f"{protocol['data']}, {protocol['name']}, n = {len(seeds)}, {settings.join('recipe', changed)}"
+    if learner["expansion"] != "none":
+        words += f", {learner['expansion']}"
+    return alike[conditions, seeds], words
+
+
+def _records(path: Path) -> list[dict]:
+    """Return the records of a results folder, read without holding it: a study may be writing there."""
+    found = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+            if {"status", "learner", "protocol", "threads"} <= set(record):
+                found[record["key"]] = record
+        except (ValueError, TypeError, KeyError):
+            continue  # torn or foreign: the study that owns the folder says so
+    return list(found.values())
+
+
+def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Path]:
+    """Draw accuracy, where there is any, or parameters against latency or, where none was measured, work."""
+    from fewshot.report.scatter import scatter
+
+    x = "multiply_adds" if args.no_time else "latency_median"
+    y = "accuracy" if any(row["accuracy"] is not None for row in rows) else "parameters"
+    axes = {
+        "multiply_adds": "multiply-adds, millions",
+        "latency_median": "milliseconds an image, one at a time (median)",
+        "accuracy": "accuracy (%)",
+        "parameters": "trainable parameters, millions",
+    }
+    scale = {"multiply_adds": 1e-6, "latency_median": 1e3, "accuracy": 1, "parameters": 1e-6}
+    points = {row["network"]: (scale[x] * row[x], scale[y] * row[y]) for row in rows if row[y] is not None}
+    title = f"What networks cost at {args.image_size}×{args.image_size}, {args.classes} classes"
+    return scatter(points, stem, (axes[x], axes[y]), title, log=(True, y == "parameters"))
+
+
+def _text(document: Mapping) -> str:
+    rows = document["networks"]
+    shown = {key: spec for key, spec in COLUMNS.items() if any(row.get(key) is not None for row in rows)}
+    cells = [["network", *(heading for heading, _, _ in shown.values())]]
+    for row in rows:
+        numbers = (
+            f"{row[key] * unit:{form}}" if row.get(key) is not None else "–"
+            for key, (_, form, unit) in shown.items()
+        )
+        cells.append([row["network"], *numbers])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in cells
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    size, machine = document["image_size"], document["machine"]
+    lines += ["", f"images of {size}×{size}, {document['classes']} classes; size: float32 weights"]
+    if "threads" in machine:
+        lines[-1] += f"; measured with {machine['threads']} thread(s) on the {machine['device']}"
+    if document["accuracy_of"]:
+        lines.append(f"accuracy: {document['accuracy_of']}")
+    return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Which architecture learns from 100 images, and does the recipe matter more?
+
+python -m experiments.zoo --method resnet18-narrow mobilenetv2-short
+python -m experiments.zoo --method vgg16:norm=batch,width=16,recipe=best
+python -m experiments.zoo --method lenet5 --protocol full --epochs 3
+"""
+
+import sys
+
+from experiments.study import Study
+
+METHODS = {
+    "lenet5": ("lenet5", "LeNet-5, with sigmoids"),
+    "lecture-net": ("lecture-net", "the lecture's small example"),
+    "mlp": ("mlp", "the MLP report's network: no convolutions"),
+    "alexnet-narrow": ("alexnet:width=16", "AlexNet of a quarter of its width"),
+    "vgg11-narrow": ("vgg11:norm=batch,width=16", "VGG A with BatchNorm, a quarter of its width"),
+    "resnet18-narrow": ("resnet18:width=16", "ResNet-18 of a quarter of its width"),
+    "plain18-narrow": ("resnet18:plain,width=16", "the same without shortcuts"),
+    "mobilenetv2-short": ("mobilenetv2-short", "the fast-response report's MobileNetV2"),
+    "convnext-atto": ("convnext-atto", "the smallest ConvNeXt"),
+}
+BEST = ("lecture-net", "vgg11-narrow", "resnet18-narrow", "mobilenetv2-short")
+METHODS |= {
+    f"{name}-best": (
+        f"{METHODS[name][0]}{',' if ':' in METHODS[name][0] else ':'}recipe=best",
+        "trained as best is",
+    )
+    for name in BEST
+}
+
+STUDY = Study(
+    name="zoo",
+    question="Which architecture learns from 100 images, and does the recipe matter more? Some of every "
+    "family, from new weights, in widths that 100 images of 32×32 can bear.",
+    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
+    specs={name: spec for name, (spec, _) in METHODS.items()},
+    baseline="baseline",
+)
+main = STUDY.main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What a network costs: counted in its graph, and measured on this machine.
+
+Import this after `fewshot.backend.start`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from fewshot import backend
+from fewshot.models import build
+
+BATCH = 256
+WARM_UP = 3  # calls that are not counted
+CALLS, SECONDS = 30, 0.5  # a latency is measured for at least so many calls, and so long
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one image costs; convolutions and dense layers count, without their biases.
+
+    parameters: trainable ones. multiply_adds: of all kernels at all positions. activations: values that
+    these layers put out. size: bytes of all weights, those of BatchNorm's statistics included; a saved
+    model adds some kilobytes a layer. largest: values of the largest map.
+    """
+
+    parameters: int
+    multiply_adds: int
+    activations: int
+    size: int
+    largest: int
+
+
+def cost(network: keras.Model) -> Cost:
+    """Count along the network's graph. Layers inside a layer that is no model are not seen."""
+    multiply_adds = activations = 0
+    for layer in _leaves(network):
+        kernels = [math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1]
+        if kernels:
+            shape = layer.output.shape[1:]
+            multiply_adds += sum(kernels) * math.prod(shape[:-1])  # each kernel once a position
+            activations += math.prod(shape)
+    return Cost(
+        parameters=sum(math.prod(weight.shape) for weight in network.trainable_weights),
+        multiply_adds=multiply_adds,
+        activations=activations,
+        size=sum(math.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in network.weights),
+        largest=max(math.prod(layer.output.shape[1:]) for layer in _leaves(network)),
+    )
+
+
+def _leaves(network: keras.Model) -> Iterator[keras.Layer]:
+    for layer in network.layers:
+        yield from _leaves(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+def outline(text: str, shape: tuple[int, int, int], outputs: int) -> keras.Model:
+    """Return a network whose weights have shapes and no values: enough for `cost`, and built in no time."""
+
+    def hollow():
+        with keras.StatelessScope(initialize_variables=False):
+            return build(text, shape, outputs)
+
+    # Keras would give the values later, at the end of another such scope. It keeps its list of them by
+    # thread, and this one ends here.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(hollow).result()
+
+
+def compile_forward(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the forward pass as one compiled function, from float32 images to logits, both in memory."""
+    if backend.name() == "tensorflow":
+        import tensorflow as tf
+
+        images = tf.TensorSpec(network.input_shape, tf.float32)
+        graph = tf.function(lambda x: network(x, training=False), [images], autograph=False)
+        forward = graph.get_concrete_function()
+        return lambda x: forward(tf.constant(x)).numpy()
+    import jax
+
+    weights = [
+        [weight.value for weight in weights]
+        for weights in (network.trainable_variables, network.non_trainable_variables)
+    ]
+    forward = jax.jit(lambda weights, x: network.stateless_call(*weights, x, training=False)[0])
+    return lambda x: np.asarray(forward(weights, x))
+
+
+def latencies(forward: Callable, shape: tuple[int, int, int]) -> list[float]:
+    """Return the seconds of single calls with one image, after a warm-up."""
+    image = _images(1, shape)
+    for _ in range(WARM_UP):
+        forward(image)
+    found = []
+    while len(found) < CALLS or sum(found) < SECONDS:
+        found.append(_seconds(forward, image))
+    return found
+
+
+def throughput(forward: Callable, shape: tuple[int, int, int]) -> float:
+    """Return images a second in batches of 256: the fastest of three calls, after a warm-up.
+
+    Where a call takes seconds, its warm-up is lost in it, and it is the only one. Call `latencies` before.
+    """
+    batch = _images(BATCH, shape)
+    first = _seconds(forward, batch)
+    return BATCH / (first if first > 2 else min(_seconds(forward, batch) for _ in range(3)))
+
+
+def _seconds(forward: Callable, images: np.ndarray) -> float:
+    start = time.perf_counter()
+    forward(images)
+    return time.perf_counter() - start
+
+
+def _images(count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.float32)

@@ -1,0 +1,231 @@
+"""The networks: exact sizes, and what every one of them must be able to do, by registry."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import one_line
+
+from fewshot import backend, settings
+from fewshot.errors import UsageError
+from fewshot.models import build, least_size, networks
+
+# Trainable parameters at 224×224 and 1000 classes, as torchvision counts them (the small ones have no
+# reference there), and multiply-adds in millions.
+IMAGENET = {
+    "alexnet": (61_100_840, 714),
+    "vgg11": (132_863_336, 7609),
+    "vgg11:norm=batch": (132_868_840, 7609),
+    "vgg11-lrn": (132_863_336, 7609),
+    "vgg13": (133_047_848, 11_308),
+    "vgg13:norm=batch": (133_053_736, 11_308),
+    "vgg16-c": (133_638_952, 11_771),
+    "vgg16-c:norm=batch": (133_647_400, 11_771),
+    "vgg16": (138_357_544, 15_470),
+    "vgg16:norm=batch": (138_365_992, 15_470),
+    "vgg19": (143_667_240, 19_632),
+    "vgg19:norm=batch": (143_678_248, 19_632),
+    "resnet18": (11_689_512, 1814),
+    "resnet34": (21_797_672, 3664),
+    "resnet50": (25_557_032, 4089),
+    "resnet101": (44_549_160, 7801),
+    "resnet152": (60_192_808, 11_514),
+    "mobilenetv2": (3_504_872, 301),
+    "mobilenetv2:width=0.5": (1_968_680, 97),
+    "mobilenetv2:width=1.4": (6_108_776, 582),
+    "convnext-tiny": (28_589_128, 4456),
+}
+# At 32×32 and 10 classes, in the form for small images.
+CIFAR = {
+    "baseline": 24_666,
+    "lenet5": 62_006,
+    "lecture-net": 62_006,
+    "mlp": 1_748_426,
+    "mobilenetv2-short": 1_545_482,
+    "resnet18": 11_173_962,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    backend.start(1, "cpu")
+
+
+def cost(name, size, outputs):
+    from fewshot.models import summary
+
+    return summary.cost(summary.outline(name, (size, size, 3), outputs))
+
+
+def small(name):
+    """Return the network with an eighth of its width and without dropout, so that a test may train it."""
+    defaults = networks.switches(name)
+    changed = {"dropout": 0} if "dropout" in defaults else {}
+    if width := defaults.get("width"):
+        changed["width"] = 0.25 if isinstance(width, float) else max(8, width // 8)
+    return settings.join(name, changed)
+
+
+@pytest.mark.parametrize("name", IMAGENET)
+def test_parameters_and_multiply_adds_at_1000_classes(name):
+    parameters, millions = IMAGENET[name]
+    found = cost(name, 224, 1000)
+    assert found.parameters == parameters
+    assert round(found.multiply_adds / 1e6) == millions
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_parameters_of_the_small_forms(name):
+    assert cost(name, 32, 10).parameters == CIFAR[name]
+
+
+def test_alexnet_s_first_maps_are_55_wide():
+    import keras
+
+    from fewshot.models import summary
+
+    layers = summary.outline("alexnet", (224, 224, 3), 1000).layers
+    first = next(layer for layer in layers if isinstance(layer, keras.layers.Conv2D))
+    assert first.output.shape == (None, 55, 55, 64)
+
+
+def test_plain_resnets_lose_the_shortcuts_alone():
+    """The twin has no projections: 64·128 + 128·256 + 256·512 weights and two numbers a BatchNorm channel."""
+    projections = 64 * 128 + 128 * 256 + 256 * 512 + 2 * (128 + 256 + 512)
+    assert cost("resnet18", 32, 10).parameters - cost("resnet18:plain", 32, 10).parameters == projections
+
+
+def test_depthwise_separable_over_standard_convolution():
+    """1/N + 1/D² = 0.112 for N = 1024 output channels and D = 3 (the fast-response report)."""
+    import keras
+
+    from fewshot.models import summary
+    from fewshot.models.layers import conv, depthwise
+
+    inputs = keras.Input((8, 8, 512))
+    standard = keras.Model(inputs, conv(inputs, 1024, padding="same", bias=False))
+    separable = conv(depthwise(inputs, padding="same", bias=False), 1024, kernel=1, bias=False)
+    ratio = summary.cost(keras.Model(inputs, separable)).multiply_adds / summary.cost(standard).multiply_adds
+    assert ratio == pytest.approx(1 / 1024 + 1 / 9)
+    assert round(ratio, 3) == 0.112
+
+
+def test_an_outline_counts_what_a_built_network_has():
+    from fewshot.models import summary
+
+    built = build("resnet18:width=8,se", (32, 32, 3), 10)
+    assert summary.cost(built) == cost("resnet18:width=8,se", 32, 10)
+    trainable = sum(int(np.prod(weight.shape)) for weight in built.trainable_weights)
+    assert trainable == summary.cost(built).parameters < built.count_params()
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer", "group"])
+@pytest.mark.parametrize("name", [name for name in networks if "norm" in networks.switches(name)])
+def test_normalisations_change_the_parameters_only(name, norm):
+    default, changed = cost(name, 64, 10), cost(f"{name}:norm={norm}", 64, 10)
+    assert changed.multiply_adds == default.multiply_adds
+    assert (norm == networks.switches(name)["norm"]) == (
+        changed.parameters == default.parameters
+    ) or norm != "none"
+
+
+@pytest.mark.parametrize("name", [name for name in networks if "stem" in networks.switches(name)])
+def test_small_images_get_the_small_form(name):
+    def form(stem, size):
+        return cost(f"{name}:stem={stem}", size, 10)
+
+    assert form("auto", 63) == form("cifar", 63) != form("imagenet", 63)
+    assert form("auto", 64) == form("imagenet", 64) != form("cifar", 64)
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_every_network_learns_eight_images_by_heart(name, tmp_path):
+    import keras
+
+    x, y = images(name), np.arange(8)
+    network = compiled(name, x, outputs=10)
+    before = values(network)
+    assert np.isfinite(network.train_on_batch(x, y))
+    for old, new, weight in zip(before, values(network), network.trainable_variables, strict=True):
+        assert not np.array_equal(old, new), f"{weight.path} got no gradient"
+    for _ in range(30):
+        for _ in range(25):
+            network.train_on_batch(x, y)
+        if (network.predict_on_batch(x).argmax(1) == y).all():
+            break
+    else:
+        pytest.fail("it does not learn eight images in 750 updates")
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras", compile=False, safe_mode=True)
+    assert np.array_equal(loaded.predict_on_batch(x), network.predict_on_batch(x))
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_every_network_takes_a_step_with_two_classes(name):
+    x = images(name)
+    network = compiled(name, x, outputs=2, run_eagerly=True)
+    assert np.isfinite(network.train_on_batch(x, np.arange(8) % 2))
+    assert all(np.isfinite(weight).all() for weight in values(network))
+
+
+def images(name):
+    """Return eight images of noise, small ones that the network takes."""
+    size = max(least_size(name), 16)
+    return np.random.default_rng(0).integers(0, 256, (8, size, size, 3)).astype("float32")
+
+
+def compiled(name, x, outputs, **options):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    network = build(small(name), x.shape[1:], outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.Adam(0.003), loss, **options)
+    return network
+
+
+def values(network):
+    return [np.array(weight) for weight in network.trainable_variables]
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_smaller_images_are_refused(name):
+    least = least_size(name)
+    build(small(name), (least, least, 3), 2)
+    with pytest.raises(UsageError, match=f"from {least}×{least} on"):
+        build(name, (least - 1, least - 1, 3), 2)
+
+
+def test_the_command_counts_measures_and_draws(command):
+    done = command("models", "--network", "lenet5", "resnet18:plain,width=8", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    first, second = document["networks"]
+    assert (first["network"], first["parameters"], first["multiply_adds"]) == ("lenet5", 62_006, 651_720)
+    assert second["network"] == "resnet18:plain=yes,width=8"
+    assert 0 < first["latency_median"] <= first["latency_p95"]
+    assert first["throughput"] > second["throughput"]
+    assert [path.rsplit(".")[-1] for path in document["figures"]] == ["png", "svg"]
+
+
+def test_the_command_takes_accuracy_from_records(command, study):
+    out, _ = study
+    done = command("models", "--no-time", "--network", "baseline", "lenet5", "--image-size", 32, out=out)
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("baseline"))
+    assert row.split()[-1] != "–"
+    assert "accuracy: digits, stratified, n = 2" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--network", "resnet81"], "did you mean"),
+        (["--network", "resnet18:plian"], "plain"),
+        (["--network", "vgg16", "--image-size", "16"], "from 32×32 on"),
+    ],
+)
+def test_the_command_says_what_is_wrong(command, args, message):
+    done = command("models", *args)
+    assert done.returncode == 2
+    assert message in one_line(done.stderr)
