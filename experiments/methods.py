@@ -11,13 +11,15 @@ from fewshot.augment.expand import expansions
 from fewshot.augment.grammar import FILE
 from fewshot.baselines import estimators
 from fewshot.errors import unknown
+from fewshot.features import PIXELS, parse
 from fewshot.learner import EstimatorLearner, KerasLearner, Learner
 from fewshot.models import networks
-from fewshot.recipe import Recipe, recipes, schedules
+from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
 
 ONLINE = "online:"
+IMAGENET = "imagenet/"
 FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
-NAMES = {"schedule": schedules}
+NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS}
 
 
 def learner(
@@ -26,21 +28,57 @@ def learner(
     """Return the learner that `name` stands for; `UsageError` for an unknown one.
 
     own: the study's own names and what they stand for. Then come networks (`resnet18:recipe=best`),
-    estimators (`ridge:alpha=100`), online policies (`online:flip`) and expansions (`flip+rotation`).
+    estimators (`ridge:alpha=100`), heads on frozen backbones (`imagenet/resnet50@160:head=ridge`), online
+    policies (`online:flip`) and expansions (`flip+rotation`).
     training: the recipe's fields that the command line sets.
     """
-    head = name.partition(":")[0]
-    if head in own or head in networks:
-        return _network(name, training, own)
-    if head in estimators:
-        return EstimatorLearner(estimators.canonical(name))
     if name.startswith(ONLINE):
         policy = name.removeprefix(ONLINE)
         online.versions(policy)  # raises for an unknown one
         return KerasLearner(recipe=Recipe(policy=policy, **training))
-    if head in expansions or name.startswith(FILE) or set("+(") & set(name):
+    head = name.partition(":")[0]
+    if head in expansions or name.startswith(FILE) or "(" in name:
         return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
-    raise unknown("method", head, dict.fromkeys([*own, *expansions, *networks, *estimators]))
+    method, given = settings.split(name)
+    target, fixed = settings.split(own.get(method, method))
+    given = fixed | given
+    if target.startswith(IMAGENET):
+        features = settings.join(
+            target.removeprefix(IMAGENET), {key: given.pop(key) for key in ("weights",) if key in given}
+        )
+        parse(features)  # raises for an unknown backbone
+        return _trained(method, given.pop("head", "logistic"), given, training, features)
+    if target in networks or target in estimators:
+        return _trained(method, target, given, training)
+    if "+" in name:
+        return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
+    raise unknown("method", method, dict.fromkeys([*own, *expansions, *networks, *estimators]))
+
+
+def _trained(
+    method: str, target: str, given: dict[str, str], training: Mapping[str, object], features: str = PIXELS
+) -> Learner:
+    """Return the learner of a network or an estimator with settings; without a recipe, the report's."""
+    if target in estimators:
+        own, common, choices = estimators.switches(target), {"mirror": False}, {}
+    elif target in networks:
+        own, common, choices = networks.switches(target), FIELDS, networks.choices(target) | NAMES
+        recipe = recipes[given.pop("recipe", "report")]()
+    else:
+        raise unknown("head", target, [*heads(), *estimators])
+    expansion = expand.canonical(given.pop("expansion", "none"))
+    values = settings.typed(f"the method '{method}'", given, own | common, choices)
+    fields = {key: value for key, value in values.items() if key in common}
+    text = settings.join(target, {key: value for key, value in values.items() if key in own})
+    if target in estimators:
+        return EstimatorLearner(estimators.canonical(text), expansion, features, **fields)
+    online.versions(fields.get("policy", recipe.policy))  # raises for an unknown one
+    return KerasLearner(text, replace(recipe, **fields | dict(training)), expansion, features)
+
+
+def heads() -> list[str]:
+    """Return the networks that take features."""
+    return [name for name in networks if networks[name].traits.get("rows")]
 
 
 def notes(listed: Collection[str]) -> str:
@@ -54,18 +92,6 @@ def notes(listed: Collection[str]) -> str:
         NAME:setting=value,…   a network with other switches, or trained otherwise
             switches of the baseline: {", ".join(networks.switches("baseline"))}
             of every recipe: {fields}
-            recipe=NAME: {", ".join(recipes)}
+            recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
+        imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)
         """).replace("\n", "\n  ")
-
-
-def _network(name: str, training: Mapping[str, object], own: Mapping[str, str]) -> KerasLearner:
-    method, given = settings.split(name)
-    network, fixed = settings.split(own.get(method, method))
-    recipe = recipes[given.pop("recipe", fixed.pop("recipe", "report"))]()
-    switches = networks.switches(network)
-    choices = networks.choices(network) | NAMES
-    values = settings.typed(f"the method '{method}'", fixed | given, switches | FIELDS, choices)
-    fields = {key: value for key, value in values.items() if key in FIELDS}
-    text = settings.join(network, {key: value for key, value in values.items() if key in switches})
-    online.versions(fields.get("policy", recipe.policy))  # raises for an unknown one
-    return KerasLearner(text, replace(recipe, **fields | dict(training)))

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -228,11 +229,41 @@ def _run_with_progress(trials: list[Trial], store: Store, jobs: int, fresh: bool
             else:
                 bar.total -= 1  # so that the time left is reckoned from what is computed now
 
-        records = run(trials, store, jobs, show, fresh)
+        with _Features() as features:
+            records = run(trials, store, jobs, show, fresh, features.advance)
     if bar.total < len(trials):
         found = len(trials) - bar.total
         print(f"{found} of {len(trials)} trials were in the records already", file=sys.stderr)
     return records
+
+
+class _Features:
+    """A bar for the features that trials share, from the first task on for which there are any."""
+
+    def __init__(self):
+        self._bar, self._done, self._begin = None, 0, time.perf_counter()
+
+    def advance(self, total: int) -> None:
+        """Count a task whose features are there, of `total`."""
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                desc="features", total=total, unit="task", disable=None, dynamic_ncols=True, leave=False
+            )
+        self._done += 1
+        self._bar.update()
+        if self._done == total:
+            seconds = time.perf_counter() - self._begin
+            self._bar.write(f"features of {total} tasks ready after {seconds:.1f} s", file=sys.stderr)
+            self._bar.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _row(record: dict, width: int) -> str:

@@ -1,15 +1,18 @@
 """Learners: everything that can be trained on a task and predict, behind one small contract."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from fewshot import backend, baselines
 from fewshot.augment import online
-from fewshot.augment.expand import check, expand, size, versions
+from fewshot.augment.expand import check, expand, mixes, size, versions
 from fewshot.baselines import estimators
 from fewshot.data.dataset import Dataset
+from fewshot.data.tasks import Task
+from fewshot.errors import UsageError
+from fewshot.features import PIXELS, describe, extract
 from fewshot.models import check_size, networks
 from fewshot.recipe import Recipe
 from fewshot.seeding import stream_seed
@@ -45,6 +48,12 @@ class Learner(Protocol):
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be trained on images of this shape; takes no time."""
 
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+
+    def prepare(self, task: Task) -> None:
+        """Compute what several learners share on a task, and keep it on disk."""
+
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
 
@@ -57,11 +66,13 @@ class KerasLearner:
     """A registered network, trained by a recipe on the task's images and what an expansion adds to them.
 
     expansion: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
+    features: what the network sees: "pixels", or backbones' features (`fewshot.features`).
     """
 
     network: str = "baseline"
     recipe: Recipe = Recipe()
     expansion: str = "none"
+    features: str = PIXELS
 
     def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "KerasLearner":
         """Train from new weights. Needs `fewshot.backend.start` before.
@@ -72,7 +83,10 @@ class KerasLearner:
 
         recipe = self.recipe
         examples = expand(train, self.expansion, seed, recipe.epochs)
-        self._engine = compiled(self.network, recipe, train.image_shape, len(train.classes))
+        if self.features != PIXELS:
+            examples = replace(examples, x=extract(self.features, examples.x))
+            watch = watch and replace(watch, x=extract(self.features, watch.x))
+        self._engine = compiled(self.network, recipe, examples.x.shape[1:], len(train.classes))
         self._members, curves = [], []
         for member in range(recipe.members):
             own_seed = stream_seed(seed, f"member {member}") if member else seed
@@ -89,7 +103,7 @@ class KerasLearner:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        views = [x, x[:, :, ::-1]] if self.recipe.mirror else [x]
+        views = [_seen(self.features, view) for view in _views(x, self.recipe.mirror)]
         probabilities = []
         for weights in self._members:
             self._engine.load(weights)
@@ -98,8 +112,26 @@ class KerasLearner:
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images too small for the network, or that an expansion cannot take."""
-        check_size(self.network, shape)
         check(self.expansion, shape)
+        if self.features == PIXELS:
+            check_size(self.network, shape)
+            return
+        _check_features(self.features, self.expansion)
+        if not networks.trait(self.network, "rows"):
+            raise UsageError(f"the network '{self.network}' takes images, not features: use linear or hidden")
+        if self.recipe.policy != "none":
+            raise UsageError(
+                f"the policy '{self.recipe.policy}' draws images anew, and features are computed once: "
+                "use an expansion (expansion=flip), or train the backbone"
+            )
+
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        return () if self.features == PIXELS else (self.features, self.expansion, self.recipe.mirror)
+
+    def prepare(self, task: Task) -> None:
+        """Compute the features of a task, for this and every other learner."""
+        _prepare(task, *self.shared())
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
@@ -109,6 +141,7 @@ class KerasLearner:
             libraries.append("albumentations")
         return {
             **asdict(self),
+            "features": describe(self.features),
             "network": networks.canonical(self.network),
             "versions": {
                 "engine": ENGINE_VERSION,
@@ -131,36 +164,85 @@ class KerasLearner:
 
 @dataclass
 class EstimatorLearner:
-    """A registered scikit-learn estimator on the pixels of the task's images."""
+    """A registered scikit-learn estimator on the pixels or the features of the task's images.
+
+    expansion, features: as in `KerasLearner`. mirror: predictions are averaged over each image and its
+    mirror image.
+    """
 
     estimator: str
+    expansion: str = "none"
+    features: str = PIXELS
+    mirror: bool = False
 
     def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "EstimatorLearner":
         """Fit a new estimator. There is no curve: it has one end and no way."""
-        self._estimator = baselines.build(self.estimator, seed).fit(baselines.rows(train.x), train.y)
+        examples = expand(train, self.expansion, seed)
+        rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
+        self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
         self._classes = len(train.classes)
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
-        self.fitted = Fit(len(train), updates=0, images_seen=len(train), parameters=0, curve=curve)
+        self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
-        return baselines.probabilities(self._estimator, baselines.rows(x), self._classes)
+        views = [_rows(self.features, view) for view in _views(x, self.mirror)]
+        return np.mean([baselines.probabilities(self._estimator, view, self._classes) for view in views], 0)
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Take images of any shape."""
+        """Raise `UsageError` for images that an expansion cannot take."""
+        check(self.expansion, shape)
+        _check_features(self.features, self.expansion)
+
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        return () if self.features == PIXELS else (self.features, self.expansion, self.mirror)
+
+    def prepare(self, task: Task) -> None:
+        """Compute the features of a task, for this and every other learner."""
+        _prepare(task, *self.shared())
 
     def describe(self) -> dict:
         """Return the settings, the definition's version, and the library that computes."""
         return {
+            **asdict(self),
             "estimator": estimators.canonical(self.estimator),
-            "versions": {"estimator": estimators.version(self.estimator)},
+            "features": describe(self.features),
+            "versions": {
+                "estimator": estimators.version(self.estimator),
+                "expansion": versions(self.expansion),
+            },
             "libraries": backend.versions("scikit-learn", "numpy"),
         }
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
-        return f"{n:9,} images, scikit-learn"
+        return f"{size(self.expansion, n):9,} images, scikit-learn"
+
+
+def _views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
+    return [x, x[:, :, ::-1]] if mirror else [x]
+
+
+def _seen(features: str, x: np.ndarray) -> np.ndarray:
+    """Return what a network sees of images."""
+    return x if features == PIXELS else extract(features, x)
+
+
+def _rows(features: str, x: np.ndarray) -> np.ndarray:
+    """Return what an estimator sees of images."""
+    return baselines.rows(x) if features == PIXELS else extract(features, x)
+
+
+def _check_features(features: str, expansion: str) -> None:
+    if features != PIXELS and mixes(expansion):
+        raise UsageError(f"'{expansion}' averages images in the graph, and features are computed before")
+
+
+def _prepare(task: Task, features: str, expansion: str, mirror: bool) -> None:
+    for x in (expand(task.train, expansion, task.seed).x, *_views(task.test.x, mirror)):
+        extract(features, x)
 
 
 def _mean(curves: list[dict[str, list]]) -> dict[str, list]:

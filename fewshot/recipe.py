@@ -7,30 +7,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
 
 schedules = Registry("schedule")
 recipes = Registry("recipe")
+OPTIMIZERS = ("sgd", "adagrad")  # made by fewshot.engine.optimizers
+
+
+# A schedule is `course(progress, epochs)`: shares of the learning rate, at each update's progress in [0, 1).
 
 
 @schedules.register("constant")
-def constant(progress):
+def constant(progress, epochs):
     """The same learning rate throughout."""
     return np.ones_like(progress)
 
 
 @schedules.register("cosine")
-def cosine(progress):
+def cosine(progress, epochs):
     """From the learning rate down to zero along half a cosine (arXiv 1608.03983)."""
     return (1 + np.cos(np.pi * progress)) / 2
 
 
 @schedules.register("one-cycle")
-def one_cycle(progress):
+def one_cycle(progress, epochs):
     """Up from 1/25 in the first 30 % of the updates, then down to zero (arXiv 1708.07120, by cosines)."""
     rising, falling = np.minimum(progress / 0.3, 1), np.maximum((progress - 0.3) / 0.7, 0)
-    return np.where(progress < 0.3, 1 - (1 - 1 / 25) * cosine(rising), cosine(falling))
+    return np.where(progress < 0.3, 1 - (1 - 1 / 25) * cosine(rising, epochs), cosine(falling, epochs))
+
+
+@schedules.register("linear")
+def linear(progress, epochs):
+    """Down to zero by equal steps after every epoch (PyTorch's LambdaLR with 1 - epoch / epochs)."""
+    return 1 - _epoch(progress, epochs) / epochs
+
+
+@schedules.register("exponential")
+def exponential(progress, epochs):
+    """Times 0.95 after every epoch (PyTorch's ExponentialLR)."""
+    return 0.95 ** _epoch(progress, epochs)
+
+
+@schedules.register("step")
+def step(progress, epochs):
+    """A tenth after every seventh epoch (PyTorch's StepLR, as in its tutorial on transfer)."""
+    return 0.1 ** (_epoch(progress, epochs) // 7)
+
+
+def _epoch(progress, epochs):
+    return np.floor(progress * epochs + 1e-9)
 
 
 _COUNT = (lambda value: value >= 1, "a whole number above 0")
@@ -45,8 +71,9 @@ RANGES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with momentum and PyTorch's weight decay on cross-entropy.
+    """An optimiser with PyTorch's weight decay on cross-entropy.
 
+    optimizer: sgd or adagrad; momentum and nesterov are SGD's.
     weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included.
     schedule: a registered course of the learning rate, of which `learning_rate` is the highest.
     updates: gradient updates in all, instead of `epochs` passes through the training images.
@@ -57,6 +84,7 @@ class Recipe:
     mirror: probabilities are averaged over each image and its mirror image.
     """
 
+    optimizer: str = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.9
     nesterov: bool = False
@@ -73,6 +101,8 @@ class Recipe:
 
     def __post_init__(self):
         schedules[self.schedule]
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
         for name, (fits, wanted) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not fits(value):
@@ -80,7 +110,7 @@ class Recipe:
 
     def compiled(self) -> "Recipe":
         """Return what a compiled update depends on: the recipe, all other fields at their defaults."""
-        fields = ("momentum", "nesterov", "weight_decay", "policy", "label_smoothing", "ema")
+        fields = ("optimizer", "momentum", "nesterov", "weight_decay", "policy", "label_smoothing", "ema")
         return Recipe(**{name: getattr(self, name) for name in fields})
 
     def steps(self, n: int) -> int:
@@ -107,9 +137,10 @@ class Recipe:
             for start in range(0, n, self.batch):
                 yield order[start : start + self.batch] + np.int32(view * n)
 
-    def rates(self, steps: int) -> np.ndarray:
-        """Return the learning rate of every update, float32."""
-        course = schedules[self.schedule](np.arange(steps) / steps)
+    def rates(self, n: int) -> np.ndarray:
+        """Return the learning rate of every update on `n` images, float32."""
+        steps = self.steps(n)
+        course = schedules[self.schedule](np.arange(steps) / steps, steps / self.epoch_steps(n))
         return (self.learning_rate * course).astype(np.float32)
 
 

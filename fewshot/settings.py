@@ -63,7 +63,7 @@ class Configurable(Registry):
     def trait(self, text: str, trait: str):
         """Return a trait; one that is a function is asked with all switches."""
         name, given = self._parse(text)
-        value = self[name].traits[trait]
+        value = self[name].traits.get(trait)
         return value(**self.switches(name) | given) if callable(value) else value
 
     def switches(self, name: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,12 +65,14 @@ def run(
     jobs: int = 1,
     on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
     fresh: bool = False,
+    on_prepared: Callable[[int], None] = lambda total: None,
 ) -> list[dict]:
     """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
 
     jobs: worker processes; 1 computes in this process. `on_record(trial, record, fresh)` is called for
-    each, first for those found. A worker that dies costs the trials under way, which run again;
-    `FewshotError` when that does not help.
+    each, first for those found; `on_prepared(total)` before them, as each task is ready of those on which
+    learners share something. A worker that dies costs the trials under way, which run again; `FewshotError`
+    when that does not help.
     """
     records = [None if fresh else _stored(trial, store) for trial in trials]
     for trial, record in zip(trials, records, strict=True):
@@ -77,23 +80,20 @@ def run(
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())
-    lives = LIVES
-    while pending:
-        try:
-            for i, (record, predictions) in _compute(pending, jobs):
-                store.add(record, predictions)
-                records[i] = record
-                on_record(pending.pop(i), record, True)
-                lives = LIVES
-        except _worker_death() as error:
-            lives -= 1
-            if not lives:
-                raise FewshotError(
-                    "worker processes keep dying (out of memory?): use fewer --jobs; "
-                    "what is recorded stays, and the same command goes on"
-                ) from error
-            print("a worker process died: its trial runs again", file=sys.stderr)
+    tasks = _shared(pending)
+    for _ in _each(tasks, jobs, prepare_task):
+        on_prepared(len(tasks))
+    for i, (record, predictions) in _each(pending, jobs, run_trial):
+        store.add(record, predictions)
+        records[i] = record
+        on_record(pending[i], record, True)
     return records
+
+
+def prepare_task(trial: Trial) -> None:
+    """Compute what the trial's learner shares with others on its task."""
+    backend.start(trial.threads, trial.device)
+    trial.learner.prepare(trial.protocol.draw(open_splits(trial.data.folder), trial.seed))
 
 
 def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
@@ -159,23 +159,54 @@ def _check(trials: Iterable[Trial]) -> None:
         protocol.positions(open_splits(folder), seed)
 
 
-def _compute(pending: dict[int, Trial], jobs: int) -> Iterator[tuple[int, tuple]]:
+def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
+    """Return one trial for each thing that trials share on each task."""
+    one = {
+        (trial.learner.shared(), trial.protocol, trial.data.folder, trial.seed): (i, trial)
+        for i, trial in pending.items()
+        if trial.learner.shared()
+    }
+    return dict(one.values())
+
+
+def _each(pending: dict[int, Trial], jobs: int, work: Callable[[Trial], object]) -> Iterator[tuple[int, Any]]:
+    """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again."""
+    left, lives = dict(pending), LIVES
+    while left:
+        try:
+            for i, result in _compute(left, jobs, work):
+                del left[i]
+                lives = LIVES
+                yield i, result
+        except _worker_death() as error:
+            lives -= 1
+            if not lives:
+                raise FewshotError(
+                    "worker processes keep dying (out of memory?): use fewer --jobs; "
+                    "what is recorded stays, and the same command goes on"
+                ) from error
+            print("a worker process died: its trial runs again", file=sys.stderr)
+
+
+def _compute(
+    pending: dict[int, Trial], jobs: int, work: Callable[[Trial], object]
+) -> Iterator[tuple[int, Any]]:
     """Yield (position, result) of the pending trials as they end; `pending` may shrink meanwhile."""
     trials = list(pending.items())
     if jobs == 1:
         for position, trial in trials:
-            yield position, run_trial(trial)
+            yield position, work(trial)
         return
     from joblib import Parallel, delayed
 
     # At least two: joblib would run a single job in this process, which a dying trial would take along.
     count = max(2, min(jobs, len(trials)))
     workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=_start_worker)
-    yield from workers(delayed(_on_worker)(position, trial) for position, trial in trials)
+    yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
 
 
-def _on_worker(position: int, trial: Trial) -> tuple[int, tuple]:
-    return position, run_trial(trial)
+def _on_worker(work: Callable[[Trial], object], position: int, trial: Trial) -> tuple[int, Any]:
+    return position, work(trial)
 
 
 def _start_worker() -> None:

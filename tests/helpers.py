@@ -59,6 +59,9 @@ class Brightness:
     def check(self, shape):
         pass
 
+    def shared(self):
+        return ()
+
     def describe(self):
         return {"scale": self.scale}
 

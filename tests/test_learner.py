@@ -49,7 +49,7 @@ def test_weight_decay_goes_through_the_momentum():
     from fewshot.engine.optimizers import CoupledSGD
 
     weight = keras.Variable([2.0])
-    optimizer = CoupledSGD(0.1, 0.9, 0.5)
+    optimizer = CoupledSGD(0.1, 0.9, coupled_weight_decay=0.5)
     w, v = 2.0, 0.0
     for gradient in (1.0, -3.0):
         optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])

@@ -6,7 +6,7 @@ import pytest
 from fewshot import backend
 from fewshot.data.tasks import Protocol
 from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe, recipes, schedules
+from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,19 +21,55 @@ def task(blobs):
 
 @pytest.mark.parametrize("name", list(schedules))
 def test_the_learning_rate_is_the_highest(name):
-    rates = Recipe(learning_rate=0.2, schedule=name).rates(1000)
+    rates = Recipe(learning_rate=0.2, schedule=name, epochs=1000).rates(100)
     assert rates.dtype == np.float32
     assert rates.max() == pytest.approx(0.2)
     assert rates.min() >= 0
 
 
 def test_the_schedules_by_hand():
-    assert np.allclose(Recipe(learning_rate=1, schedule="cosine").rates(4), [1, 0.853553, 0.5, 0.146447])
-    one_cycle = Recipe(learning_rate=1, schedule="one-cycle").rates(20)
+    assert np.allclose(
+        Recipe(learning_rate=1, schedule="cosine", epochs=4).rates(100), [1, 0.853553, 0.5, 0.146447]
+    )
+    one_cycle = Recipe(learning_rate=1, schedule="one-cycle", epochs=20).rates(100)
     assert one_cycle[0] == pytest.approx(1 / 25)
     assert one_cycle[3] == pytest.approx((1 + 1 / 25) / 2)  # half-way up
     assert one_cycle[6] == 1
     assert one_cycle[13] == pytest.approx(0.5)  # half-way down
+
+
+def test_schedules_by_epoch_as_in_pytorch():
+    """Two updates an epoch share a rate, as where PyTorch's scheduler steps after an epoch."""
+
+    def rates(schedule, epochs):
+        return Recipe(learning_rate=1, schedule=schedule, epochs=epochs, batch=50).rates(100)
+
+    assert np.allclose(rates("linear", 4), [1, 1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
+    assert np.allclose(rates("exponential", 3), [1, 1, 0.95, 0.95, 0.9025, 0.9025])
+    assert np.allclose(rates("step", 15)[[13, 14, 27, 28]], [1, 0.1, 0.1, 0.01])
+
+
+def test_adagrad_by_hand():
+    """w ← w − 0.1 g / √(Σ g²), PyTorch's with a decay of 0.5 in the gradient."""
+    import keras
+
+    from fewshot.engine.optimizers import make
+
+    weight = keras.Variable([2.0])
+    optimizer = make(Recipe(optimizer="adagrad", learning_rate=0.1, weight_decay=0.5))
+    w, total = 2.0, 0.0
+    for gradient in (1.0, -3.0):
+        optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
+        g = gradient + 0.5 * w
+        total += g * g
+        w -= 0.1 * g / total**0.5
+        assert float(weight.numpy()[0]) == pytest.approx(w, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_learns(task, name):
+    learner = KerasLearner(recipe=Recipe(optimizer=name, epochs=30, batch=10)).fit(task.train, 0)
+    assert learner.fitted.curve["loss"][-1] < 0.5 * learner.fitted.curve["loss"][0]
 
 
 def test_label_smoothing_by_hand(task):

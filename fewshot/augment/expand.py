@@ -125,6 +125,30 @@ def patchshuffle_paper():
     return {"pixels in 2×2 (p .05)": PatchPixelShuffle((2, 2), p=0.05)}
 
 
+@expansions.register("crop", copies=4)
+def crop():
+    """Add each image's four corners, seven eighths of its sides, enlarged (5N)."""
+    import albumentations as A
+
+    # What is cut off at the top, right, bottom and left.
+    corners = {
+        f"{up} {side}": (
+            (up == "lower") / 8,
+            (side == "left") / 8,
+            (up == "upper") / 8,
+            (side == "right") / 8,
+        )
+        for up in ("upper", "lower")
+        for side in ("left", "right")
+    }
+    return {
+        caption: A.CropAndPad(
+            percent=tuple(-part for part in parts), keep_size=True, sample_independently=False, p=1
+        )
+        for caption, parts in corners.items()
+    }
+
+
 # Mixings: how much of an average's label comes from the second image of the pair.
 
 
@@ -138,6 +162,11 @@ def mixing():
 def mixing_soft():
     """Add the average of every ordered pair, also with itself, under the average label (N²+N)."""
     return 0.5
+
+
+def mixes(expression: str) -> bool:
+    """Return whether the expression averages images, which is done in the graph, a batch at a time."""
+    return any(map(_mixes, parse(expression)))
 
 
 def parse(expression: str) -> tuple[Term, ...]:

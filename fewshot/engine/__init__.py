@@ -20,7 +20,7 @@ from fewshot import backend, metrics
 from fewshot.augment import online
 from fewshot.augment.expand import Examples
 from fewshot.data.dataset import Dataset
-from fewshot.engine.optimizers import CoupledSGD
+from fewshot.engine import optimizers
 from fewshot.errors import DivergedError
 from fewshot.models import build
 from fewshot.recipe import Recipe
@@ -55,9 +55,7 @@ class Engine:
         self._build = functools.partial(build, network, shape, outputs)
         self.network = self._build()
         self._policy = online.build(recipe.policy)
-        self.optimizer = CoupledSGD(
-            recipe.learning_rate, recipe.momentum, recipe.weight_decay, recipe.nesterov, recipe.ema
-        )
+        self.optimizer = optimizers.make(recipe)
         self.optimizer.build(self.network.trainable_variables)
         self._slots = [slot.numpy() for slot in self.optimizer.variables]
         loop = importlib.import_module(f"fewshot.engine.{backend.name()}_loop")
@@ -101,7 +99,7 @@ class Engine:
         placed = self.loop.place(examples)
         steps, epoch = recipe.steps(len(examples)), recipe.epoch_steps(len(examples))
         batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
-        rates = recipe.rates(steps)
+        rates = recipe.rates(len(examples))
         points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
         stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
         trace, held_out = [], []  # loss, right answers, images of every update; of `watch`, at every point
@@ -151,7 +149,7 @@ class Engine:
         return loss, hits
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return class probabilities, float32 (N, outputs), of uint8 images."""
+        """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32)."""
         parts = [self.loop.predict(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
         return np.concatenate(parts)
 

@@ -52,7 +52,7 @@ class Loop:
         return np.concatenate(losses), np.concatenate(hits)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the class probabilities of uint8 images."""
+        """Return the class probabilities of images or features."""
         network = self._network
         groups = (network.trainable_variables, network.non_trainable_variables)
         return np.asarray(self._predict(*([v.value for v in group] for group in groups), x))

@@ -1,27 +1,40 @@
-"""Optimisers that Keras does not have."""
+"""The optimisers: Keras's, with PyTorch's weight decay and constants.
+
+PyTorch adds the decay to the gradient, so that it passes through the momentum; Keras's own `weight_decay`
+shrinks the weights beside it (decoupled), which is another optimiser.
+"""
 
 import keras
 
+from fewshot.recipe import Recipe
 
-class CoupledSGD(keras.optimizers.SGD):
-    """SGD with momentum, PyTorch's weight decay and, if asked, a moving average of the weights.
 
-    PyTorch adds the decay to the gradient, so that it passes through the momentum; Keras's own
-    `weight_decay` shrinks the weights beside it (decoupled), which is another optimiser.
-    """
+class Coupled:
+    """Adds the decay to the gradients of a Keras optimiser."""
 
-    def __init__(
-        self,
-        learning_rate: float,
-        momentum: float,
-        coupled_weight_decay: float,
-        nesterov: bool = False,
-        ema: float = 0.0,
-    ):
-        average = {"use_ema": True, "ema_momentum": ema} if ema else {}
-        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **average)
+    def __init__(self, *args, coupled_weight_decay: float, **kwargs):
+        super().__init__(*args, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""
         super().update_step(gradient + self.coupled_weight_decay * variable, variable, learning_rate)
+
+
+class CoupledSGD(Coupled, keras.optimizers.SGD):
+    """SGD with momentum."""
+
+
+class CoupledAdagrad(Coupled, keras.optimizers.Adagrad):
+    """Adagrad (Duchi et al. 2011)."""
+
+
+def make(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
+    shared = {"coupled_weight_decay": recipe.weight_decay}
+    if recipe.ema:
+        shared |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.optimizer == "sgd":
+        momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+        return CoupledSGD(recipe.learning_rate, **momentum, **shared)
+    return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-10, **shared)  # PyTorch's start and epsilon

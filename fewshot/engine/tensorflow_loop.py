@@ -13,7 +13,8 @@ class Loop:
     def __init__(self, objective, network, policy, optimizer):
         self._objective, self._network, self._optimizer = objective, network, optimizer
         self._compiled = {}
-        images = tf.TensorSpec(network.input_shape, tf.uint8)
+        kind = tf.uint8 if len(network.input_shape) == 4 else tf.float32  # images, or rows of features
+        images = tf.TensorSpec(network.input_shape, kind)
         self._predict = tf.function(self._probabilities, [images], autograph=False).get_concrete_function()
 
     def place(self, examples):
@@ -29,7 +30,7 @@ class Loop:
         return losses.numpy(), hits.numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the class probabilities of uint8 images."""
+        """Return the class probabilities of images or features."""
         return self._predict(tf.constant(x)).numpy()
 
     def _graph(self, placed):

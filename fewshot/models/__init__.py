@@ -4,7 +4,7 @@ A builder is `build(shape, outputs, **switches) -> keras.Model`: from raw pixels
 normalisation is its first layer, so that a saved model needs nothing beside it) to logits. Its keyword
 arguments are its switches: `baseline:norm=batch,width=32` names the network with two of them changed; a
 `Literal` type lists the values that a switch takes. The trait `least_size` is the smallest image side that
-the network takes, a number or a function of the switches.
+the network takes, a number or a function of the switches; the trait `rows` says that it takes features, too.
 """
 
 from typing import Literal
@@ -34,4 +34,4 @@ def least_size(text: str) -> int:
     return networks.trait(text, "least_size")
 
 
-from fewshot.models import cnn, convnext, lenet, mobilenet, resnet, vgg  # noqa: E402, F401  (they register)
+from fewshot.models import cnn, convnext, heads, lenet, mobilenet, resnet, vgg  # noqa: E402, F401  (they register)

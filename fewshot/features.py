@@ -1,0 +1,167 @@
+"""Features of frozen backbones: computed once an image, kept on disk, shared by all that ask.
+
+`efficientnet-lite0@160+resnet50` names the features of two backbones side by side, the first looking at
+images in 160×160 pixels; `:weights=random` or `:weights=FILE` uses other weights than ImageNet's. The store
+is one SQLite file for each backbone, size and weights: image content → features. Features are rounded to
+half precision before anyone sees them, so that a result does not depend on what was in the store.
+"""
+
+import functools
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend, settings
+from fewshot.data.sources import cache_dir
+from fewshot.errors import FewshotError, UsageError
+from fewshot.seeding import seed_globally
+
+PIXELS = "pixels"  # no backbone: images as they are
+VERSION = 1  # raise it when features change
+BATCH = 50  # always: sums depend on how many images are multiplied at once
+LIMIT = 8e9  # bytes of the store; beyond, the files that were used least recently go
+ASKED = 500  # keys a query
+
+
+@dataclass(frozen=True)
+class Term:
+    """One backbone, the size in which it looks at images, and its weights: None, "random" or a file."""
+
+    backbone: str
+    size: int
+    weights: str | None
+
+    def describe(self) -> dict:
+        """Return all that determines the features beside the image."""
+        from fewshot.backbones import digest
+
+        return {
+            "backbone": self.backbone,
+            "size": self.size,
+            "weights": digest(self.backbone, self.weights),
+            "version": VERSION,
+            "libraries": backend.versions("keras", backend.name()),
+        }
+
+
+@functools.cache
+def parse(text: str) -> tuple[Term, ...]:
+    """Return the terms of `text`; `UsageError` for an unknown backbone or a size it does not take."""
+    from fewshot import backbones
+
+    names, given = settings.split(text)
+    given = settings.typed("features", given, {"weights": ""})
+    terms = []
+    for part in names.split("+"):
+        name, at, size = part.partition("@")
+        backbones.check(name)
+        default, least = backbones.sizes(name)
+        if at and not size.isdecimal():
+            raise UsageError(f"'{part}': a size is written {name}@{default}")
+        if at and int(size) < least:
+            raise UsageError(
+                f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}"
+            )
+        terms.append(Term(name, int(size or default), given.get("weights")))
+    return tuple(terms)
+
+
+def describe(text: str) -> object:
+    """Return all that determines the features beside the images, as JSON."""
+    return text if text == PIXELS else [term.describe() for term in parse(text)]
+
+
+def extract(text: str, x: np.ndarray) -> np.ndarray:
+    """Return the features, float32 (N, D), of uint8 images; what the store lacks is computed and kept.
+
+    Needs `fewshot.backend.start` before.
+    """
+    return np.concatenate([_extract(term, x) for term in parse(text)], axis=1, dtype=np.float32)
+
+
+def clear() -> None:
+    """Delete all features."""
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def _extract(term: Term, x: np.ndarray) -> np.ndarray:
+    keys = [
+        hashlib.blake2b(image.tobytes(), digest_size=16, salt=b"%d" % image.shape[1]).digest() for image in x
+    ]
+    path = _folder() / f"{_name(term)}.sqlite"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=120)) as store:
+            store.execute(
+                "CREATE TABLE IF NOT EXISTS features (image BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
+            )
+            found = dict(_stored(store, keys))
+            missing = {key: i for i, key in enumerate(keys) if key not in found}
+            for made in _computed(term, x, missing):
+                found |= made
+                with store:
+                    store.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", made.items())
+        path.touch()  # the time of its last use
+        if missing:
+            _evict(path)
+    except (OSError, sqlite3.Error) as error:
+        raise FewshotError(
+            f"cannot use the features in {path} ({error}): make room there, choose another place with "
+            "--cache-dir DIR, or start anew with --clear-cache"
+        ) from error
+    return np.stack([np.frombuffer(found[key], np.float16) for key in keys])
+
+
+def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[dict[bytes, bytes]]:
+    """Yield key → features, a batch after the other; the last one is filled up with zeros."""
+    keys = list(missing)
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        images = np.zeros((BATCH, *x.shape[1:]), np.float32)
+        images[: len(part)] = x[[missing[key] for key in part]]
+        rows = _forward(term, x.shape[1:])(images)[: len(part)].astype(np.float16)
+        if not np.isfinite(rows).all():
+            raise FewshotError(f"the features of {term.backbone} are not finite: are these its weights?")
+        yield {key: row.tobytes() for key, row in zip(part, rows, strict=True)}
+
+
+@functools.lru_cache(maxsize=4)
+def _forward(term: Term, shape: tuple[int, int, int]):
+    from fewshot.backbones import load
+    from fewshot.models.summary import compile_forward
+
+    seed_globally(0)  # decides random weights
+    return compile_forward(load(term.backbone, term.weights, shape, size=term.size))
+
+
+def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    for start in range(0, len(keys), ASKED):
+        part = keys[start : start + ASKED]
+        marks = ",".join("?" * len(part))
+        yield from store.execute(f"SELECT image, row FROM features WHERE image IN ({marks})", part)
+
+
+def _evict(used: Path) -> None:
+    """Delete the files used least recently, all but this one, until the store is within its limit."""
+    files = sorted(_folder().glob("*.sqlite"), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in files)
+    for path in files:
+        if total > LIMIT and path != used:
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return cache_dir() / "features"
+
+
+def _name(term: Term) -> str:
+    identity = hashlib.sha256(json.dumps(term.describe(), sort_keys=True).encode()).hexdigest()[:12]
+    return f"{term.backbone.replace(':', '-')}-{term.size}-{identity}"
