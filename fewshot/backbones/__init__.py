@@ -9,7 +9,6 @@ of `keras.applications` is there as well, as `keras:NAME`.
 from pathlib import Path
 
 import keras
-from keras import layers
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
@@ -40,7 +39,7 @@ def load(
     x = inputs
     if inputs.shape[1:3] != (size, size):
         shrinks = min(inputs.shape[1:3]) > size
-        x = layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")(x)
+        x = keras.layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")(x)
     if network := _keras_name(name):
         from fewshot.backbones import applications
 
