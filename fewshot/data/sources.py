@@ -16,15 +16,12 @@ from filelock import FileLock
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.errors import FewshotError
+from fewshot.fetch import Unavailable
 
 PARTS = ("train", "val", "test")
 
 # A label for messages, and what fetches the images; it may use the empty folder it is given as it likes.
 Source = tuple[str, Callable[[Path], Splits]]
-
-
-class Unavailable(Exception):
-    """A source that cannot serve; the message is the reason. The next source is tried."""
 
 
 def cache_dir() -> Path:

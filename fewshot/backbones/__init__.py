@@ -1,0 +1,89 @@
+"""Backbones: networks trained on ImageNet, from raw pixels (0–255, as floats) to features.
+
+A registered body is `body(x, top) -> features`, or 1000 logits where `top`; its traits are the name of its
+`weights` file, the `size` at which it looks at images by default, the `least_size` it takes, whether its
+file holds a `top`, and where files name layers in another way, the `alias` of a layer's name. Every network
+of `keras.applications` is there as well, as `keras:NAME`.
+"""
+
+from pathlib import Path
+
+import keras
+
+from fewshot.errors import UsageError, unknown
+from fewshot.registry import Registry
+
+backbones = Registry("backbone")
+
+RANDOM = "random"
+
+
+def load(
+    name: str,
+    weights: str | None = None,
+    shape: tuple[int, int, int] | None = None,
+    *,
+    size: int | None = None,
+    top: bool = False,
+) -> keras.Model:
+    """Return a backbone for images of `shape`, looked at in `size`×`size`; both default to its own size.
+
+    weights: None for the pretrained ones, "random" for the control, or the path of a file.
+    """
+    check(name)
+    default, least = sizes(name)
+    size = size or default
+    if size < least:
+        raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
+    inputs = keras.Input(shape or (size, size, 3))
+    x = inputs
+    if inputs.shape[1:3] != (size, size):
+        shrinks = min(inputs.shape[1:3]) > size
+        x = keras.layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")(x)
+    if network := _keras_name(name):
+        from fewshot.backbones import applications
+
+        return keras.Model(inputs, applications.body(x, network, top, weights), name=network)
+    if top and not backbones[name].traits["top"]:
+        raise UsageError(f"the backbone '{name}' has no classifier")
+    model = keras.Model(inputs, backbones[name](x, top), name=name)
+    _fill(model, name, weights)
+    return model
+
+
+def check(name: str) -> None:
+    """Raise `UsageError`, with the nearest name, where there is no such backbone."""
+    if network := _keras_name(name):
+        from fewshot.backbones import applications
+
+        applications.check(network)
+    elif name not in backbones:
+        raise unknown("backbone", name, [*backbones, "keras:NAME"])
+
+
+def sizes(name: str) -> tuple[int, int]:
+    """Return the size at which a backbone looks at images by default, and the least that it takes."""
+    if _keras_name(name):
+        from fewshot.backbones import applications
+
+        return applications.SIZE, applications.LEAST_SIZE
+    traits = backbones[name].traits
+    return traits["size"], traits["least_size"]
+
+
+def _keras_name(name: str) -> str | None:
+    return name.removeprefix("keras:") if name.startswith("keras:") else None
+
+
+def _fill(model: keras.Model, name: str, weights: str | None) -> None:
+    from fewshot.backbones import port
+    from fewshot.backbones.weights import known
+
+    traits = backbones[name].traits
+    if weights is None:
+        port.fill(model, known(traits["weights"]), traits.get("alias"))
+    elif weights != RANDOM:
+        port.fill_from(model, Path(weights), traits.get("alias"))
+
+
+from fewshot.backbones import efficientnet, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401

@@ -1,0 +1,84 @@
+"""Any network of `keras.applications`, as `keras:NAME`: its own download, its own preprocessing inside."""
+
+import contextlib
+import socket
+import sys
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from fewshot.backbones.port import fill_as_keras
+from fewshot.errors import FewshotError, UsageError, unknown
+from fewshot.fetch import one_line
+
+PREFIX = "keras:"
+SIZE, LEAST_SIZE = 224, 32  # some need more: Keras itself says so
+
+
+def names() -> list[str]:
+    """Return what can stand behind `keras:`."""
+    return [name for name in vars(keras.applications) if name[0].isupper()]
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class KerasPixels(layers.Layer):
+    """The `preprocess_input` that belongs to a network of `keras.applications`."""
+
+    def __init__(self, network: str, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+
+    def call(self, x):
+        """Return what the network was trained on, same shape."""
+        return _module(self.network).preprocess_input(x, data_format="channels_last")
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return super().get_config() | {"network": self.network}
+
+
+def check(network: str) -> None:
+    """Raise `UsageError`, with the nearest name, where Keras has no such network."""
+    if network not in names():
+        nearest = {name.lower(): name for name in names()}
+        raise unknown(
+            "backbone", f"{PREFIX}{nearest.get(network.lower(), network)}", [PREFIX + n for n in names()]
+        )
+
+
+def body(x, network: str, top: bool, weights: str | None):
+    """Return features (averaged over the map) or, with `top`, logits of `keras:network`."""
+    options = (
+        {"include_top": True, "classifier_activation": None}
+        if top
+        else {"include_top": False, "pooling": "avg"}
+    )
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(10)
+    try:
+        # Keras prints its progress bar on standard output, which is not ours to give.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = getattr(keras.applications, network)(
+                weights="imagenet" if weights is None else None, input_shape=tuple(x.shape[1:]), **options
+            )
+    except ValueError as error:
+        raise UsageError(f"keras:{network} cannot be built: {one_line(error)}") from error
+    except Exception as error:  # Keras raises a bare one where its download fails
+        raise FewshotError(
+            f"cannot get the weights of keras:{network}. Tried: Keras's download ({one_line(error)}). "
+            "Say where such a file lies with --weights FILE, or use --weights random as a control"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+    if weights not in (None, "random"):
+        fill_as_keras(model, Path(weights))
+    return model(KerasPixels(network)(x))
+
+
+def _module(network: str):
+    make = getattr(keras.applications, network)
+    for module in vars(keras.applications).values():
+        if hasattr(module, "preprocess_input") and getattr(module, network, None) is make:
+            return module
+    raise UsageError(f"keras:{network} has no preprocessing of its own")

@@ -1,0 +1,41 @@
+"""MobileNetV2 (arXiv 1801.04381) as torchvision builds it: zeros on both sides, also where it strides."""
+
+from keras import layers
+
+from fewshot.backbones import backbones
+from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, classify, conv, depthwise, norm, relu6
+
+STAGES = (  # expansion, channels, blocks, stride of the first
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+@backbones.register("mobilenet_v2", weights="mobilenet_v2", size=160, least_size=32, top=True)
+def mobilenet_v2(x, top: bool):
+    """MobileNetV2 (torchvision): 1280 features."""
+    x = Pixels(TORCH_MEAN, TORCH_STD)(x)
+    x = relu6(norm(conv(x, "features.0.0", 32, 3, 2), "features.0.1"))
+    number = 1
+    for expansion, filters, blocks, strides in STAGES:
+        for block in range(blocks):
+            x = _inverted(x, f"features.{number}.conv", expansion, filters, strides if block == 0 else 1)
+            number += 1
+    x = relu6(norm(conv(x, "features.18.0", 1280, 1), "features.18.1"))
+    x = layers.GlobalAveragePooling2D()(x)
+    return classify(x, "classifier.1") if top else x
+
+
+def _inverted(x, name: str, expansion: int, filters: int, strides: int):
+    before, part = x, 0
+    if expansion > 1:
+        x = relu6(norm(conv(x, f"{name}.0.0", expansion * x.shape[-1], 1), f"{name}.0.1"))
+        part = 1
+    x = relu6(norm(depthwise(x, f"{name}.{part}.0", 3, strides), f"{name}.{part}.1"))
+    x = norm(conv(x, f"{name}.{part + 1}", filters, 1), f"{name}.{part + 2}")
+    return layers.Add()([before, x]) if strides == 1 and before.shape[-1] == filters else x
