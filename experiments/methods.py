@@ -76,6 +76,11 @@ def _trained(
     return KerasLearner(text, replace(recipe, **fields | dict(training)), expansion, features)
 
 
+def specification(name: str, own: Mapping[str, str]) -> str:
+    """Return what a name of the study stands for, or the name itself."""
+    return own.get(settings.split(name)[0], name)
+
+
 def heads() -> list[str]:
     """Return the networks that take features."""
     return [name for name in networks if networks[name].traits.get("rows")]

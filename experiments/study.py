@@ -116,9 +116,13 @@ class Study:
             training = {"updates": args.updates}
         elif args.epochs or args.quick:
             training = {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
+        names = dict.fromkeys([self.baseline, *self.named(args)])
+        return {name: learner(name, training, self.specs) for name in names}
+
+    def named(self, args: argparse.Namespace) -> list[str]:
+        """Return the methods that the command line names, groups resolved."""
         groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
-        names = [name for chosen in args.method or ["all"] for name in groups.get(chosen, [chosen])]
-        return {name: learner(name, training, self.specs) for name in dict.fromkeys([self.baseline, *names])}
+        return [name for chosen in args.method or ["all"] for name in groups.get(chosen, [chosen])]
 
     def _trials(
         self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 
 
+LISTED = 20  # names in a message
+
+
 class FewshotError(Exception):
     """Something went wrong that the message explains; the command line exits with 1."""
 
@@ -25,4 +28,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     known = list(known)
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    return UsageError(f"unknown {kind} '{name}': {hint}known are {', '.join(known)}")
+    more = ", … (--help lists all)" if len(known) > LISTED else ""
+    return UsageError(f"unknown {kind} '{name}': {hint}known are {', '.join(known[:LISTED])}{more}")

@@ -73,6 +73,13 @@ def parse(text: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+def names() -> list[str]:
+    """Return the backbones that have a name here."""
+    from fewshot.backbones import backbones
+
+    return list(backbones)
+
+
 def describe(text: str) -> object:
     """Return all that determines the features beside the images, as JSON."""
     return text if text == PIXELS else [term.describe() for term in parse(text)]

@@ -116,7 +116,7 @@ class KerasLearner:
         if self.features == PIXELS:
             check_size(self.network, shape)
             return
-        _check_features(self.features, self.expansion)
+        _check_copies(self.expansion)
         if not networks.trait(self.network, "rows"):
             raise UsageError(f"the network '{self.network}' takes images, not features: use linear or hidden")
         if self.recipe.policy != "none":
@@ -193,7 +193,7 @@ class EstimatorLearner:
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images that an expansion cannot take."""
         check(self.expansion, shape)
-        _check_features(self.features, self.expansion)
+        _check_copies(self.expansion)
 
     def shared(self) -> tuple:
         """Return what of the learner decides what `prepare` does; nothing for nothing."""
@@ -235,9 +235,9 @@ def _rows(features: str, x: np.ndarray) -> np.ndarray:
     return baselines.rows(x) if features == PIXELS else extract(features, x)
 
 
-def _check_features(features: str, expansion: str) -> None:
-    if features != PIXELS and mixes(expansion):
-        raise UsageError(f"'{expansion}' averages images in the graph, and features are computed before")
+def _check_copies(expansion: str) -> None:
+    if mixes(expansion):
+        raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
 
 
 def _prepare(task: Task, features: str, expansion: str, mirror: bool) -> None:

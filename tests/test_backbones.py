@@ -1,4 +1,4 @@
-"""Backbones: features from raw pixels, whatever the size; a user's own weights; the ports against the world."""
+"""Backbones: features from raw pixels, whatever the size; a user's own weights; the ports and the world."""
 
 import io
 import re
@@ -15,8 +15,8 @@ from fewshot.backbones.resnet import newer_name
 from fewshot.errors import FewshotError, UsageError
 
 FEATURES = {
-    "mobilenet_v2": 1280,
-    "efficientnet_lite0": 1280,
+    "mobilenetv2": 1280,
+    "efficientnet-lite0": 1280,
     "resnet50": 2048,
     "resnet18": 512,
     "squeezenet": 512,
@@ -55,7 +55,7 @@ def test_all_have_been_registered():
     assert list(backbones) == [*FEATURES] or set(backbones) == set(FEATURES)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0", "resnet18", "squeezenet"])
+@pytest.mark.parametrize("name", ["mobilenetv2", "efficientnet-lite0", "resnet18", "squeezenet"])
 def test_features_of_small_images(name):
     size = backbones[name].traits["least_size"]
     model = load(name, "random", (32, 32, 3), size=size)
@@ -87,7 +87,7 @@ def test_preprocessing_is_a_layer():
 
 
 def test_names_and_sizes_that_do_not_exist():
-    with pytest.raises(UsageError, match="did you mean 'mobilenet_v2'"):
+    with pytest.raises(UsageError, match="did you mean 'mobilenetv2'"):
         load("mobilenet-v2")
     with pytest.raises(UsageError, match="did you mean 'keras:ResNet50V2'"):
         load("keras:ResNet50v2")
@@ -237,8 +237,8 @@ def photos(scratch, short_side):
 @pytest.mark.parametrize(
     ("name", "short_side", "top1", "top5"),
     [
-        ("mobilenet_v2", 224, 18, 20),
-        ("efficientnet_lite0", 224, 17, 20),
+        ("mobilenetv2", 224, 18, 20),
+        ("efficientnet-lite0", 224, 17, 20),
         ("resnet50", 256, 19, 20),
         ("squeezenet", 224, 11, 19),
     ],

@@ -162,7 +162,7 @@ def test_what_is_no_number_of_seeds(text):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--method", "flp"), "unknown expansion 'flp': did you mean 'flip'?"),
+        (("--method", "flp"), "unknown method 'flp': did you mean 'flip'?"),
         (("--method", "online:flp"), "unknown online policy 'flp': did you mean 'flip'?"),
         (("--classes", "1", "seven"), "unknown class 'seven'"),
         (("--protocol", "testbet"), "unknown protocol 'testbet': did you mean 'testbed'?"),

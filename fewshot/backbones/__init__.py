@@ -8,14 +8,13 @@ of `keras.applications` is there as well, as `keras:NAME`.
 
 from pathlib import Path
 
-import keras
-
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
 
 backbones = Registry("backbone")
 
 RANDOM = "random"
+KERAS_SIZE, KERAS_LEAST_SIZE = 224, 32  # of keras:NAME; some need more: Keras itself says so
 
 
 def load(
@@ -25,12 +24,15 @@ def load(
     *,
     size: int | None = None,
     top: bool = False,
-) -> keras.Model:
-    """Return a backbone for images of `shape`, looked at in `size`×`size`; both default to its own size.
+):
+    """Return a backbone, a `keras.Model` for images of `shape`, looked at in `size`×`size` (or its own).
 
     weights: None for the pretrained ones, "random" for the control, or the path of a file.
     """
+    import keras
+
     check(name)
+    _check_keras(name)
     default, least = sizes(name)
     size = size or default
     if size < least:
@@ -51,22 +53,40 @@ def load(
     return model
 
 
+def digest(name: str, weights: str | None) -> str:
+    """Return what tells weights apart: the SHA-256 of a file, or a name."""
+    from fewshot.backbones.weights import files, sha256
+
+    if weights == RANDOM:
+        return RANDOM
+    if weights:
+        try:
+            return sha256(Path(weights).expanduser())
+        except OSError as error:
+            raise UsageError(f"cannot read the weights {weights}: {error.strerror}") from error
+    return name if _keras_name(name) else files[backbones[name].traits["weights"]].sha256
+
+
 def check(name: str) -> None:
-    """Raise `UsageError`, with the nearest name, where there is no such backbone."""
+    """Raise `UsageError`, with the nearest name, where there is no such backbone.
+
+    What stands behind `keras:` only Keras knows: it is checked by `load`.
+    """
+    if not _keras_name(name) and name not in backbones:
+        raise unknown("backbone", name, [*backbones, "keras:NAME"])
+
+
+def _check_keras(name: str) -> None:
     if network := _keras_name(name):
         from fewshot.backbones import applications
 
         applications.check(network)
-    elif name not in backbones:
-        raise unknown("backbone", name, [*backbones, "keras:NAME"])
 
 
 def sizes(name: str) -> tuple[int, int]:
     """Return the size at which a backbone looks at images by default, and the least that it takes."""
     if _keras_name(name):
-        from fewshot.backbones import applications
-
-        return applications.SIZE, applications.LEAST_SIZE
+        return KERAS_SIZE, KERAS_LEAST_SIZE
     traits = backbones[name].traits
     return traits["size"], traits["least_size"]
 
@@ -75,7 +95,7 @@ def _keras_name(name: str) -> str | None:
     return name.removeprefix("keras:") if name.startswith("keras:") else None
 
 
-def _fill(model: keras.Model, name: str, weights: str | None) -> None:
+def _fill(model, name: str, weights: str | None) -> None:
     from fewshot.backbones import port
     from fewshot.backbones.weights import known
 

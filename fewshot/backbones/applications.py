@@ -13,7 +13,6 @@ from fewshot.errors import FewshotError, UsageError, unknown
 from fewshot.fetch import one_line
 
 PREFIX = "keras:"
-SIZE, LEAST_SIZE = 224, 32  # some need more: Keras itself says so
 
 
 def names() -> list[str]:

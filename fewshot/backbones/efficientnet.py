@@ -1,9 +1,6 @@
 """EfficientNet-Lite0: EfficientNet-B0 (arXiv 1905.11946) with ReLU6 and without squeeze-and-excitation."""
 
-from keras import layers
-
 from fewshot.backbones import backbones
-from fewshot.backbones.layers import Pixels, classify, conv, depthwise, norm, relu6
 
 STAGES = (  # expansion, channels, blocks, stride of the first, kernel
     (1, 16, 1, 1, 3),
@@ -17,9 +14,13 @@ STAGES = (  # expansion, channels, blocks, stride of the first, kernel
 EPSILON = 1e-3
 
 
-@backbones.register("efficientnet_lite0", weights="efficientnet_lite0", size=160, least_size=32, top=True)
+@backbones.register("efficientnet-lite0", weights="efficientnet_lite0", size=160, least_size=32, top=True)
 def efficientnet_lite0(x, top: bool):
     """EfficientNet-Lite0: 1280 features."""
+    from keras import layers
+
+    from fewshot.backbones.layers import Pixels, classify, conv, norm, relu6
+
     x = Pixels((127.0,) * 3, (128.0,) * 3)(x)
     x = relu6(norm(conv(x, "_conv_stem", 32, 3, 2, "same"), "_bn0", EPSILON))
     number = 0
@@ -33,6 +34,10 @@ def efficientnet_lite0(x, top: bool):
 
 
 def _inverted(x, name: str, expansion: int, filters: int, strides: int, kernel: int):
+    from keras import layers
+
+    from fewshot.backbones.layers import conv, depthwise, norm, relu6
+
     before = x
     if expansion > 1:
         x = conv(x, f"{name}._expand_conv", expansion * x.shape[-1], 1)

@@ -1,9 +1,6 @@
 """MobileNetV2 (arXiv 1801.04381) as torchvision builds it: zeros on both sides, also where it strides."""
 
-from keras import layers
-
 from fewshot.backbones import backbones
-from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, classify, conv, depthwise, norm, relu6
 
 STAGES = (  # expansion, channels, blocks, stride of the first
     (1, 16, 1, 1),
@@ -16,9 +13,13 @@ STAGES = (  # expansion, channels, blocks, stride of the first
 )
 
 
-@backbones.register("mobilenet_v2", weights="mobilenet_v2", size=160, least_size=32, top=True)
+@backbones.register("mobilenetv2", weights="mobilenet_v2", size=160, least_size=32, top=True)
 def mobilenet_v2(x, top: bool):
     """MobileNetV2 (torchvision): 1280 features."""
+    from keras import layers
+
+    from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, classify, conv, norm, relu6
+
     x = Pixels(TORCH_MEAN, TORCH_STD)(x)
     x = relu6(norm(conv(x, "features.0.0", 32, 3, 2), "features.0.1"))
     number = 1
@@ -32,6 +33,10 @@ def mobilenet_v2(x, top: bool):
 
 
 def _inverted(x, name: str, expansion: int, filters: int, strides: int):
+    from keras import layers
+
+    from fewshot.backbones.layers import conv, depthwise, norm, relu6
+
     before, part = x, 0
     if expansion > 1:
         x = relu6(norm(conv(x, f"{name}.0.0", expansion * x.shape[-1], 1), f"{name}.0.1"))

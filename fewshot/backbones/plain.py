@@ -1,9 +1,6 @@
 """The convolutions of AlexNet and VGG-16 as torchvision builds them, pooled to 6×6 and 7×7, flattened."""
 
-from keras import layers
-
 from fewshot.backbones import backbones
-from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, conv, max_pool, relu
 
 # Filters, kernel, stride, zeros on each side, by torchvision's number of the layer; or a pool's kernel.
 ALEXNET = {0: (64, 11, 4, 2), 2: 3, 3: (192, 5, 1, 2), 5: 3, 6: (384, 3, 1, 1), 8: (256, 3, 1, 1)}
@@ -46,6 +43,10 @@ def vgg16(x, top: bool):
 
 
 def _stack(x, table: dict, side: int):
+    from keras import layers
+
+    from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, conv, max_pool, relu
+
     x = Pixels(TORCH_MEAN, TORCH_STD)(x)
     for number, row in table.items():
         if isinstance(row, tuple):

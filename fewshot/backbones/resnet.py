@@ -2,20 +2,7 @@
 biases, and torchvision's ResNet-18.
 """
 
-from keras import layers
-
 from fewshot.backbones import backbones
-from fewshot.backbones.layers import (
-    CAFFE_MEAN,
-    TORCH_MEAN,
-    TORCH_STD,
-    Pixels,
-    classify,
-    conv,
-    max_pool,
-    norm,
-    relu,
-)
 
 BLOCKS_50 = (3, 4, 6, 3)
 EPSILON_50 = 1e-3
@@ -36,6 +23,10 @@ def newer_name(name: str) -> str:
 @backbones.register("resnet50", weights="resnet50", size=160, least_size=32, top=True, alias=newer_name)
 def resnet50(x, top: bool):
     """ResNet-50 (Keras): 2048 features."""
+    from keras import layers
+
+    from fewshot.backbones.layers import CAFFE_MEAN, Pixels, classify, conv, max_pool, norm, relu
+
     x = Pixels(CAFFE_MEAN, bgr=True)(x)
     x = relu(norm(conv(x, "conv1", 64, 7, 2, bias=True), "bn_conv1", EPSILON_50))
     x = max_pool(x, 3, 2, padding=1)
@@ -48,6 +39,10 @@ def resnet50(x, top: bool):
 
 
 def _bottleneck(x, name: str, filters: int, strides: int, widen: bool):
+    from keras import layers
+
+    from fewshot.backbones.layers import conv, norm, relu
+
     def step(x, branch, filters, kernel=1, strides=1):
         x = conv(x, f"res{name}{branch}", filters, kernel, strides, bias=True)
         return norm(x, f"bn{name}{branch}", EPSILON_50)
@@ -61,6 +56,10 @@ def _bottleneck(x, name: str, filters: int, strides: int, widen: bool):
 @backbones.register("resnet18", weights="resnet18", size=160, least_size=32, top=True)
 def resnet18(x, top: bool):
     """ResNet-18 (torchvision): 512 features."""
+    from keras import layers
+
+    from fewshot.backbones.layers import TORCH_MEAN, TORCH_STD, Pixels, classify, conv, max_pool, norm, relu
+
     x = Pixels(TORCH_MEAN, TORCH_STD)(x)
     x = relu(norm(conv(x, "conv1", 64, 7, 2), "bn1"))
     x = max_pool(x, 3, 2, padding=1)
@@ -72,6 +71,10 @@ def resnet18(x, top: bool):
 
 
 def _basic(x, name: str, filters: int, strides: int):
+    from keras import layers
+
+    from fewshot.backbones.layers import conv, norm, relu
+
     shortcut = x
     if strides > 1:
         shortcut = norm(conv(x, f"{name}.downsample.0", filters, 1, strides), f"{name}.downsample.1")

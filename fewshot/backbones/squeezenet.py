@@ -1,9 +1,6 @@
 """SqueezeNet 1.1 (arXiv 1602.07360), as keras-squeezenet has it."""
 
-from keras import layers
-
 from fewshot.backbones import backbones
-from fewshot.backbones.layers import CAFFE_MEAN, Pixels, conv, max_pool, relu
 
 FIRES = {
     2: (16, 64),
@@ -26,6 +23,10 @@ def file_name(name: str) -> str:
 @backbones.register("squeezenet", weights="squeezenet", size=160, least_size=48, top=True, alias=file_name)
 def squeezenet(x, top: bool):
     """SqueezeNet 1.1 (keras-squeezenet): 512 features."""
+    from keras import layers
+
+    from fewshot.backbones.layers import CAFFE_MEAN, Pixels, conv, max_pool, relu
+
     x = Pixels(CAFFE_MEAN, bgr=True)(x)
     x = relu(conv(x, "conv1", 64, 3, 2, "valid", bias=True))
     x = max_pool(x, 3, 2)

@@ -26,8 +26,9 @@ def logistic(*, c=0.001):
 @estimators.register("centroid")
 def centroid():
     """The nearest class mean of standardised inputs."""
+    from sklearn.feature_selection import VarianceThreshold
     from sklearn.neighbors import NearestCentroid
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), NearestCentroid())
+    return make_pipeline(VarianceThreshold(), StandardScaler(), NearestCentroid())

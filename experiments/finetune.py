@@ -1,0 +1,165 @@
+"""What do networks trained on ImageNet make of 100 images?
+
+python -m experiments.finetune --method best
+python -m experiments.finetune --method imagenet/resnet50@96:head=ridge imagenet/alexnet:head=hidden,width=3
+python -m experiments.finetune --method alexnet-linear --grid
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.cli import Parser
+from experiments.methods import IMAGENET, heads, specification
+from experiments.study import Report, Study
+from fewshot import features, settings
+from fewshot.baselines import estimators
+from fewshot.learner import Learner
+from fewshot.testbed import Trial
+
+RATES, BATCHES = (0.001, 0.01, 0.05, 0.1), (10, 32, 64, 128)
+ALEXNET = "imagenet/alexnet:head=linear"
+HIDDEN = "imagenet/resnet50:head=hidden,learning_rate=0.1,batch=10,epochs=20"
+LITE = "imagenet/efficientnet-lite0@160"
+METHODS = {
+    "alexnet-linear": (f"{ALEXNET},epochs=20", "the report's base: rate .01, batch 128"),
+    "alexnet-lambda": (f"{ALEXNET},epochs=20,schedule=linear", "its rate falls to zero"),
+    "alexnet-lambda-.001": (f"{ALEXNET},epochs=20,schedule=linear,learning_rate=0.001", "the report's best"),
+    "alexnet-lambda-.0001": (f"{ALEXNET},epochs=40,schedule=linear,learning_rate=0.0001", "40 epochs"),
+    "alexnet-exponential": (f"{ALEXNET},epochs=20,schedule=exponential,learning_rate=0.001", "ExponentialLR"),
+    "alexnet-step": (f"{ALEXNET},epochs=20,schedule=step,learning_rate=0.001", "StepLR"),
+    "alexnet-cosine": (f"{ALEXNET},epochs=20,schedule=cosine,learning_rate=0.001", "cosine"),
+    "alexnet-adagrad": (f"{ALEXNET},epochs=20,optimizer=adagrad,learning_rate=0.001", "Adagrad"),
+    "resnet50-hidden-3-none": (f"{HIDDEN},width=3,norm=none", "three sigmoids without BatchNorm"),
+    "resnet50-hidden-3": (f"{HIDDEN},width=3", "three sigmoids with BatchNorm"),
+    "resnet50-hidden-18": (f"{HIDDEN},width=18", "eighteen sigmoids with BatchNorm"),
+    "resnet50-hidden-18-slow": (f"{HIDDEN},width=18,learning_rate=0.01,batch=128", "rate .01, batch 128"),
+    "lite-linear": (f"{LITE}:head=linear,epochs=40", "a linear head trained by SGD"),
+    "lite-hidden-18": (f"{LITE}:head=hidden,learning_rate=0.1,batch=10,epochs=20", "eighteen sigmoids"),
+    "lite-logistic": (f"{LITE}:head=logistic", "logistic regression"),
+    "lite-ridge": (f"{LITE}:head=ridge", "ridge regression"),
+    "lite-centroid": (f"{LITE}:head=centroid", "the nearest class mean"),
+    "lite-96": ("imagenet/efficientnet-lite0@96:head=logistic", "logistic regression at 96 pixels"),
+    "lite-flip": (f"{LITE}:head=logistic,expansion=flip,mirror", "mirrored images, too"),
+    "lite-random": (f"{LITE}:head=logistic,weights=random", "the control: random weights"),
+    "mobilenetv2-logistic": ("imagenet/mobilenetv2@160:head=logistic", "logistic regression"),
+    "resnet50-logistic": ("imagenet/resnet50@160:head=logistic", "logistic regression"),
+    "squeezenet-logistic": ("imagenet/squeezenet@160:head=logistic", "logistic regression"),
+    "alexnet-logistic": ("imagenet/alexnet:head=logistic", "logistic regression"),
+    "vgg16-logistic": ("imagenet/vgg16@64:head=logistic", "logistic regression at 64 pixels"),
+    "best": (
+        f"{LITE}+resnet50@160:head=logistic,expansion=flip,mirror",
+        "the strongest within a minute a seed",
+    ),
+}
+REPORTED = {
+    "alexnet-lambda": "90.73 ± 6.42",
+    "alexnet-lambda-.001": "92.23 ± 5.78",
+    "alexnet-lambda-.0001": "92.21 ± 5.42",
+    "alexnet-exponential": "91.09 ± 5.87",
+    "resnet50-hidden-3-none": "67.09 ± 16.31 (ResNet-18)",
+    "resnet50-hidden-3": "88.07 ± 6.90 (ResNet-18)",
+    "resnet50-hidden-18": "91.41 ± 5.30 (ResNet-18)",
+}
+
+
+class Pretrained(Study):
+    """The study, with the weights, the store of features, and the grid of rates and batches."""
+
+    def parser(self) -> Parser:
+        """Add the options of this study."""
+        parser = super().parser()
+        group = parser.add_argument_group("backbones")
+        group.add_argument(
+            "--weights",
+            metavar="random|FILE",
+            help="random weights as a control, or your own file (.pth, .h5, .keras, tfjs), for all backbones",
+        )
+        group.add_argument(
+            "--grid",
+            action="store_true",
+            help=f"each method with the learning rates {_list(RATES)} and the batches {_list(BATCHES)}, "
+            "and a heat map",
+        )
+        group.add_argument(
+            "--clear-cache", action="store_true", help="delete all stored features before anything else"
+        )
+        return parser
+
+    def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
+        if args.clear_cache:
+            features.clear()
+        if args.grid or args.weights:
+            args.method = self._changed(args)
+        return super()._learners(args)
+
+    def _changed(self, args: argparse.Namespace) -> list[str]:
+        """Return the chosen methods with the weights and the grid that the command line asks for."""
+        names = self.named(args)
+        if args.weights:
+            names = [
+                _with(name, weights=args.weights)
+                for name in names
+                if specification(name, self.specs).startswith(IMAGENET)
+            ]
+        if args.grid:
+            names = [
+                _with(name, learning_rate=rate, batch=batch)
+                for name in names
+                for rate in RATES
+                for batch in BATCHES
+            ]
+        return names
+
+    def _report(
+        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
+    ) -> Report:
+        report = super()._report(args, by_method, trial, part)
+        if not args.grid:
+            return report
+        from fewshot.report.heat import heat
+
+        cells = {(row["method"]): (row["mean"], row["std"]) for row in report.document["methods"]}
+        lines = []
+        for name in dict.fromkeys(settings.split(method)[0] for method in args.method):
+            chosen = {
+                (rate, batch): cells[_with(name, learning_rate=rate, batch=batch)]
+                for rate in RATES
+                for batch in BATCHES
+                if _with(name, learning_rate=rate, batch=batch) in cells
+            }
+            stem = Path(args.out) / self.name / part / f"grid-{name.replace('/', '-')}"
+            paths = heat(chosen, stem, ("learning rate", "batch"), name)
+            report.document["figures"] += map(str, paths)
+            lines.append(f"heat map: {', '.join(map(str, paths))}")
+        return Report(report.document, "\n".join([report.text, *lines]))
+
+
+def _with(method: str, **changed: object) -> str:
+    name, given = settings.split(method)
+    return settings.join(name, given | changed)
+
+
+def _list(values) -> str:
+    return ", ".join(map(str, values))
+
+
+STUDY = Pretrained(
+    name="finetune",
+    question="What do networks trained on ImageNet make of 100 images? Their features are computed once an image "
+    "and kept; heads are trained on them.",
+    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
+    specs={name: spec for name, (spec, _) in METHODS.items()},
+    baseline="baseline",
+    reported=REPORTED,
+    notes=f"""
+  imagenet/NAME@SIZE+NAME…:head=HEAD,…   frozen features of one backbone or several, side by side
+      backbones: {", ".join(features.names())}, keras:NAME (of keras.applications)
+      heads: {", ".join([*heads(), *estimators])}
+      expansion=flip, crop, flip+crop; mirror: predictions averaged over each image and its mirror image
+""",
+)
+main = STUDY.main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The store of features: computed once an image, whoever asks; the same fresh or stored."""
+
+import sqlite3
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fewshot import backend, features
+from fewshot.augment.expand import expand
+from fewshot.data.dataset import Dataset
+from fewshot.data.tasks import Protocol
+from fewshot.errors import FewshotError, UsageError
+from fewshot.learner import EstimatorLearner, KerasLearner
+from fewshot.recipe import Recipe
+
+TEXT = "squeezenet@48:weights=random"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    backend.start(1, "cpu")
+
+
+@pytest.fixture(autouse=True)
+def empty(own_cache):
+    return own_cache
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The numbers of images that were computed, call by call."""
+    counts = []
+    computed = features._computed
+
+    def count(term, x, missing):
+        counts.append(len(missing))
+        return computed(term, x, missing)
+
+    monkeypatch.setattr(features, "_computed", count)
+    return counts
+
+
+def test_an_image_is_computed_once(images, counted):
+    first = features.extract(TEXT, images[:20])
+    whole = features.extract(TEXT, images)
+    again = features.extract(TEXT, images[::-1])
+    assert counted == [20, 40, 0]
+    assert first.shape == (20, 512)
+    assert np.array_equal(whole[:20], first)
+    assert np.array_equal(again[::-1], whole)
+    assert len(np.unique(whole, axis=0)) == 60
+
+
+def test_fresh_and_stored_features_are_the_same_to_the_last_digit(images):
+    stored = features.extract(TEXT, images)
+    features.clear()
+    assert np.array_equal(features.extract(TEXT, images[::-1])[::-1], stored)
+
+
+def test_features_are_those_of_the_backbone(images):
+    from fewshot.backbones import load
+    from fewshot.seeding import seed_globally
+
+    seed_globally(0)
+    network = load("squeezenet", "random", (16, 16, 3), size=48)
+    expected = network.predict(images[:5].astype("float32"), verbose=0)
+    assert np.allclose(features.extract(TEXT, images[:5]), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_backbones_stand_side_by_side(images):
+    both = features.extract("squeezenet@48+squeezenet@64:weights=random", images[:3])
+    assert np.array_equal(both[:, :512], features.extract(TEXT, images[:3]))
+    assert np.array_equal(both[:, 512:], features.extract("squeezenet@64:weights=random", images[:3]))
+
+
+def test_the_store_keeps_within_its_limit(images, monkeypatch, own_cache):
+    features.extract(TEXT, images[:5])
+    monkeypatch.setattr(features, "LIMIT", 1)
+    features.extract("squeezenet@64:weights=random", images[:5])
+    (left,) = (own_cache / "features").glob("*.sqlite")
+    assert "-64-" in left.name
+
+
+def test_a_damaged_store_says_what_to_do(images, own_cache):
+    features.extract(TEXT, images[:5])
+    (path,) = (own_cache / "features").glob("*.sqlite")
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(FewshotError, match="--clear-cache"):
+        features.extract(TEXT, images[:5])
+
+
+def test_a_store_cut_off_in_the_middle_of_a_batch_holds_whole_batches(images, monkeypatch):
+    monkeypatch.setattr(features, "BATCH", 20)
+    computed = features._computed
+
+    def broken(term, x, missing):
+        yield next(computed(term, x, missing))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "_computed", broken)
+        with pytest.raises(KeyboardInterrupt):
+            features.extract(TEXT, images)
+    (path,) = (features.cache_dir() / "features").glob("*.sqlite")
+    with sqlite3.connect(path) as store:
+        assert store.execute("SELECT count(*) FROM features").fetchone() == (20,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("squeezenett", "did you mean 'squeezenet'"),
+        ("squeezenet@10", "from 48×48 on"),
+        ("squeezenet@big", "a size is written squeezenet@160"),
+        ("squeezenet:weight=random", "did you mean 'weights'"),
+    ],
+)
+def test_unfit_names(text, message):
+    with pytest.raises(UsageError, match=message):
+        features.parse(text)
+
+
+def test_a_file_of_weights_that_is_not_there():
+    with pytest.raises(UsageError, match=r"cannot read the weights nowhere\.pth"):
+        features.describe("squeezenet:weights=nowhere.pth")
+
+
+@pytest.mark.parametrize("learner", [EstimatorLearner("ridge"), KerasLearner("linear", Recipe(epochs=5))])
+def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
+    """As if the features were the images, mirrored ones included; nothing is computed after `prepare`."""
+    task = Protocol().draw(blobs, 0)
+    changes = (
+        {"recipe": replace(learner.recipe, mirror=True)} if hasattr(learner, "recipe") else {"mirror": True}
+    )
+    on_features = replace(learner, features=TEXT, expansion="flip", **changes)
+    on_features.check((16, 16, 3))
+    on_features.prepare(task)
+    assert on_features.shared() == (TEXT, "flip", True)
+    fitted = on_features.fit(task.train, 0).fitted
+    assert fitted.n_train == 200
+    x = expand(task.train, "flip", 0).x
+    assert np.array_equal(x[100:], task.train.x[:, :, ::-1])
+    straight, mirrored = on_features.predict(task.test.x[:50]), on_features.predict(task.test.x[:50, :, ::-1])
+    assert np.allclose(straight, mirrored, atol=1e-5)
+    assert learner.shared() == ()
+
+
+def test_all_is_computed_before_training(blobs, counted):
+    task = Protocol().draw(blobs, 0)
+    learner = KerasLearner("hidden", Recipe(epochs=2, mirror=True), "flip", TEXT)
+    learner.prepare(task)
+    assert sum(counted) == 200 + 2 * 700
+    learner.fit(task.train, 0, watch=task.test).predict(task.test.x)
+    assert sum(counted) == 200 + 2 * 700
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        (KerasLearner("baseline", features=TEXT), "takes images, not features: use linear or hidden"),
+        (KerasLearner("linear", Recipe(policy="flip"), features=TEXT), "use an expansion"),
+        (KerasLearner("linear", expansion="mixing", features=TEXT), "averages images in the graph"),
+        (EstimatorLearner("ridge", expansion="mixing"), "averages images in the graph"),
+    ],
+)
+def test_what_does_not_go_together(learner, message):
+    with pytest.raises(UsageError, match=message):
+        learner.check((32, 32, 3))
+
+
+def test_curves_are_of_the_features_too(blobs):
+    task = Protocol().draw(blobs, 0)
+    watch = Dataset(task.test.x[:20], task.test.y[:20], task.test.classes)
+    fitted = KerasLearner("linear", Recipe(epochs=5), features=TEXT).fit(task.train, 0, watch).fitted
+    assert len(fitted.curve["held_out_accuracy"]) == 5
