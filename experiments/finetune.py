@@ -146,8 +146,8 @@ def _list(values) -> str:
 
 STUDY = Pretrained(
     name="finetune",
-    question="What do networks trained on ImageNet make of 100 images? Their features are computed once an image "
-    "and kept; heads are trained on them.",
+    question="What do networks trained on ImageNet make of 100 images? Their features are computed once an "
+    "image and kept, and heads are trained on them; or they are trained on, all or their last layers.",
     methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
     specs={name: spec for name, (spec, _) in METHODS.items()},
     baseline="baseline",

@@ -110,9 +110,10 @@ def _run(args: argparse.Namespace) -> None:
 def _names(args: argparse.Namespace) -> list[str]:
     """Return the networks, checked: one that is named must take the size, `all` leaves it out."""
     shape = (args.image_size, args.image_size, CHANNELS)
-    fitting = [name for name in networks if least_size(name) <= args.image_size]
-    if "all" in args.network and len(fitting) < len(networks):
-        left_out = ", ".join(name for name in networks if name not in fitting)
+    new = [name for name in networks if not networks[name].traits.get("pretrained")]
+    fitting = [name for name in new if least_size(name) <= args.image_size]
+    if "all" in args.network and len(fitting) < len(new):
+        left_out = ", ".join(name for name in new if name not in fitting)
         print(f"left out, as they take larger images only: {left_out}", file=sys.stderr)
     names = []
     for chosen in args.network:

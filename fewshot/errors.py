@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-
 LISTED = 20  # names in a message
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+import fewshot.backbones.tuned  # noqa: F401  (registers its network)
 from fewshot import backend, baselines
 from fewshot.augment import online
 from fewshot.augment.expand import check, expand, mixes, size, versions

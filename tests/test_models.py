@@ -46,6 +46,9 @@ CIFAR = {
 }
 
 
+NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def started():
     backend.start(1, "cpu")
@@ -120,7 +123,7 @@ def test_an_outline_counts_what_a_built_network_has():
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer", "group"])
-@pytest.mark.parametrize("name", [name for name in networks if "norm" in networks.switches(name)])
+@pytest.mark.parametrize("name", [name for name in NEW if "norm" in networks.switches(name)])
 def test_normalisations_change_the_parameters_only(name, norm):
     default, changed = cost(name, 64, 10), cost(f"{name}:norm={norm}", 64, 10)
     assert changed.multiply_adds == default.multiply_adds
@@ -129,7 +132,7 @@ def test_normalisations_change_the_parameters_only(name, norm):
     ) or norm != "none"
 
 
-@pytest.mark.parametrize("name", [name for name in networks if "stem" in networks.switches(name)])
+@pytest.mark.parametrize("name", [name for name in NEW if "stem" in networks.switches(name)])
 def test_small_images_get_the_small_form(name):
     def form(stem, size):
         return cost(f"{name}:stem={stem}", size, 10)
@@ -138,7 +141,7 @@ def test_small_images_get_the_small_form(name):
     assert form("auto", 64) == form("imagenet", 64) != form("cifar", 64)
 
 
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", NEW)
 def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     import keras
 
@@ -160,7 +163,7 @@ def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     assert np.array_equal(loaded.predict_on_batch(x), network.predict_on_batch(x))
 
 
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", NEW)
 def test_every_network_takes_a_step_with_two_classes(name):
     x = images(name)
     network = compiled(name, x, outputs=2, run_eagerly=True)
@@ -188,7 +191,7 @@ def values(network):
     return [np.array(weight) for weight in network.trainable_variables]
 
 
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", NEW)
 def test_smaller_images_are_refused(name):
     least = least_size(name)
     build(small(name), (least, least, 3), 2)

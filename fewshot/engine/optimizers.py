@@ -10,15 +10,25 @@ from fewshot.recipe import Recipe
 
 
 class Coupled:
-    """Adds the decay to the gradients of a Keras optimiser."""
+    """Adds the decay to the gradients of a Keras optimiser; a variable may have a `pace` of its own.
+
+    The pace is a share of the learning rate (`fewshot.backbones.tuned`).
+    """
 
     def __init__(self, *args, coupled_weight_decay: float, **kwargs):
         super().__init__(*args, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
 
+    def build(self, variables):
+        """Make the slots, and note every variable's pace: updates see the backend's own variables."""
+        super().build(variables)
+        self._paces = [getattr(variable, "pace", 1.0) for variable in variables]
+
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""
-        super().update_step(gradient + self.coupled_weight_decay * variable, variable, learning_rate)
+        gradient = gradient + self.coupled_weight_decay * variable
+        pace = self._paces[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * pace)
 
 
 class CoupledSGD(Coupled, keras.optimizers.SGD):

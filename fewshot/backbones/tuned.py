@@ -1,0 +1,37 @@
+"""Fine-tuning: a pretrained backbone as a network like any other, trained on under a new head."""
+
+from fewshot.backbones import check, load, sizes
+from fewshot.errors import UsageError
+from fewshot.models import networks
+
+
+@networks.register("tuned", least_size=1, pretrained=True)
+def tuned(shape, outputs, *, backbone="efficientnet-lite0", size=0, last=0, fade=0.1, weights=""):
+    """A backbone trained on from its ImageNet weights, under a new dense layer.
+
+    backbone: a registered one. size: the side in which it looks at images; 0, its own. last: only so many of
+    its last convolutions are trained; 0, all. fade: the first layer's learning rate as a share of the head's;
+    between them it rises evenly from layer to layer (discriminative rates, arXiv 1801.06146). BatchNorm
+    keeps its statistics and weights: 100 images are too few to learn them.
+    """
+    import keras
+    from keras import layers
+
+    from fewshot.models.layers import dense
+
+    check(backbone)
+    if not 0 < fade <= 1:
+        raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
+    body = load(backbone, weights or None, shape, size=size or sizes(backbone)[0])
+    kernels = [layer for layer in body.layers if layer.weights]
+    trained = [layer for layer in kernels if not isinstance(layer, layers.BatchNormalization)]
+    if last < 0 or last > len(trained):
+        raise UsageError(f"'{backbone}' has {len(trained)} convolutions to train. Received: last={last}")
+    for layer in kernels:
+        layer.trainable = False
+    chosen = trained[-last:]  # all, where last is 0
+    for i, layer in enumerate(chosen):
+        layer.trainable = True
+        for variable in layer.trainable_variables:
+            variable.pace = fade + (1 - fade) * i / len(chosen)  # read by the optimiser
+    return keras.Model(body.input, dense(body.output, outputs), name="tuned")

@@ -1,0 +1,85 @@
+"""Fine-tuning a backbone in the testbed: which layers move, and how far."""
+
+import numpy as np
+import pytest
+
+from fewshot import backend
+from fewshot.data.tasks import Protocol
+from fewshot.errors import UsageError
+from fewshot.learner import KerasLearner
+from fewshot.models import build
+from fewshot.recipe import Recipe
+
+TEXT = "tuned:backbone=squeezenet,size=48,weights=random"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    backend.start(1, "cpu")
+
+
+@pytest.fixture
+def task(blobs):
+    return Protocol().draw(blobs, 0)
+
+
+def moved(task, text, **recipe):
+    """Return how far each layer's weights move in one update of a decay-free recipe, by the layer's name."""
+    recipe = Recipe(updates=1, weight_decay=0, **recipe)
+    learner = KerasLearner(text, recipe).fit(task.train, 0)
+    after = learner._members[0]
+    learner._engine.reset(0)
+    pairs = zip(learner._engine.network.variables, learner._engine.weights(), after, strict=True)
+    return [(variable.path, float(np.abs(new - old).max())) for variable, old, new in pairs]
+
+
+def test_the_rates_fall_from_the_head_to_the_first_layer(task):
+    """Twice the pace is twice the way, from the same gradient."""
+    even, falling = (moved(task, f"{TEXT},fade={fade}") for fade in (1.0, 0.1))
+    ratios = [way / whole for (path, whole), (_, way) in zip(even, falling, strict=True) if "kernel" in path]
+    assert len(ratios) == 26
+    assert ratios[0] == pytest.approx(0.1, rel=1e-3)
+    assert ratios[-1] == pytest.approx(1)
+    assert ratios == sorted(ratios)
+
+
+def test_the_last_layers_alone(task):
+    ways = moved(task, f"{TEXT},last=2")
+    trained = [path.split("/")[0] for path, way in ways if way and "kernel" in path]
+    assert len(trained) == 3
+    assert trained[:2] == ["fire9.expand1x1", "fire9.expand3x3"]
+
+
+def test_batch_statistics_stay(task):
+    text = TEXT.replace("squeezenet,size=48", "mobilenetv2,size=32")
+    ways = moved(task, text)
+    statistics = [way for path, way in ways if "moving" in path or "gamma" in path or "beta" in path]
+    assert len(statistics) == 4 * 52
+    assert not any(statistics)
+
+
+def test_a_seed_repeats_to_the_last_digit(task):
+    def probabilities(seed):
+        return KerasLearner(TEXT, Recipe(updates=2)).fit(task.train, seed).predict(task.test.x[:50])
+
+    first = probabilities(0)
+    assert not np.array_equal(probabilities(1), first)
+    assert np.array_equal(probabilities(0), first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("backbone=squeezenett", "did you mean 'squeezenet'"),
+        ("size=20", "from 48×48 on"),
+        ("fade=0", "fade is a share above 0"),
+        ("last=40", "has 25 convolutions to train. Received: last=40"),
+    ],
+)
+def test_unfit_switches(change, message):
+    with pytest.raises(UsageError, match=message):
+        build(
+            f"tuned:weights=random,{change}" + ("" if "backbone" in change else ",backbone=squeezenet"),
+            (32, 32, 3),
+            2,
+        )
