@@ -102,7 +102,7 @@ def test_a_damaged_cache_is_found(damage, thing):
         path.unlink()
     else:
         path.write_bytes(CONTENT[:-1] + (b"!" if damage == "flipped" else b""))
-    with pytest.raises(FewshotError, match="damaged .*delete it and run again"):
+    with pytest.raises(FewshotError, match=r"damaged .*delete it and run again"):
         weights.locate("thing")
 
 
