@@ -47,7 +47,7 @@ def state(model):
         for variable in layer.weights:
             value = rng.uniform(0.5, 1.5, variable.shape).astype(np.float32)
             if variable.name == "kernel":
-                value = (value - 1) * 2 / np.sqrt(np.prod(value.shape[:-1]))
+                value = (value - 1) * np.float32(2 / np.sqrt(np.prod(value.shape[:-1])))
                 value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
             arrays[f"{layer.name}.{torch_names[variable.name]}"] = value
     return arrays
