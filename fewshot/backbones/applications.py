@@ -40,10 +40,7 @@ class KerasPixels(layers.Layer):
 def check(network: str) -> None:
     """Raise `UsageError`, with the nearest name, where Keras has no such network."""
     if network not in names():
-        nearest = {name.lower(): name for name in names()}
-        raise unknown(
-            "backbone", f"{PREFIX}{nearest.get(network.lower(), network)}", [PREFIX + n for n in names()]
-        )
+        raise unknown("backbone", PREFIX + network, [PREFIX + name for name in names()])
 
 
 def body(x, network: str, top: bool, weights: str | None):
