@@ -57,6 +57,10 @@ ROUNDS = {
             f"{R2},{CUTMIX},epochs=200,members=2",
         ],
     ),
+    4: (
+        "Longer, averaged weights, or several long networks?",
+        ["best", "best:ema=0.99", "best:epochs=800", "best:members=3", "best:width=32,epochs=800"],
+    ),
 }
 
 

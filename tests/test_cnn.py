@@ -9,6 +9,7 @@ from helpers import one_line
 from experiments import methods
 from experiments.cnn import METHODS, STUDY
 from fewshot import backend
+from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
 from fewshot.models import build, least_size, networks
 from fewshot.recipe import Recipe
@@ -163,6 +164,15 @@ def test_an_image_size_below_the_least(command, photos):
     done = command("cnn", "--data", photos, "--shots", "10", "--image-size", "12", "--method", "bn-5x5")
     assert done.returncode == 2
     assert "takes images from 13×13 on" in one_line(done.stderr)
+
+
+def test_best_repeats_to_the_last_digit(blobs):
+    """All that it draws at random follows from the seed: weights, batches, augmentation."""
+    task = Protocol().draw(blobs, 0)
+    best, other = (learner("best", {"epochs": 3}) for _ in range(2))
+    first = best.fit(task.train, 0).predict(task.test.x[:100])
+    assert not np.array_equal(best.fit(task.train, 1).predict(task.test.x[:100]), first)
+    assert np.array_equal(other.fit(task.train, 0).predict(task.test.x[:100]), first)
 
 
 def test_every_candidate_of_the_search_is_a_method():
