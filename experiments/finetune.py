@@ -19,7 +19,8 @@ from fewshot.testbed import Trial
 
 RATES, BATCHES = (0.001, 0.01, 0.05, 0.1), (10, 32, 64, 128)
 ALEXNET = "imagenet/alexnet:head=linear"
-HIDDEN = "imagenet/resnet50:head=hidden,learning_rate=0.1,batch=10,epochs=20"
+HIDDEN = "imagenet/resnet50:head=hidden,epochs=20"
+FAST = "learning_rate=0.1,batch=10"
 LITE = "imagenet/efficientnet-lite0@160"
 METHODS = {
     "alexnet-linear": (f"{ALEXNET},epochs=20", "the report's base: rate .01, batch 128"),
@@ -30,12 +31,12 @@ METHODS = {
     "alexnet-step": (f"{ALEXNET},epochs=20,schedule=step,learning_rate=0.001", "StepLR"),
     "alexnet-cosine": (f"{ALEXNET},epochs=20,schedule=cosine,learning_rate=0.001", "cosine"),
     "alexnet-adagrad": (f"{ALEXNET},epochs=20,optimizer=adagrad,learning_rate=0.001", "Adagrad"),
-    "resnet50-hidden-3-none": (f"{HIDDEN},width=3,norm=none", "three sigmoids without BatchNorm"),
-    "resnet50-hidden-3": (f"{HIDDEN},width=3", "three sigmoids with BatchNorm"),
-    "resnet50-hidden-18": (f"{HIDDEN},width=18", "eighteen sigmoids with BatchNorm"),
-    "resnet50-hidden-18-slow": (f"{HIDDEN},width=18,learning_rate=0.01,batch=128", "rate .01, batch 128"),
+    "resnet50-hidden-3-none": (f"{HIDDEN},{FAST},width=3,norm=none", "three sigmoids without BatchNorm"),
+    "resnet50-hidden-3": (f"{HIDDEN},{FAST},width=3", "three sigmoids with BatchNorm"),
+    "resnet50-hidden-18": (f"{HIDDEN},{FAST},width=18", "eighteen sigmoids with BatchNorm"),
+    "resnet50-hidden-18-slow": (f"{HIDDEN},width=18,learning_rate=0.01", "rate .01, batch 128"),
     "lite-linear": (f"{LITE}:head=linear,epochs=40", "a linear head trained by SGD"),
-    "lite-hidden-18": (f"{LITE}:head=hidden,learning_rate=0.1,batch=10,epochs=20", "eighteen sigmoids"),
+    "lite-hidden-18": (f"{LITE}:head=hidden,epochs=20,{FAST}", "eighteen sigmoids"),
     "lite-logistic": (f"{LITE}:head=logistic", "logistic regression"),
     "lite-ridge": (f"{LITE}:head=ridge", "ridge regression"),
     "lite-centroid": (f"{LITE}:head=centroid", "the nearest class mean"),

@@ -1,0 +1,84 @@
+"""The study of pretrained backbones: its methods, its weights, its grid."""
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers import QUICK, one_line
+
+from experiments import methods
+from experiments.finetune import BATCHES, METHODS, RATES, REPORTED, STUDY
+from fewshot.learner import EstimatorLearner, KerasLearner
+
+SMALL = "imagenet/squeezenet@48"
+
+
+def test_every_method_is_a_learner():
+    learners = {name: methods.learner(name, {}, STUDY.specs) for name in METHODS}
+    for learner in learners.values():
+        learner.check((32, 32, 3))
+    assert len({repr(learner) for learner in learners.values()}) == len(METHODS)
+    assert set(REPORTED) < set(METHODS)
+
+
+def test_names_become_features_heads_and_recipes():
+    learner = methods.learner("imagenet/alexnet+resnet50@96:head=hidden,width=3,batch=10,expansion=flip", {})
+    assert isinstance(learner, KerasLearner)
+    assert (learner.network, learner.features) == ("hidden:width=3", "alexnet+resnet50@96")
+    assert (learner.recipe.batch, learner.expansion) == (10, "flip")
+    learner = methods.learner("lite-random:mirror", {}, STUDY.specs)
+    assert isinstance(learner, EstimatorLearner)
+    assert (learner.features, learner.mirror) == ("efficientnet-lite0@160:weights=random", True)
+
+
+def test_heads_share_the_features_and_the_control_has_a_name(command):
+    given = (f"{SMALL}:head=ridge", f"{SMALL}:head=linear", f"{SMALL}:head=centroid,expansion=flip,mirror")
+    done = command("finetune", *QUICK, "--weights", "random", "--json", "--method", *given)
+    assert done.returncode == 0, done.stderr
+    assert "features of 4 tasks ready" in done.stderr
+    rows = {row["method"]: row for row in json.loads(done.stdout)["methods"]}
+    assert [name for name in rows if name.endswith("weights=random")] == list(rows)[1:]
+    assert rows[f"{given[0]},weights=random"]["mean"] > 60
+    assert all(row["n"] == 2 for row in rows.values())
+
+
+def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
+    done = command(
+        "finetune", *QUICK, "--grid", "--weights", "random", "--json", "--method", f"{SMALL}:head=linear"
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert len(document["methods"]) == 1 + len(RATES) * len(BATCHES)
+    (picture,) = [
+        path for path in document["figures"] if Path(path).name.startswith("grid") and "png" in path
+    ]
+    assert Path(picture).stat().st_size > 10_000
+    assert "features of 2 tasks ready" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--method", "imagenet/alexnett"], "did you mean 'alexnet'"),
+        (["--method", f"{SMALL}:head=ridgee"], "unknown head 'ridgee': did you mean 'ridge'"),
+        (["--method", f"{SMALL}:head=baseline"], "takes images, not features"),
+        (["--method", f"{SMALL}:head=linear,policy=flip"], "use an expansion (expansion=flip)"),
+        (
+            ["--method", f"{SMALL}:head=ridge", "--weights", "nowhere.pth"],
+            "cannot read the weights nowhere.pth",
+        ),
+        (["--method", f"{SMALL}:head=ridge", "--grid"], "unknown setting of the method"),
+    ],
+)
+def test_wrong_usage(command, args, message):
+    done = command("finetune", *QUICK, *args)
+    assert done.returncode == 2, done.stderr
+    assert message in one_line(done.stderr)
+
+
+def test_a_file_that_is_no_weight_file(command, tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no weights at all" * 100)
+    done = command("finetune", *QUICK, "--method", f"{SMALL}:head=ridge", "--weights", path)
+    assert done.returncode == 1
+    assert "weights.pth" in one_line(done.stderr)
