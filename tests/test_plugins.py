@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,15 @@ def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin,
     assert learners["mine:width=4,recipe=slow"]["recipe"]["learning_rate"] == 0.0001
     assert learners["forest:trees=5"]["versions"]["estimator"].startswith("1 of plugin.py ")
     assert learners["ridge"]["versions"]["estimator"] == 1
+
+
+def test_the_readme_s_plugin_runs(command, plugin):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    source = readme.split("```python\n# mine.py\n")[1].split("```")[0]
+    done = command(
+        "cnn", *QUICK, "--plugin", plugin(source), "--method", "mine:width=8,recipe=patient", "forest"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_and_the_table_of_networks_tell_of_it(command, plugin):
