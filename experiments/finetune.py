@@ -22,6 +22,7 @@ ALEXNET = "imagenet/alexnet:head=linear"
 HIDDEN = "imagenet/resnet50:head=hidden,epochs=20"
 FAST = "learning_rate=0.1,batch=10"
 LITE = "imagenet/efficientnet-lite0@160"
+TUNED = "size=160,batch=10,epochs=10,schedule=linear,policy=flip+shift-crop,mirror"
 METHODS = {
     "alexnet-linear": (f"{ALEXNET},epochs=20", "the report's base: rate .01, batch 128"),
     "alexnet-lambda": (f"{ALEXNET},epochs=20,schedule=linear", "its rate falls to zero"),
@@ -48,6 +49,15 @@ METHODS = {
     "squeezenet-logistic": ("imagenet/squeezenet@160:head=logistic", "logistic regression"),
     "alexnet-logistic": ("imagenet/alexnet:head=logistic", "logistic regression"),
     "vgg16-logistic": ("imagenet/vgg16@64:head=logistic", "logistic regression at 64 pixels"),
+    "resnet50-stem": (
+        "tuned:backbone=resnet50,size=32,stem=cifar,last=1,batch=10,epochs=20",
+        "a new first convolution, 3×3 with stride 1",
+    ),
+    "lite-tuned-last": (
+        f"tuned:{TUNED},learning_rate=0.003,last=10",
+        "its last ten convolutions trained on, mirrored and shifted images",
+    ),
+    "lite-tuned": (f"tuned:{TUNED},learning_rate=0.0003", "all layers trained on"),
     "best": (
         "imagenet/efficientnet-lite0@224+resnet50@160:head=ridge",
         "ridge regression on two backbones: the strongest within a minute a seed",

@@ -50,6 +50,16 @@ def test_the_last_layers_alone(task):
     assert trained[:2] == ["fire9.expand1x1", "fire9.expand3x3"]
 
 
+def test_a_small_stem_is_new_and_learns_at_the_head_s_rate(task):
+    """All else keeps its weights, and sees maps twice as large."""
+    whole, small = (build(f"{TEXT},stem={stem}", (32, 32, 3), 2) for stem in ("imagenet", "cifar"))
+    assert small.get_layer("conv1").kernel.shape == (3, 3, 3, 64)
+    assert small.get_layer("conv1").output.shape[1] == 48 > whole.get_layer("conv1").output.shape[1]
+    ways = moved(task, f"{TEXT},stem=cifar,last=2")
+    trained = [path.split("/")[0] for path, way in ways if way and "kernel" in path]
+    assert trained[:3] == ["conv1", "fire9.expand1x1", "fire9.expand3x3"]
+
+
 def test_batch_statistics_stay(task):
     text = TEXT.replace("squeezenet,size=48", "mobilenetv2,size=32")
     ways = moved(task, text)

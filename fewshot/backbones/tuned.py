@@ -1,18 +1,31 @@
 """Fine-tuning: a pretrained backbone as a network like any other, trained on under a new head."""
 
+from typing import Literal
+
 from fewshot.backbones import check, load, sizes
 from fewshot.errors import UsageError
 from fewshot.models import networks
 
 
 @networks.register("tuned", least_size=1, pretrained=True)
-def tuned(shape, outputs, *, backbone="efficientnet-lite0", size=0, last=0, fade=0.1, weights=""):
+def tuned(
+    shape,
+    outputs,
+    *,
+    backbone="efficientnet-lite0",
+    size=0,
+    last=0,
+    fade=0.1,
+    stem: Literal["imagenet", "cifar"] = "imagenet",
+    weights="",
+):
     """A backbone trained on from its ImageNet weights, under a new dense layer.
 
     backbone: a registered one. size: the side in which it looks at images; 0, its own. last: only so many of
     its last convolutions are trained; 0, all. fade: the first layer's learning rate as a share of the head's;
-    between them it rises evenly from layer to layer (discriminative rates, arXiv 1801.06146). BatchNorm
-    keeps its statistics and weights: 100 images are too few to learn them.
+    between them it rises evenly from layer to layer (discriminative rates, arXiv 1801.06146). stem: cifar
+    replaces the first convolution by a new one, 3×3 with stride 1, as the few-shot report tried; it is always
+    trained. BatchNorm keeps its statistics and weights: 100 images are too few to learn them.
     """
     import keras
     from keras import layers
@@ -23,6 +36,7 @@ def tuned(shape, outputs, *, backbone="efficientnet-lite0", size=0, last=0, fade
     if not 0 < fade <= 1:
         raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
     body = load(backbone, weights or None, shape, size=size or sizes(backbone)[0])
+    body = _small_stem(body) if stem == "cifar" else body
     kernels = [layer for layer in body.layers if layer.weights]
     trained = [layer for layer in kernels if not isinstance(layer, layers.BatchNormalization)]
     if last < 0 or last > len(trained):
@@ -30,8 +44,31 @@ def tuned(shape, outputs, *, backbone="efficientnet-lite0", size=0, last=0, fade
     for layer in kernels:
         layer.trainable = False
     chosen = trained[-last:]  # all, where last is 0
+    if stem == "cifar":
+        trained[0].trainable = True
     for i, layer in enumerate(chosen):
         layer.trainable = True
         for variable in layer.trainable_variables:
             variable.pace = fade + (1 - fade) * i / len(chosen)  # read by the optimiser
+    if stem == "cifar":
+        for variable in trained[0].trainable_variables:
+            variable.pace = 1.0
     return keras.Model(body.input, dense(body.output, outputs), name="tuned")
+
+
+def _small_stem(body):
+    """Return the backbone with a new first convolution, 3×3 with stride 1; all else keeps its weights."""
+    import keras
+    from keras import layers
+
+    first = next(layer for layer in body.layers if isinstance(layer, layers.Conv2D))
+
+    def replaced(layer):
+        changes = {"kernel_size": 3, "strides": 1, "padding": "same"} if layer is first else {}
+        return type(layer).from_config(layer.get_config() | changes)
+
+    small = keras.models.clone_model(body, clone_function=replaced)
+    for old, new in zip(body.layers, small.layers, strict=True):
+        if old is not first:
+            new.set_weights(old.get_weights())
+    return small
