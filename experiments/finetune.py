@@ -165,7 +165,7 @@ STUDY = Pretrained(
     reported=REPORTED,
     notes=f"""
   imagenet/NAME@SIZE+NAME…:head=HEAD,…   frozen features of one backbone or several, side by side
-      backbones: {", ".join(features.names())}, keras:NAME (of keras.applications)
+      backbones: {", ".join(features.names())}, keras/NAME (of keras.applications)
       heads: {", ".join([*heads(), *estimators])}
       expansion=flip, crop, flip+crop; mirror: predictions averaged over each image and its mirror image
 """,

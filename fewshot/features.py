@@ -171,4 +171,4 @@ def _folder() -> Path:
 
 def _name(term: Term) -> str:
     identity = hashlib.sha256(json.dumps(term.describe(), sort_keys=True).encode()).hexdigest()[:12]
-    return f"{term.backbone.replace(':', '-')}-{term.size}-{identity}"
+    return f"{term.backbone.replace('/', '-')}-{term.size}-{identity}"

@@ -91,8 +91,8 @@ def test_preprocessing_is_a_layer():
 def test_names_and_sizes_that_do_not_exist():
     with pytest.raises(UsageError, match="did you mean 'mobilenetv2'"):
         load("mobilenet-v2")
-    with pytest.raises(UsageError, match="did you mean 'keras:ResNet50V2'"):
-        load("keras:ResNet50v2")
+    with pytest.raises(UsageError, match="did you mean 'keras/ResNet50V2'"):
+        load("keras/ResNet50v2")
     with pytest.raises(UsageError, match="from 32×32 on"):
         load("resnet18", "random", size=16)
     with pytest.raises(UsageError, match="has no classifier"):
@@ -149,7 +149,7 @@ def test_both_generations_of_keras_names():
 
 
 def test_a_network_of_keras(tmp_path, monkeypatch):
-    model = load("keras:MobileNet", "random", (32, 32, 3), size=32)
+    model = load("keras/MobileNet", "random", (32, 32, 3), size=32)
     assert model(pixels()).shape == (2, 1024)
 
     def fails(**options):
@@ -157,7 +157,7 @@ def test_a_network_of_keras(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "MobileNet", fails)
     with pytest.raises(FewshotError, match=r"Keras's download \(URL fetch .*--weights random") as error:
-        load("keras:MobileNet", shape=(32, 32, 3), size=32)
+        load("keras/MobileNet", shape=(32, 32, 3), size=32)
     assert "\n" not in str(error.value)
 
 

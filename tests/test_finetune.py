@@ -42,6 +42,14 @@ def test_heads_share_the_features_and_the_control_has_a_name(command):
     assert all(row["n"] == 2 for row in rows.values())
 
 
+def test_a_network_of_keras_is_a_backbone(command):
+    done = command(
+        "finetune", *QUICK, "--weights", "random", "--json", "--method", "imagenet/keras/MobileNet@32"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["methods"][1]["n"] == 2
+
+
 def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
     done = command(
         "finetune", *QUICK, "--grid", "--weights", "random", "--json", "--method", f"{SMALL}:head=linear"
@@ -60,6 +68,7 @@ def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
     ("args", "message"),
     [
         (["--method", "imagenet/alexnett"], "did you mean 'alexnet'"),
+        (["--method", "imagenet/keras/MobileNett@32"], "did you mean 'keras/MobileNet'"),
         (["--method", f"{SMALL}:head=ridgee"], "unknown head 'ridgee': did you mean 'ridge'"),
         (["--method", f"{SMALL}:head=baseline"], "takes images, not features"),
         (["--method", f"{SMALL}:head=linear,policy=flip"], "use an expansion (expansion=flip)"),

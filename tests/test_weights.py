@@ -58,7 +58,6 @@ def left(cache):
 
 def test_the_mirror_serves_once_and_then_the_cache(thing, own_cache, capsys):
     mirror = thing(CONTENT)
-    weights._say_licence.cache_clear()
     for _ in range(2):
         np.testing.assert_array_equal(weights.known("thing")["a"], [0, 1, 2])
     assert mirror.asked == 1

@@ -3,7 +3,7 @@
 A registered body is `body(x, top) -> features`, or 1000 logits where `top`; its traits are the name of its
 `weights` file, the `size` at which it looks at images by default, the `least_size` it takes, whether its
 file holds a `top`, and where files name layers in another way, the `alias` of a layer's name. Every network
-of `keras.applications` is there as well, as `keras:NAME`.
+of `keras.applications` is there as well, as `keras/NAME`.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from fewshot.registry import Registry
 backbones = Registry("backbone")
 
 RANDOM = "random"
-KERAS_SIZE, KERAS_LEAST_SIZE = 224, 32  # of keras:NAME; some need more: Keras itself says so
+KERAS_SIZE, KERAS_LEAST_SIZE = 224, 32  # of keras/NAME; some need more: Keras itself says so
 
 
 def load(
@@ -70,10 +70,10 @@ def digest(name: str, weights: str | None) -> str:
 def check(name: str) -> None:
     """Raise `UsageError`, with the nearest name, where there is no such backbone.
 
-    What stands behind `keras:` only Keras knows: it is checked by `load`.
+    What stands behind `keras/` only Keras knows: it is checked by `load`.
     """
     if not _keras_name(name) and name not in backbones:
-        raise unknown("backbone", name, [*backbones, "keras:NAME"])
+        raise unknown("backbone", name, [*backbones, "keras/NAME"])
 
 
 def _check_keras(name: str) -> None:
@@ -92,7 +92,7 @@ def sizes(name: str) -> tuple[int, int]:
 
 
 def _keras_name(name: str) -> str | None:
-    return name.removeprefix("keras:") if name.startswith("keras:") else None
+    return name.removeprefix("keras/") if name.startswith("keras/") else None
 
 
 def _fill(model, name: str, weights: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Any network of `keras.applications`, as `keras:NAME`: its own download, its own preprocessing inside."""
+"""Any network of `keras.applications`, as `keras/NAME`: its own download, its own preprocessing inside."""
 
 import contextlib
 import socket
@@ -12,11 +12,11 @@ from fewshot.backbones.port import fill_as_keras
 from fewshot.errors import FewshotError, UsageError, unknown
 from fewshot.fetch import one_line
 
-PREFIX = "keras:"
+PREFIX = "keras/"
 
 
 def names() -> list[str]:
-    """Return what can stand behind `keras:`."""
+    """Return what can stand behind `keras/`."""
     return [name for name in vars(keras.applications) if name[0].isupper()]
 
 
@@ -44,7 +44,7 @@ def check(network: str) -> None:
 
 
 def body(x, network: str, top: bool, weights: str | None):
-    """Return features (averaged over the map) or, with `top`, logits of `keras:network`."""
+    """Return features (averaged over the map) or, with `top`, logits of `keras/network`."""
     options = (
         {"include_top": True, "classifier_activation": None}
         if top
@@ -59,10 +59,10 @@ def body(x, network: str, top: bool, weights: str | None):
                 weights="imagenet" if weights is None else None, input_shape=tuple(x.shape[1:]), **options
             )
     except ValueError as error:
-        raise UsageError(f"keras:{network} cannot be built: {one_line(error)}") from error
+        raise UsageError(f"keras/{network} cannot be built: {one_line(error)}") from error
     except Exception as error:  # Keras raises a bare one where its download fails
         raise FewshotError(
-            f"cannot get the weights of keras:{network}. Tried: Keras's download ({one_line(error)}). "
+            f"cannot get the weights of keras/{network}. Tried: Keras's download ({one_line(error)}). "
             "Say where such a file lies with --weights FILE, or use --weights random as a control"
         ) from error
     finally:
@@ -77,4 +77,4 @@ def _module(network: str):
     for module in vars(keras.applications).values():
         if hasattr(module, "preprocess_input") and getattr(module, network, None) is make:
             return module
-    raise UsageError(f"keras:{network} has no preprocessing of its own")
+    raise UsageError(f"keras/{network} has no preprocessing of its own")

@@ -4,7 +4,6 @@ A file is looked for in the cache, then at its official address, then in a packa
 source, its SHA-256 must be the pinned one before it is kept, and again before each use.
 """
 
-import functools
 import hashlib
 import sys
 import tempfile
@@ -129,10 +128,8 @@ files = {
 
 
 def known(name: str) -> Arrays:
-    """Return the pretrained arrays of a known file, fetched on first use; its licence is said once."""
-    path = locate(name)
-    _say_licence(name)
-    return read(path)
+    """Return the pretrained arrays of a known file, fetched on first use; its licence is said then."""
+    return read(locate(name))
 
 
 def locate(name: str) -> Path:
@@ -167,6 +164,7 @@ def _build(name: str, folder: Path) -> None:
                 fetch(folder / "weights", Path(scratch))
             if (found := sha256(folder / "weights")) != files[name].sha256:
                 raise Unavailable(f"its SHA-256 is {found:.12}… instead of {files[name].sha256:.12}…")
+            print(f"weights: {name}, trained on ImageNet ({files[name].licence})", file=sys.stderr)
             return
         except (Unavailable, ValueError) as reason:
             reasons.append(f"{label} ({one_line(reason)})")
@@ -183,8 +181,3 @@ def _sources(file: WeightFile) -> list[tuple[str, Callable[[Path, Path], object]
     if file.mirror:
         sources.append((str(file.mirror), file.mirror.fetch))
     return sources
-
-
-@functools.cache
-def _say_licence(name: str) -> None:
-    print(f"weights: {name}, trained on ImageNet ({files[name].licence})", file=sys.stderr)
