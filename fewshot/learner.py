@@ -140,8 +140,10 @@ class KerasLearner:
         libraries = ["keras", backend.name(), "numpy"]
         if set(expanded) != {"none"}:
             libraries.append("albumentations")
+        pretrained = networks.trait(self.network, "pretrained")
         return {
             **asdict(self),
+            **({"pretrained": pretrained} if pretrained else {}),
             "features": describe(self.features),
             "network": networks.canonical(self.network),
             "versions": {

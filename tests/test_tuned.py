@@ -50,6 +50,19 @@ def test_the_last_layers_alone(task):
     assert trained[:2] == ["fire9.expand1x1", "fire9.expand3x3"]
 
 
+def test_records_tell_weights_apart(tmp_path):
+    path = tmp_path / "own.pth"
+    path.write_bytes(b"one")
+    text = f"tuned:backbone=squeezenet,weights={path}"
+    first = KerasLearner(text).describe()
+    path.write_bytes(b"two")
+    assert KerasLearner(text).describe() != first
+    assert KerasLearner(TEXT).describe()["pretrained"] == "random"
+    assert "pretrained" not in KerasLearner().describe()
+    with pytest.raises(UsageError, match="did you mean 'squeezenet'"):
+        KerasLearner("tuned:backbone=squeezenett").describe()
+
+
 def test_a_small_stem_is_new_and_learns_at_the_head_s_rate(task):
     """All else keeps its weights, and sees maps twice as large."""
     whole, small = (build(f"{TEXT},stem={stem}", (32, 32, 3), 2) for stem in ("imagenet", "cifar"))

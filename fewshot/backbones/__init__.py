@@ -55,6 +55,7 @@ def load(
 
 def digest(name: str, weights: str | None) -> str:
     """Return what tells weights apart: the SHA-256 of a file, or a name."""
+    check(name)
     from fewshot.backbones.weights import files, sha256
 
     if weights == RANDOM:

@@ -2,12 +2,16 @@
 
 from typing import Literal
 
-from fewshot.backbones import check, load, sizes
+from fewshot.backbones import check, digest, load, sizes
 from fewshot.errors import UsageError
 from fewshot.models import networks
 
 
-@networks.register("tuned", least_size=1, pretrained=True)
+def _weights(*, backbone, weights, **_) -> str:
+    return digest(backbone, weights or None)
+
+
+@networks.register("tuned", least_size=1, pretrained=_weights)
 def tuned(
     shape,
     outputs,

@@ -4,7 +4,8 @@ A builder is `build(shape, outputs, **switches) -> keras.Model`: from raw pixels
 normalisation is its first layer, so that a saved model needs nothing beside it) to logits. Its keyword
 arguments are its switches: `baseline:norm=batch,width=32` names the network with two of them changed; a
 `Literal` type lists the values that a switch takes. The trait `least_size` is the smallest image side that
-the network takes, a number or a function of the switches; the trait `rows` says that it takes features, too.
+the network takes, a number or a function of the switches; the trait `rows` says that it takes features, too;
+`pretrained` is a function of the switches that names the weights from which it starts.
 """
 
 from typing import Literal
