@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from helpers import QUICK
 
-from fewshot import testbed
+from fewshot import backend, testbed
 from fewshot.data import Dataset, Prepared, Splits
 from fewshot.data.sources import save
+from fewshot.data.tasks import Protocol
 from fewshot.store import Store
 
 
@@ -42,6 +43,18 @@ def blobs():
         return Dataset(x, y.astype(np.int64), tuple("abcdefghij"))
 
     return Splits("blobs", dataset(1100), dataset(20))
+
+
+@pytest.fixture
+def task(blobs):
+    """One task of the blobs: classes f and j, 100 training images."""
+    return Protocol().draw(blobs, 0)
+
+
+@pytest.fixture(scope="module")
+def started():
+    """Keras in this process, with one thread: `pytestmark = pytest.mark.usefixtures("started")`."""
+    backend.start(1, "cpu")
 
 
 @pytest.fixture

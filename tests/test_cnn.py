@@ -8,16 +8,12 @@ from helpers import one_line
 
 from experiments import methods
 from experiments.cnn import METHODS, STUDY
-from fewshot import backend
 from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
 from fewshot.models import build, least_size, networks
 from fewshot.recipe import Recipe
 
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
+pytestmark = pytest.mark.usefixtures("started")
 
 
 def learner(name, training):

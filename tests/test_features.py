@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fewshot import backend, features
+from fewshot import features
 from fewshot.augment.expand import expand
 from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Protocol
@@ -14,12 +14,9 @@ from fewshot.errors import FewshotError, UsageError
 from fewshot.learner import EstimatorLearner, KerasLearner
 from fewshot.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("started")
+
 TEXT = "squeezenet@48:weights=random"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -10,17 +10,9 @@ from fewshot.learner import KerasLearner
 from fewshot.models import build
 from fewshot.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("started")
+
 SHORT = Recipe(epochs=6)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
-
-
-@pytest.fixture
-def task(blobs):
-    return Protocol().draw(blobs, 0)
 
 
 def test_the_baseline_has_the_report_s_parameters():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from helpers import one_line
 
-from fewshot import backend, settings
+from fewshot import settings
 from fewshot.errors import UsageError
 from fewshot.models import build, least_size, networks
+
+pytestmark = pytest.mark.usefixtures("started")
 
 # Trainable parameters at 224×224 and 1000 classes, as torchvision counts them (the small ones have no
 # reference there), and multiply-adds in millions.
@@ -47,11 +49,6 @@ CIFAR = {
 
 
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
 
 
 def cost(name, size, outputs):

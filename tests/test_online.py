@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from fewshot import backend
 from fewshot.augment import online
 from fewshot.augment.online import policies
 from fewshot.data.tasks import Protocol
@@ -12,10 +11,7 @@ from fewshot.learner import KerasLearner
 from fewshot.recipe import Recipe
 from fewshot.seeding import seed_globally
 
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
+pytestmark = pytest.mark.usefixtures("started")
 
 
 @pytest.fixture

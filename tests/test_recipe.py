@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 
-from fewshot import backend
-from fewshot.data.tasks import Protocol
 from fewshot.learner import KerasLearner
 from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
 
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
-
-
-@pytest.fixture
-def task(blobs):
-    return Protocol().draw(blobs, 0)
+pytestmark = pytest.mark.usefixtures("started")
 
 
 @pytest.mark.parametrize("name", list(schedules))

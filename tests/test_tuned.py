@@ -3,24 +3,14 @@
 import numpy as np
 import pytest
 
-from fewshot import backend
-from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner
 from fewshot.models import build
 from fewshot.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("started")
+
 TEXT = "tuned:backbone=squeezenet,size=48,weights=random"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def started():
-    backend.start(1, "cpu")
-
-
-@pytest.fixture
-def task(blobs):
-    return Protocol().draw(blobs, 0)
 
 
 def moved(task, text, **recipe):

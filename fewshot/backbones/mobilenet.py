@@ -1,16 +1,7 @@
 """MobileNetV2 (arXiv 1801.04381) as torchvision builds it: zeros on both sides, also where it strides."""
 
 from fewshot.backbones import backbones
-
-STAGES = (  # expansion, channels, blocks, stride of the first
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
+from fewshot.models.mobilenet import PAPER
 
 
 @backbones.register("mobilenetv2", weights="mobilenet_v2", size=160, least_size=32, top=True)
@@ -23,7 +14,7 @@ def mobilenet_v2(x, top: bool):
     x = Pixels(TORCH_MEAN, TORCH_STD)(x)
     x = relu6(norm(conv(x, "features.0.0", 32, 3, 2), "features.0.1"))
     number = 1
-    for expansion, filters, blocks, strides in STAGES:
+    for expansion, filters, blocks, strides in PAPER:
         for block in range(blocks):
             x = _inverted(x, f"features.{number}.conv", expansion, filters, strides if block == 0 else 1)
             number += 1
