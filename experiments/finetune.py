@@ -14,6 +14,7 @@ from experiments.methods import IMAGENET, heads, specification
 from experiments.study import Report, Study
 from fewshot import features, settings
 from fewshot.baselines import estimators
+from fewshot.errors import UsageError
 from fewshot.learner import Learner
 from fewshot.testbed import Trial
 
@@ -108,11 +109,12 @@ class Pretrained(Study):
         """Return the chosen methods with the weights and the grid that the command line asks for."""
         names = self.named(args)
         if args.weights:
-            names = [
-                _with(name, weights=args.weights)
-                for name in names
-                if specification(name, self.specs).startswith(IMAGENET)
+            pretrained = [
+                name for name in names if specification(name, self.specs).startswith((IMAGENET, "tuned"))
             ]
+            if not pretrained:
+                raise UsageError("--weights is for methods with a backbone, such as lite-logistic or best")
+            names = [_with(name, weights=args.weights) for name in pretrained]
         if args.grid:
             names = [
                 _with(name, learning_rate=rate, batch=batch)

@@ -76,6 +76,7 @@ def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
             ["--method", f"{SMALL}:head=ridge", "--weights", "nowhere.pth"],
             "cannot read the weights nowhere.pth",
         ),
+        (["--method", "baseline", "--weights", "random"], "--weights is for methods with a backbone"),
         (["--method", f"{SMALL}:head=ridge", "--grid"], "unknown setting of the method"),
     ],
 )
