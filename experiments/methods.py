@@ -37,22 +37,23 @@ def learner(
         online.versions(policy)  # raises for an unknown one
         return KerasLearner(recipe=Recipe(policy=policy, **training))
     head = name.partition(":")[0]
-    if head in expansions or name.startswith(FILE) or "(" in name:
+    if head.startswith(IMAGENET) or any(head in known for known in (own, networks, estimators)):
+        return _with_settings(name, training, own)
+    if head in expansions or name.startswith(FILE) or set("+(") & set(name):
         return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
+    raise unknown("method", head, dict.fromkeys([*own, *expansions, *networks, *estimators]))
+
+
+def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, str]) -> Learner:
     method, given = settings.split(name)
     target, fixed = settings.split(own.get(method, method))
     given = fixed | given
-    if target.startswith(IMAGENET):
-        features = settings.join(
-            target.removeprefix(IMAGENET), {key: given.pop(key) for key in ("weights",) if key in given}
-        )
-        parse(features)  # raises for an unknown backbone
-        return _trained(method, given.pop("head", "logistic"), given, training, features)
-    if target in networks or target in estimators:
+    if not target.startswith(IMAGENET):
         return _trained(method, target, given, training)
-    if "+" in name:
-        return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
-    raise unknown("method", method, dict.fromkeys([*own, *expansions, *networks, *estimators]))
+    weights = {"weights": given.pop("weights")} if "weights" in given else {}
+    features = settings.join(target.removeprefix(IMAGENET), weights)
+    parse(features)  # raises for an unknown backbone
+    return _trained(method, given.pop("head", "logistic"), given, training, features)
 
 
 def _trained(

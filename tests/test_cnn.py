@@ -162,6 +162,11 @@ def test_an_image_size_below_the_least(command, photos):
     assert "takes images from 13×13 on" in one_line(done.stderr)
 
 
+def test_an_expansion_is_a_setting_too():
+    expanded = learner("bn:expansion=mixing(flip)+rotation", {})
+    assert (expanded.network, expanded.expansion) == ("baseline:norm=batch", "mixing(flip)+rotation")
+
+
 def test_best_repeats_to_the_last_digit(blobs):
     """All that it draws at random follows from the seed: weights, batches, augmentation."""
     task = Protocol().draw(blobs, 0)
