@@ -17,6 +17,7 @@ from pathlib import Path
 
 import fewshot.learner  # noqa: F401  (all that is ours is registered before anything of a plugin)
 from fewshot.errors import UsageError
+from fewshot.fetch import one_line
 from fewshot.registry import visiting
 
 VARIABLE = "FEWSHOT_PLUGINS"
@@ -61,4 +62,6 @@ def _execute(path: Path) -> None:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == str(path)]
         place = f"{path}, line {lines[-1]}" if lines else path
-        raise UsageError(f"the plugin does not import: {place}: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"the plugin does not import: {place}: {type(error).__name__}: {one_line(error)}"
+        ) from error

@@ -21,7 +21,7 @@ from fewshot.models import networks
 from fewshot.recipe import Recipe, recipes
 
 
-@networks.register("mine", least_size=4)
+@networks.register("mine")
 def mine(shape, outputs, *, width=8):
     """My network."""
     import keras

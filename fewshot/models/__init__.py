@@ -3,9 +3,9 @@
 A builder is `build(shape, outputs, **switches) -> keras.Model`: from raw pixels (0–255, as floats;
 normalisation is its first layer, so that a saved model needs nothing beside it) to logits. Its keyword
 arguments are its switches: `baseline:norm=batch,width=32` names the network with two of them changed; a
-`Literal` type lists the values that a switch takes. The trait `least_size` is the smallest image side that
-the network takes, a number or a function of the switches; the trait `rows` says that it takes features, too;
-`pretrained` is a function of the switches that names the weights from which it starts.
+`Literal` type lists the values that a switch takes. Traits: `least_size`, the smallest image side that the
+network takes, a number or a function of the switches (1 where it is left out); `rows`, that it takes
+features, too; `pretrained`, a function of the switches that names the weights from which it starts.
 """
 
 from typing import Literal
@@ -32,7 +32,7 @@ def check_size(text: str, shape: tuple[int, int, int]) -> None:
 
 def least_size(text: str) -> int:
     """Return the smallest side of an image that the network takes."""
-    return networks.trait(text, "least_size")
+    return networks.trait(text, "least_size") or 1
 
 
 from fewshot.models import cnn, convnext, heads, lenet, mobilenet, resnet, vgg  # noqa: E402, F401  (they register)
