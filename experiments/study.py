@@ -259,7 +259,8 @@ class _Features:
         self._bar.update()
         if self._done == total:
             seconds = time.perf_counter() - self._begin
-            self._bar.write(f"features of {total} tasks ready after {seconds:.1f} s", file=sys.stderr)
+            tasks = "1 task" if total == 1 else f"{total} tasks"
+            self._bar.write(f"features of {tasks} ready after {seconds:.1f} s", file=sys.stderr)
             self._bar.close()
 
     def __enter__(self):
