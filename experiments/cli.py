@@ -11,7 +11,10 @@ from fewshot.errors import FewshotError, UsageError
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose errors are one line."""
+    """An `ArgumentParser` whose errors are one line; options are written out."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message):
         """Exit with 2 and one line."""
@@ -27,7 +30,7 @@ def run(
 
     make_parser: called when the plugins are there, so that the help tells of them, too.
     """
-    parser = Parser(prog=make_parser().prog, add_help=False, allow_abbrev=False)
+    parser = Parser(prog=make_parser().prog, add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:
         for file in parser.parse_known_args(argv)[0].plugin:

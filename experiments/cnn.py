@@ -60,8 +60,7 @@ class SmallCNNs(Study):
         if len(values) < 2:
             raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
         variants = {
-            method: [_with(method, setting, value) for value in values]
-            for method in args.method or self.methods()
+            method: [_with(method, setting, value) for value in values] for method in self.named(args)
         }
         args.method = [variant for tried in variants.values() for variant in tried]
         count = QUICK_SEEDS if args.quick else TUNING_TASKS

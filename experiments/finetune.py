@@ -6,16 +6,17 @@ python -m experiments.finetune --method alexnet-linear --grid
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 from experiments.cli import Parser
-from experiments.methods import IMAGENET, heads, specification
+from experiments.methods import IMAGENET, heads, learner, specification
 from experiments.study import Report, Study
 from fewshot import features, settings
 from fewshot.baselines import estimators
 from fewshot.errors import UsageError
-from fewshot.learner import Learner
+from fewshot.learner import KerasLearner, Learner
 from fewshot.testbed import Trial
 
 RATES, BATCHES = (0.001, 0.01, 0.05, 0.1), (10, 32, 64, 128)
@@ -101,12 +102,14 @@ class Pretrained(Study):
     def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
         if args.clear_cache:
             features.clear()
-        if args.grid or args.weights:
-            args.method = self._changed(args)
+        args.method = self._weighted(args)
+        if args.grid:
+            args.gridded = self._gridded(args.method)
+            args.method = [method for cells in args.gridded.values() for method in cells.values()]
         return super()._learners(args)
 
-    def _changed(self, args: argparse.Namespace) -> list[str]:
-        """Return the chosen methods with the weights and the grid that the command line asks for."""
+    def _weighted(self, args: argparse.Namespace) -> list[str]:
+        """Return the chosen methods with the weights that the command line asks for."""
         names = self.named(args)
         if args.weights:
             pretrained = [
@@ -115,14 +118,19 @@ class Pretrained(Study):
             if not pretrained:
                 raise UsageError("--weights is for methods with a backbone, such as lite-logistic or best")
             names = [_with(name, weights=args.weights) for name in pretrained]
-        if args.grid:
-            names = [
-                _with(name, learning_rate=rate, batch=batch)
-                for name in names
-                for rate in RATES
-                for batch in BATCHES
-            ]
         return names
+
+    def _gridded(self, names: list[str]) -> dict[str, dict[tuple[float, int], str]]:
+        """Return, for each method that a recipe trains, rate and batch → the method so trained."""
+        chosen = [name for name in names if isinstance(learner(name, {}, self.specs), KerasLearner)]
+        if not chosen:
+            raise UsageError(
+                "--grid is for heads that a recipe trains, such as alexnet-linear or head=linear"
+            )
+        return {
+            name: {(r, b): _with(name, learning_rate=r, batch=b) for r in RATES for b in BATCHES}
+            for name in chosen
+        }
 
     def _report(
         self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
@@ -132,19 +140,15 @@ class Pretrained(Study):
             return report
         from fewshot.report.heat import heat
 
-        cells = {(row["method"]): (row["mean"], row["std"]) for row in report.document["methods"]}
+        found = {row["method"]: (row["mean"], row["std"]) for row in report.document["methods"]}
         lines = []
-        for name in dict.fromkeys(settings.split(method)[0] for method in args.method):
-            chosen = {
-                (rate, batch): cells[_with(name, learning_rate=rate, batch=batch)]
-                for rate in RATES
-                for batch in BATCHES
-                if _with(name, learning_rate=rate, batch=batch) in cells
-            }
-            stem = Path(args.out) / self.name / part / f"grid-{name.replace('/', '-')}"
-            paths = heat(chosen, stem, ("learning rate", "batch"), name)
-            report.document["figures"] += map(str, paths)
-            lines.append(f"heat map: {', '.join(map(str, paths))}")
+        for name, cells in args.gridded.items():
+            slug = re.sub(r"[^\w.-]", "-", name)
+            stem = Path(args.out) / self.name / part / f"grid-{slug}"
+            values = {cell: found[method] for cell, method in cells.items()}
+            paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]
+            report.document["figures"] += paths
+            lines.append(f"heat map: {', '.join(paths)}")
         return Report(report.document, "\n".join([report.text, *lines]))
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from experiments import cli
 from fewshot import backend, settings
 from fewshot.errors import FewshotError
+from fewshot.features import PIXELS
 from fewshot.models import check_size, least_size, networks
 from fewshot.recipe import Recipe
 
@@ -152,7 +153,8 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
     groups = defaultdict(lambda: defaultdict(dict))  # conditions → network → seed → accuracy
     for record in _records(path):
         learner = record["learner"]
-        if record["status"] == "ok" and learner.get("network") in names:
+        on_images = learner.get("features", PIXELS) == PIXELS  # a head's accuracy is not the network's own
+        if record["status"] == "ok" and learner.get("network") in names and on_images:
             rest = {key: value for key, value in learner.items() if key not in ("network", "versions")}
             conditions = json.dumps([record["protocol"], rest, record["threads"]], sort_keys=True)
             groups[conditions][learner["network"]][record["seed"]] = record["accuracy"]
@@ -226,7 +228,7 @@ def _text(document: Mapping) -> str:
     if "threads" in machine:
         lines[-1] += f"; measured with {machine['threads']} thread(s) on the {machine['device']}"
     if document["accuracy_of"]:
-        lines.append(f"accuracy: {document['accuracy_of']}")
+        lines.append(f"accuracy: in {document['accuracy_of']}")
     return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
 
 

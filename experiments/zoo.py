@@ -20,7 +20,6 @@ METHODS = {
     "convnext-atto": ("convnext-atto", "the smallest ConvNeXt"),
     "lecture-net-best": ("lecture-net:recipe=best", "trained as best is"),
     "vgg11-narrow-best": ("vgg11:norm=batch,width=16,recipe=best", "trained as best is"),
-    "resnet18-narrow-best": ("resnet18:width=16,recipe=best", "trained as best is"),
 }
 
 STUDY = Study(

@@ -49,6 +49,11 @@ def resolve_device(requested: str) -> str:
     return requested
 
 
+def started() -> tuple[int, str] | None:
+    """Return the number of threads and the device of this process, once it has begun to compute."""
+    return _started
+
+
 def start(threads: int, device: str) -> None:
     """Import Keras with `threads` threads on `device` ("cpu" or "gpu"); once a process.
 

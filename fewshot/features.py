@@ -6,13 +6,14 @@ is one SQLite file for each backbone, size and weights: image content → featur
 half precision before anyone sees them, so that a result does not depend on what was in the store.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from fewshot.seeding import seed_globally
 PIXELS = "pixels"  # no backbone: images as they are
 VERSION = 1  # raise it when features change
 BATCH = 50  # always: sums depend on how many images are multiplied at once
-LIMIT = 8e9  # bytes of the store; beyond, the files that were used least recently go
+LIMIT = 8e9  # bytes of the store; beyond, the files that were used least recently go …
+RESTS = 3600  # … but none that a worker may have open: used within so many seconds
 ASKED = 500  # keys a query
 
 
@@ -40,13 +42,14 @@ class Term:
 
     def describe(self) -> dict:
         """Return all that determines the features beside the image."""
-        from fewshot.backbones import digest
+        from fewshot.backbones import backbones, digest
 
+        known = self.backbone in backbones
         return {
             "backbone": self.backbone,
             "size": self.size,
             "weights": digest(self.backbone, self.weights),
-            "version": VERSION,
+            "version": [VERSION, backbones[self.backbone].version if known else None],
             "libraries": backend.versions("keras", backend.name()),
         }
 
@@ -58,6 +61,9 @@ def parse(text: str) -> tuple[Term, ...]:
 
     names, given = settings.split(text)
     given = settings.typed("features", given, {"weights": ""})
+    weights = given.get("weights")
+    if weights and weights != "random":
+        weights = str(Path(weights).expanduser())
     terms = []
     for part in names.split("+"):
         name, at, size = part.partition("@")
@@ -69,7 +75,7 @@ def parse(text: str) -> tuple[Term, ...]:
             raise UsageError(
                 f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}"
             )
-        terms.append(Term(name, int(size or default), given.get("weights")))
+        terms.append(Term(name, int(size or default), weights))
     return tuple(terms)
 
 
@@ -105,7 +111,7 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
     path = _folder() / f"{_name(term)}.sqlite"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=120)) as store:
+        with contextlib.closing(sqlite3.connect(path, timeout=120)) as store:
             store.execute(
                 "CREATE TABLE IF NOT EXISTS features (image BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
             )
@@ -117,7 +123,7 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
                     store.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", made.items())
         path.touch()  # the time of its last use
         if missing:
-            _evict(path)
+            _evict()
     except (OSError, sqlite3.Error) as error:
         raise FewshotError(
             f"cannot use the features in {path} ({error}): make room there, choose another place with "
@@ -155,13 +161,16 @@ def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[byte
         yield from store.execute(f"SELECT image, row FROM features WHERE image IN ({marks})", part)
 
 
-def _evict(used: Path) -> None:
-    """Delete the files used least recently, all but this one, until the store is within its limit."""
-    files = sorted(_folder().glob("*.sqlite"), key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in files)
-    for path in files:
-        if total > LIMIT and path != used:
-            total -= path.stat().st_size
+def _evict() -> None:
+    """Delete the files used least recently, until the store is within its limit."""
+    found = []
+    for path in _folder().glob("*.sqlite"):
+        with contextlib.suppress(FileNotFoundError):  # another worker evicts, too
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+    total = sum(size for _, size, _ in found)
+    for used, size, path in sorted(found):
+        if total > LIMIT and time.time() - used > RESTS:
+            total -= size
             path.unlink(missing_ok=True)
 
 
@@ -170,5 +179,7 @@ def _folder() -> Path:
 
 
 def _name(term: Term) -> str:
-    identity = hashlib.sha256(json.dumps(term.describe(), sort_keys=True).encode()).hexdigest()[:12]
+    # Sums depend on threads and device, too.
+    whole = json.dumps([term.describe(), backend.started()], sort_keys=True)
+    identity = hashlib.sha256(whole.encode()).hexdigest()[:12]
     return f"{term.backbone.replace('/', '-')}-{term.size}-{identity}"

@@ -5,6 +5,8 @@ memory, by exact names, and never extracted; a pickle may name NumPy arrays and 
 these functions checks the content against a hash that is pinned in the code.
 """
 
+import gzip
+import http.client
 import os
 import pickle
 import shutil
@@ -13,6 +15,7 @@ import sys
 import tarfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -74,8 +77,8 @@ def download(url: str, path: Path) -> Path:
                         raise Unavailable(f"it serves more than {LARGEST_DOWNLOAD} bytes")
             if file.tell() < size:
                 raise Unavailable("the download was cut short")
-    except OSError as error:  # a full disk too: the next source then says so
-        reason = getattr(error, "reason", None) or error.strerror or error
+    except (OSError, http.client.HTTPException) as error:  # a full disk too: the next source then says so
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise Unavailable(one_line(reason)) from error
     return path
 
@@ -86,16 +89,19 @@ def read_members(path: Path, names: Collection[str], largest: int = LARGEST_MEMB
     Links, larger files and all other names count as missing, which is a `ValueError`.
     """
     found = {}
-    if path.suffix in (".npz", ".zip", ".whl"):
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                if member.filename in names and member.file_size <= largest:
-                    found[member.filename] = archive.read(member)
-    else:
-        with tarfile.open(path, "r|gz") as archive:
-            for member in archive:
-                if member.isfile() and member.name in names and member.size <= largest:
-                    found[member.name] = archive.extractfile(member).read()
+    try:
+        if path.suffix in (".npz", ".zip", ".whl"):
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    if member.filename in names and member.file_size <= largest:
+                        found[member.filename] = archive.read(member)
+        else:
+            with tarfile.open(path, "r|gz") as archive:
+                for member in archive:
+                    if member.isfile() and member.name in names and member.size <= largest:
+                        found[member.name] = archive.extractfile(member).read()
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"the archive is broken: {one_line(error)}") from error
     if missing := [name for name in names if name not in found]:
         raise ValueError(f"{missing[0]} is missing in it")
     return [found[name] for name in names]
@@ -105,9 +111,41 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _text(value: str | bytes) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+class _Numbers:
+    """Stands for a dtype: numbers only, and of a dtype's state the byte order only.
+
+    NumPy's own would let a pickle make arrays of objects, or change a dtype that all arrays share.
+    """
+
+    def __init__(self, name: str | bytes, *ignored):
+        self.dtype = np.dtype(_text(name))
+        if self.dtype.kind not in "biuf":
+            raise pickle.UnpicklingError(f"it holds {self.dtype}, not numbers")
+
+    def __setstate__(self, state: tuple):
+        self.dtype = self.dtype.newbyteorder(_text(state[1]))
+
+
+class _Array(np.ndarray):
+    """An array that takes its content from bytes alone.
+
+    NumPy's own would read as many objects from a list as the pickle says that there are.
+    """
+
+    def __setstate__(self, state: tuple):
+        _, shape, numbers, fortran, content = state
+        if not isinstance(numbers, _Numbers) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("it holds an array without numbers")
+        super().__setstate__((1, shape, numbers.dtype, bool(fortran), content))
+
+
 def _reconstruct(*ignored) -> np.ndarray:
     # NumPy's own takes a shape, and would allocate what a pickle asks for. The state that follows fills it.
-    return np.empty(0, np.int8)
+    return np.empty(0, np.int8).view(_Array)
 
 
 _ARRAY_NAMES = {
@@ -115,7 +153,7 @@ _ARRAY_NAMES = {
     # NumPy 1 and NumPy 2 write different module names for the same function.
     "numpy.core.multiarray._reconstruct": _reconstruct,
     "numpy._core.multiarray._reconstruct": _reconstruct,
-    "numpy.dtype": np.dtype,
+    "numpy.dtype": _Numbers,
     # So Python 3 writes the bytes of an array for readers of Python 2.
     "_codecs.encode": _latin1,
 }

@@ -14,8 +14,9 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Task
 from fewshot.errors import UsageError
 from fewshot.features import PIXELS, describe, extract
+from fewshot.fetch import one_line
 from fewshot.models import check_size, networks
-from fewshot.recipe import Recipe
+from fewshot.recipe import Recipe, schedules
 from fewshot.seeding import stream_seed
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
@@ -132,7 +133,7 @@ class KerasLearner:
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
-        _prepare(task, *self.shared())
+        _prepare(task, *self.shared(), epochs=self.recipe.epochs)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
@@ -150,6 +151,7 @@ class KerasLearner:
                 "engine": ENGINE_VERSION,
                 "network": networks.version(self.network),
                 "policy": online.versions(self.recipe.policy),
+                "schedule": schedules[self.recipe.schedule].version,
                 "expansion": expanded,
             },
             "libraries": backend.versions(*libraries),
@@ -182,7 +184,10 @@ class EstimatorLearner:
         """Fit a new estimator. There is no curve: it has one end and no way."""
         examples = expand(train, self.expansion, seed)
         rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
-        self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
+        try:
+            self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
+        except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
+            raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
         self._classes = len(train.classes)
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
         self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
@@ -216,7 +221,7 @@ class EstimatorLearner:
                 "estimator": estimators.version(self.estimator),
                 "expansion": versions(self.expansion),
             },
-            "libraries": backend.versions("scikit-learn", "numpy"),
+            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations"),
         }
 
     def workload(self, n: int) -> str:
@@ -243,8 +248,8 @@ def _check_copies(expansion: str) -> None:
         raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
 
 
-def _prepare(task: Task, features: str, expansion: str, mirror: bool) -> None:
-    for x in (expand(task.train, expansion, task.seed).x, *_views(task.test.x, mirror)):
+def _prepare(task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None) -> None:
+    for x in (expand(task.train, expansion, task.seed, epochs).x, *_views(task.test.x, mirror)):
         extract(features, x)
 
 

@@ -6,7 +6,7 @@ Networks take their switches so, methods their recipe's fields, too.
 import inspect
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import get_args, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
@@ -73,9 +73,11 @@ class Configurable(Registry):
 
     def choices(self, name: str) -> dict[str, tuple[str, ...]]:
         """Return the values that switches take, for those whose type is a `Literal`."""
-        make = self[name].make
-        hints = get_type_hints(make) if inspect.isfunction(make) else {}
-        return {switch: names for switch, kind in hints.items() if (names := get_args(kind))}
+        try:
+            hints = get_type_hints(self[name].make)
+        except (NameError, TypeError):  # names that only a type checker knows; no function
+            return {}
+        return {switch: get_args(kind) for switch, kind in hints.items() if get_origin(kind) is Literal}
 
     def canonical(self, text: str) -> str:
         """Return the one name: switches in order, defaults left out; `UsageError` where unknown."""

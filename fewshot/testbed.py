@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 import fewshot
 from fewshot import backend, metrics, plugins
@@ -104,8 +105,9 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     failure, measured, predictions = None, _UNMEASURED, {}
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:
-        learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
-        probabilities = learner.predict(task.test.x)
+        with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
+            learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
+            probabilities = learner.predict(task.test.x)
     except DivergedError as error:
         failure = str(error)
     else:

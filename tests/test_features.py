@@ -1,5 +1,6 @@
 """The store of features: computed once an image, whoever asks; the same fresh or stored."""
 
+import os
 import sqlite3
 from dataclasses import replace
 
@@ -78,8 +79,12 @@ def test_backbones_stand_side_by_side(images):
 
 def test_the_store_keeps_within_its_limit(images, monkeypatch, own_cache):
     features.extract(TEXT, images[:5])
+    (first,) = (own_cache / "features").glob("*.sqlite")
     monkeypatch.setattr(features, "LIMIT", 1)
     features.extract("squeezenet@64:weights=random", images[:5])
+    assert first.exists()  # another worker may have it open
+    os.utime(first, (0, 0))
+    features.extract("squeezenet@64:weights=random", images[5:10])
     (left,) = (own_cache / "features").glob("*.sqlite")
     assert "-64-" in left.name
 

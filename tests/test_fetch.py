@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fewshot import fetch
-from fewshot.fetch import ArrayUnpickler, Unavailable
+from fewshot.fetch import ArrayUnpickler, Unavailable, _Numbers
 
 
 def test_members_come_by_exact_name_and_the_rest_is_ignored(tmp_path):
@@ -104,6 +104,23 @@ def test_the_unpickler_gives_arrays_and_nothing_else(tmp_path):
     with pytest.raises(pickle.UnpicklingError, match=r"asks for (posix|nt)\.system"):
         ArrayUnpickler(io.BytesIO(pickle.dumps(Malicious(tmp_path / "victim")))).load()
     assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("values", [np.array([None, "x"], object), np.zeros(2, "f4,i4"), np.array(["text"])])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_only_numbers_are_taken_from_a_pickle(values, protocol):
+    """NumPy would read an array of objects from a list, without looking at the list's length."""
+    with pytest.raises(pickle.UnpicklingError, match="numbers"):
+        ArrayUnpickler(io.BytesIO(pickle.dumps({"a": values}, protocol))).load()
+
+
+@pytest.mark.parametrize("content", [b"\0" * 7, [1.0, 2.0]])
+def test_an_array_takes_no_less_and_nothing_else_than_its_bytes(content):
+    array = ArrayUnpickler(io.BytesIO(pickle.dumps(np.zeros(2), 2))).load()
+    assert array.tolist() == [0, 0]
+    numbers = _Numbers("f8")
+    with pytest.raises((ValueError, pickle.UnpicklingError)):
+        array.__setstate__((1, (1,), numbers, False, content))
 
 
 def test_an_array_that_claims_a_terabyte_takes_no_memory():

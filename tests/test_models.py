@@ -208,6 +208,18 @@ def test_the_command_counts_measures_and_draws(command):
     assert [path.rsplit(".")[-1] for path in document["figures"]] == ["png", "svg"]
 
 
+def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
+    from experiments.models import _accuracies
+
+    learner = {"network": "linear", "recipe": {}, "expansion": "none", "features": [{"backbone": "alexnet"}]}
+    record = {"key": "a", "status": "ok", "learner": learner, "protocol": {"data": "d", "name": "p"}}
+    record |= {"threads": 1, "seed": 0, "accuracy": 92.0}
+    own = record | {"key": "b", "accuracy": 60.0, "learner": learner | {"features": "pixels"}}
+    path = tmp_path / "trials.jsonl"
+    path.write_text("\n".join(map(json.dumps, (record, own))))
+    assert _accuracies(path, ["linear"])[0] == {"linear": 60.0}
+
+
 def test_the_command_takes_accuracy_from_records(command, study):
     out, _ = study
     done = command("models", "--no-time", "--network", "baseline", "lenet5", "--image-size", 32, out=out)

@@ -47,7 +47,7 @@ def test_records_tell_weights_apart(tmp_path):
     first = KerasLearner(text).describe()
     path.write_bytes(b"two")
     assert KerasLearner(text).describe() != first
-    assert KerasLearner(TEXT).describe()["pretrained"] == "random"
+    assert KerasLearner(TEXT).describe()["pretrained"] == "random 1"
     assert "pretrained" not in KerasLearner().describe()
     with pytest.raises(UsageError, match="did you mean 'squeezenet'"):
         KerasLearner("tuned:backbone=squeezenett").describe()
@@ -84,6 +84,7 @@ def test_a_seed_repeats_to_the_last_digit(task):
     ("change", "message"),
     [
         ("backbone=squeezenett", "did you mean 'squeezenet'"),
+        ("backbone=keras/MobileNetV2", "use it frozen"),
         ("size=20", "from 48×48 on"),
         ("fade=0", "fade is a share above 0"),
         ("last=40", "has 25 convolutions to train. Received: last=40"),

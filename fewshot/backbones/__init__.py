@@ -65,7 +65,12 @@ def digest(name: str, weights: str | None) -> str:
             return sha256(Path(weights).expanduser())
         except OSError as error:
             raise UsageError(f"cannot read the weights {weights}: {error.strerror}") from error
-    return name if _keras_name(name) else files[backbones[name].traits["weights"]].sha256
+    if _keras_name(name):
+        return name
+    own = backbones[name].traits.get("weights")
+    if own not in files:
+        raise UsageError(f"the backbone '{name}' names no known weights: give --weights random or a file")
+    return files[own].sha256
 
 
 def check(name: str) -> None:
@@ -104,7 +109,7 @@ def _fill(model, name: str, weights: str | None) -> None:
     if weights is None:
         port.fill(model, known(traits["weights"]), traits.get("alias"))
     elif weights != RANDOM:
-        port.fill_from(model, Path(weights), traits.get("alias"))
+        port.fill_from(model, Path(weights).expanduser(), traits.get("alias"))
 
 
 from fewshot.backbones import efficientnet, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import keras
+from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
+from fewshot.data.sources import cache_dir
 from fewshot.errors import FewshotError, UsageError, unknown
 from fewshot.fetch import one_line
 
@@ -54,7 +56,9 @@ def body(x, network: str, top: bool, weights: str | None):
     socket.setdefaulttimeout(10)
     try:
         # Keras prints its progress bar on standard output, which is not ours to give.
-        with contextlib.redirect_stdout(sys.stderr):
+        # It writes to the final path as it downloads: one worker at a time.
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_dir() / ".keras.lock"), contextlib.redirect_stdout(sys.stderr):
             model = getattr(keras.applications, network)(
                 weights="imagenet" if weights is None else None, input_shape=tuple(x.shape[1:]), **options
             )
@@ -68,7 +72,7 @@ def body(x, network: str, top: bool, weights: str | None):
     finally:
         socket.setdefaulttimeout(timeout)
     if weights not in (None, "random"):
-        fill_as_keras(model, Path(weights))
+        fill_as_keras(model, Path(weights).expanduser())
     return model(KerasPixels(network)(x))
 
 

@@ -246,7 +246,7 @@ def _tfjs(content: bytes, path: Path) -> Arrays:
     text = content.decode("latin1")  # a byte a character, so that the end of the JSON is a position in both
     manifest, end = json.JSONDecoder().raw_decode(text)
     groups = manifest["weightsManifest"]
-    shards = content[end:] or b"".join(_shard(path, name) for group in groups for name in group["paths"])
+    shards = content[end:] or _shards(path, [name for group in groups for name in group["paths"]])
     arrays, position = {}, 0
     for weight in (weight for group in groups for weight in group["weights"]):
         shape = weight["shape"]
@@ -264,10 +264,12 @@ def _tfjs(content: bytes, path: Path) -> Arrays:
     return arrays
 
 
-def _shard(path: Path, name: str) -> bytes:
-    if name != Path(name).name or (path.parent / name).is_symlink():
-        raise ValueError(f"its shard {name!r} does not lie beside it")
-    file = path.parent / name
-    if file.stat().st_size > LARGEST_DOWNLOAD:
-        raise ValueError(f"its shard {name!r} is too large")
-    return file.read_bytes()
+def _shards(path: Path, names: list[str]) -> bytes:
+    """Return the files beside `path`, joined."""
+    for name in names:
+        if name != Path(name).name or (path.parent / name).is_symlink():
+            raise ValueError(f"its shard {name!r} does not lie beside it")
+    files = [path.parent / name for name in names]
+    if sum(file.stat().st_size for file in files) > LARGEST_DOWNLOAD:
+        raise ValueError(f"its shards take more than {LARGEST_DOWNLOAD} bytes")
+    return b"".join(file.read_bytes() for file in files)

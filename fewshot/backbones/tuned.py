@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from fewshot.backbones import check, digest, load, sizes
+from fewshot.backbones import backbones, check, digest, load, sizes
 from fewshot.errors import UsageError
 from fewshot.models import networks
 
 
 def _weights(*, backbone, weights, **_) -> str:
-    return digest(backbone, weights or None)
+    version = backbones[backbone].version if backbone in backbones else ""
+    return f"{digest(backbone, weights or None)} {version}".strip()
 
 
 @networks.register("tuned", least_size=1, pretrained=_weights)
@@ -28,8 +29,9 @@ def tuned(
     backbone: a registered one. size: the side in which it looks at images; 0, its own. last: only so many of
     its last convolutions are trained; 0, all. fade: the first layer's learning rate as a share of the head's;
     between them it rises evenly from layer to layer (discriminative rates, arXiv 1801.06146). stem: cifar
-    replaces the first convolution by a new one, 3×3 with stride 1, as the few-shot report tried; it is always
-    trained. BatchNorm keeps its statistics and weights: 100 images are too few to learn them.
+    replaces the first convolution by a new one, 3×3 with stride 1, as the few-shot report tried (a border of
+    zeros before it stays); it is always trained. BatchNorm keeps its statistics and weights: 100 images are
+    too few to learn them.
     """
     import keras
     from keras import layers
@@ -37,6 +39,8 @@ def tuned(
     from fewshot.models.layers import dense
 
     check(backbone)
+    if backbone.startswith("keras/"):
+        raise UsageError(f"'{backbone}' is one block here, whose layers cannot be told apart: use it frozen")
     if not 0 < fade <= 1:
         raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
     body = load(backbone, weights or None, shape, size=size or sizes(backbone)[0])

@@ -47,4 +47,5 @@ def make(recipe: Recipe) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "sgd":
         momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
         return CoupledSGD(recipe.learning_rate, **momentum, **shared)
-    return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-10, **shared)  # PyTorch's start and epsilon
+    # From zero, as PyTorch; its epsilon of 1e-10 stands outside the root, Keras's inside.
+    return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-20, **shared)

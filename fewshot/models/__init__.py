@@ -11,6 +11,7 @@ features, too; `pretrained`, a function of the switches that names the weights f
 from typing import Literal
 
 from fewshot.errors import UsageError
+from fewshot.fetch import one_line
 from fewshot.settings import Configurable
 
 networks = Configurable("network")
@@ -20,7 +21,10 @@ Norm = Literal["none", "batch", "layer", "group", "instance"]
 def build(text: str, shape: tuple[int, int, int], outputs: int):
     """Return a new network with random weights, drawn from Python's and Keras's global seeds."""
     check_size(text, shape)
-    return networks.build(text, shape, outputs)
+    try:
+        return networks.build(text, shape, outputs)
+    except ValueError as error:
+        raise UsageError(f"the network '{text}' cannot be built: {one_line(error)}") from error
 
 
 def check_size(text: str, shape: tuple[int, int, int]) -> None:
