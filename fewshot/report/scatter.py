@@ -36,6 +36,7 @@ def scatter(
 
 def _scatter(points, labels, title, log):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.add_subplot()
@@ -45,9 +46,11 @@ def _scatter(points, labels, title, log):
         axis.set_label_text(label)
         if is_log:
             getattr(axes, f"set_{axis.axis_name}scale")("log")
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:,g}")
+            axis.set_minor_formatter(NullFormatter())  # it would write powers of ten between them
     axes.grid(axis="x")
-    axes.margins(0.08)
+    axes.margins(x=0.14, y=0.08)  # room for names
     axes.set_title(title, fontsize=11)
     figure.draw_without_rendering()  # settles where the dots stand
     dots = axes.transData.transform(values) / figure.dpi
