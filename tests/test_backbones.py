@@ -16,6 +16,7 @@ from fewshot.backbones.port import fill
 from fewshot.backbones.resnet import newer_name
 from fewshot.errors import FewshotError, UsageError
 
+pytestmark = pytest.mark.usefixtures("started")
 FEATURES = {
     "mobilenetv2": 1280,
     "efficientnet-lite0": 1280,
@@ -32,7 +33,7 @@ def pixels(n=2, side=32, seed=0):
 
 
 @pytest.fixture(scope="module")
-def resnet18():
+def resnet18(started):
     """A random ResNet-18 for small images, with its classifier."""
     return load("resnet18", "random", (32, 32, 3), size=32, top=True)
 
