@@ -228,7 +228,7 @@ def _text(document: Mapping) -> str:
     if "threads" in machine:
         lines[-1] += f"; measured with {machine['threads']} thread(s) on the {machine['device']}"
     if document["accuracy_of"]:
-        lines.append(f"accuracy: in {document['accuracy_of']}")
+        lines.append(f"accuracy: {document['accuracy_of']}")
     return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
 
 

@@ -48,6 +48,7 @@ CIFAR = {
 }
 
 
+DEEP = ("resnet101", "resnet152")  # a minute each, for the same builder as resnet50
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 
 
@@ -138,7 +139,9 @@ def test_small_images_get_the_small_form(name):
     assert form("auto", 64) == form("imagenet", 64) != form("cifar", 64)
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in DEEP else []) for name in NEW]
+)
 def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     import keras
 
