@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+from experiments import cli
 from experiments.cli import Parser
 from experiments.methods import ONLINE
 from experiments.study import Study
@@ -18,7 +19,7 @@ from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
 from fewshot.data import Splits, open_splits
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner
 from fewshot.testbed import Trial
 
@@ -84,10 +85,8 @@ def _sheets(folder: Path, learners: dict[str, KerasLearner], trial: Trial, split
             backend.start(trial.threads, trial.device)
             rows = show_online(task.train, one.recipe.policy, task.seed)
         stem = folder / re.sub(r"[^\w+()-]", "_", name)
-        try:
+        with cli.writing(folder):
             path, _ = sheet(rows, stem, f"{name}: task {task.seed}")
-        except OSError as error:
-            raise FewshotError(f"cannot write {folder} ({error.strerror}): use another --out") from error
         print(path)
 
 

@@ -1,9 +1,11 @@
 """The command line that all studies share: its options, and errors of one line."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from fewshot import plugins
 from fewshot.data.tasks import TUNING
@@ -48,6 +50,17 @@ def run(
         )
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def writing(folder: Path):
+    """Turn a failure to write pictures to `folder` into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FewshotError(
+            f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
+        ) from error
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from experiments.cli import Parser
-from experiments.study import QUICK_SEEDS, Report, Study
+from experiments.study import QUICK_SEEDS, Report, Study, listed
 from fewshot import settings
 from fewshot.data.tasks import TUNING
 from fewshot.errors import UsageError
@@ -60,7 +60,8 @@ class SmallCNNs(Study):
         if len(values) < 2:
             raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
         variants = {
-            method: [_with(method, setting, value) for value in values] for method in self.named(args)
+            method: [settings.changed(method, **{setting: value}) for value in values]
+            for method in self.named(args)
         }
         args.method = [variant for tried in variants.values() for variant in tried]
         count = QUICK_SEEDS if args.quick else TUNING_TASKS
@@ -79,11 +80,6 @@ class SmallCNNs(Study):
         )
 
 
-def _with(method: str, setting: str, value: str) -> str:
-    name, given = settings.split(method)
-    return settings.join(name, given | {setting: value})
-
-
 def _best(document: dict, names: list[str]) -> str:
     """Return the method with the highest mean among those of which no trial failed."""
     means = {r["method"]: r["mean"] for r in document["methods"] if r["method"] in names and not r["failed"]}
@@ -96,8 +92,7 @@ STUDY = SmallCNNs(
     name="cnn",
     question="Which small CNN, trained how, is best when there are 100 images? Changes to the network of the "
     "few-shot report's testbed, trained from new weights on the task's images alone.",
-    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
-    specs={name: spec for name, (spec, _) in METHODS.items()},
+    **listed(METHODS),
     baseline="baseline",
     reported=REPORTED,
 )

@@ -10,10 +10,12 @@ import re
 import sys
 from pathlib import Path
 
+from experiments import cli
 from experiments.cli import Parser
 from experiments.methods import IMAGENET, heads, learner, specification
-from experiments.study import Report, Study
+from experiments.study import Report, Study, listed
 from fewshot import features, settings
+from fewshot.backbones import backbones
 from fewshot.baselines import estimators
 from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner, Learner
@@ -117,7 +119,7 @@ class Pretrained(Study):
             ]
             if not pretrained:
                 raise UsageError("--weights is for methods with a backbone, such as lite-logistic or best")
-            names = [_with(name, weights=args.weights) for name in pretrained]
+            names = [settings.changed(name, weights=args.weights) for name in pretrained]
         return names
 
     def _gridded(self, names: list[str]) -> dict[str, dict[tuple[float, int], str]]:
@@ -128,7 +130,7 @@ class Pretrained(Study):
                 "--grid is for heads that a recipe trains, such as alexnet-linear or head=linear"
             )
         return {
-            name: {(r, b): _with(name, learning_rate=r, batch=b) for r in RATES for b in BATCHES}
+            name: {(r, b): settings.changed(name, learning_rate=r, batch=b) for r in RATES for b in BATCHES}
             for name in chosen
         }
 
@@ -146,15 +148,11 @@ class Pretrained(Study):
             slug = re.sub(r"[^\w.-]", "-", name)
             stem = Path(args.out) / self.name / part / f"grid-{slug}"
             values = {cell: found[method] for cell, method in cells.items()}
-            paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]
+            with cli.writing(stem.parent):
+                paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]
             report.document["figures"] += paths
             lines.append(f"heat map: {', '.join(paths)}")
         return Report(report.document, "\n".join([report.text, *lines]))
-
-
-def _with(method: str, **changed: object) -> str:
-    name, given = settings.split(method)
-    return settings.join(name, given | changed)
 
 
 def _list(values) -> str:
@@ -165,13 +163,12 @@ STUDY = Pretrained(
     name="finetune",
     question="What do networks trained on ImageNet make of 100 images? Their features are computed once an "
     "image and kept, and heads are trained on them; or they are trained on, all or their last layers.",
-    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
-    specs={name: spec for name, (spec, _) in METHODS.items()},
+    **listed(METHODS),
     baseline="baseline",
     reported=REPORTED,
     notes=f"""
   imagenet/NAME@SIZE+NAME…:head=HEAD,…   frozen features of one backbone or several, side by side
-      backbones: {", ".join(features.names())}, keras/NAME (of keras.applications)
+      backbones: {", ".join(backbones)}, keras/NAME (of keras.applications)
       heads: {", ".join([*heads(), *estimators])}
       expansion=flip, crop, flip+crop; mirror: predictions averaged over each image and its mirror image
 """,

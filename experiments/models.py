@@ -19,10 +19,10 @@ import numpy as np
 
 from experiments import cli
 from fewshot import backend, settings
-from fewshot.errors import FewshotError
 from fewshot.features import PIXELS
 from fewshot.models import check_size, least_size, networks
 from fewshot.recipe import Recipe
+from fewshot.store import parse
 
 CHANNELS = 3
 LARGEST = 2**29  # values: a batch whose largest map has more would take gigabytes
@@ -101,10 +101,8 @@ def _run(args: argparse.Namespace) -> None:
         "networks": rows,
     }
     stem = Path(args.out) / "models" / "cost"
-    try:
+    with cli.writing(stem.parent):
         document["figures"] = [str(path) for path in _picture(rows, stem, args)]
-    except OSError as error:
-        raise FewshotError(f"cannot write {stem.parent} ({error.strerror}): use another --out") from error
     print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else _text(document))
 
 
@@ -176,15 +174,8 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
 
 def _records(path: Path) -> list[dict]:
     """Return the records of a results folder, read without holding it: a study may be writing there."""
-    found = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
-        try:
-            record = json.loads(line)
-            if {"status", "learner", "protocol", "threads"} <= set(record):
-                found[record["key"]] = record
-        except (ValueError, TypeError, KeyError):
-            continue  # torn or foreign: the study that owns the folder says so
-    return list(found.values())
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return list({record["key"]: record for record in map(parse, lines) if record}.values())
 
 
 def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Path]:
@@ -206,23 +197,15 @@ def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Pat
 
 
 def _text(document: Mapping) -> str:
+    from fewshot.report.table import aligned
+
     rows = document["networks"]
     shown = {key: spec for key, spec in COLUMNS.items() if any(row.get(key) is not None for row in rows)}
-    cells = [["network", *(heading for heading, _, _ in shown.values())]]
-    for row in rows:
-        numbers = (
-            f"{row[key] * unit:{form}}" if row.get(key) is not None else "–"
-            for key, (_, form, unit) in shown.items()
-        )
-        cells.append([row["network"], *numbers])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in cells
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
+    columns = [["network", *(row["network"] for row in rows)]]
+    for key, (heading, form, unit) in shown.items():
+        values = (row.get(key) for row in rows)
+        columns.append([heading, *("–" if value is None else f"{value * unit:{form}}" for value in values)])
+    lines = aligned(columns)
     size, machine = document["image_size"], document["machine"]
     lines += ["", f"images of {size}×{size}, {document['classes']} classes; size: float32 weights"]
     if "threads" in machine:

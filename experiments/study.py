@@ -14,7 +14,6 @@ from experiments.methods import learner, notes
 from fewshot import __version__, backend
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
-from fewshot.errors import FewshotError
 from fewshot.learner import Learner
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
@@ -161,12 +160,8 @@ class Study:
         figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
         records = str(Path(args.out) / "trials.jsonl")
         document = result(self.name, protocol, self.baseline, results, figures, records)
-        try:
+        with cli.writing(folder):
             self._draw(folder, document, stems, results, _title(trial))
-        except OSError as error:
-            raise FewshotError(
-                f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
-            ) from error
         as_reported = trial.protocol == REPORTED_PROTOCOL and trial.data.name == "cifar10"
         text = table(results, self.baseline, reported=self.reported if as_reported else {})
         return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
@@ -186,6 +181,14 @@ class Study:
         figures.strip(results, self.baseline, stems["strip"], title)
         figures.curves(results, stems["curves"], title)
         path.write_text(written, encoding="utf-8")
+
+
+def listed(table: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+    """Return the fields of a study of fixed methods: name → what it stands for, and what it is."""
+    return {
+        "methods": lambda: {name: summary for name, (_, summary) in table.items()},
+        "specs": {name: spec for name, (spec, _) in table.items()},
+    }
 
 
 def _json(document: dict) -> str:

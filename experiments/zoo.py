@@ -7,7 +7,7 @@ python -m experiments.zoo --method lenet5 --protocol full --epochs 3
 
 import sys
 
-from experiments.study import Study
+from experiments.study import Study, listed
 
 METHODS = {
     "lenet5": ("lenet5", "LeNet-5, with sigmoids"),
@@ -26,8 +26,7 @@ STUDY = Study(
     name="zoo",
     question="Which architecture learns from 100 images, and does the recipe matter more? Some of every "
     "family, from new weights, in widths that 100 images of 32×32 can bear.",
-    methods=lambda: {name: summary for name, (_, summary) in METHODS.items()},
-    specs={name: spec for name, (spec, _) in METHODS.items()},
+    **listed(METHODS),
     baseline="baseline",
 )
 main = STUDY.main

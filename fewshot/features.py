@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend, settings
+from fewshot.backbones import backbones, check, digest, load
 from fewshot.data.sources import cache_dir
 from fewshot.errors import FewshotError, UsageError
 from fewshot.seeding import seed_globally
@@ -42,8 +43,6 @@ class Term:
 
     def describe(self) -> dict:
         """Return all that determines the features beside the image."""
-        from fewshot.backbones import backbones, digest
-
         known = self.backbone in backbones
         return {
             "backbone": self.backbone,
@@ -57,8 +56,6 @@ class Term:
 @functools.cache
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of `text`; `UsageError` for an unknown backbone or a size it does not take."""
-    from fewshot import backbones
-
     names, given = settings.split(text)
     given = settings.typed("features", given, {"weights": ""})
     weights = given.get("weights")
@@ -67,23 +64,10 @@ def parse(text: str) -> tuple[Term, ...]:
     terms = []
     for part in names.split("+"):
         name, at, size = part.partition("@")
-        backbones.check(name)
-        default, least = backbones.sizes(name)
         if at and not size.isdecimal():
-            raise UsageError(f"'{part}': a size is written {name}@{default}")
-        if at and int(size) < least:
-            raise UsageError(
-                f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}"
-            )
-        terms.append(Term(name, int(size or default), weights))
+            raise UsageError(f"'{part}': a size is written {name}@{check(name)}")
+        terms.append(Term(name, check(name, int(size) if at else None), weights))
     return tuple(terms)
-
-
-def names() -> list[str]:
-    """Return the backbones that have a name here."""
-    from fewshot.backbones import backbones
-
-    return list(backbones)
 
 
 def describe(text: str) -> object:
@@ -147,7 +131,6 @@ def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[
 
 @functools.lru_cache(maxsize=4)
 def _forward(term: Term, shape: tuple[int, int, int]):
-    from fewshot.backbones import load
     from fewshot.models.summary import compile_forward
 
     seed_globally(0)  # decides random weights
@@ -178,6 +161,7 @@ def _folder() -> Path:
     return cache_dir() / "features"
 
 
+@functools.cache  # it may have to read a whole weight file
 def _name(term: Term) -> str:
     # Sums depend on threads and device, too.
     whole = json.dumps([term.describe(), backend.started()], sort_keys=True)

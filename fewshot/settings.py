@@ -32,6 +32,12 @@ def join(name: str, settings: Mapping[str, object]) -> str:
     return f"{name}:{parts}" if parts else name
 
 
+def changed(text: str, **values: object) -> str:
+    """Return the text with some settings changed or added."""
+    name, given = split(text)
+    return join(name, given | values)
+
+
 def typed(
     owner: str,
     settings: Mapping[str, str],

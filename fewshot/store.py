@@ -103,7 +103,7 @@ class Store:
         odd = []
         with open(self.path, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, start=1):
-                record = _parse(line)
+                record = parse(line)
                 if record is None:
                     odd.append(number)
                 else:
@@ -127,7 +127,7 @@ class Store:
             ) from error
 
 
-def _parse(line: str) -> dict | None:
+def parse(line: str) -> dict | None:
     """Return the record of a line, as it was added, or None where the line is torn or foreign."""
     try:
         record = json.loads(line)

@@ -213,9 +213,16 @@ def test_the_command_counts_measures_and_draws(command):
 
 def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
     from experiments.models import _accuracies
+    from fewshot.store import FORMAT
 
     learner = {"network": "linear", "recipe": {}, "expansion": "none", "features": [{"backbone": "alexnet"}]}
-    record = {"key": "a", "status": "ok", "learner": learner, "protocol": {"data": "d", "name": "p"}}
+    record = {
+        "format": FORMAT,
+        "key": "a",
+        "status": "ok",
+        "learner": learner,
+        "protocol": {"data": "d", "name": "p"},
+    }
     record |= {"threads": 1, "seed": 0, "accuracy": 92.0}
     own = record | {"key": "b", "accuracy": 60.0, "learner": learner | {"features": "pixels"}}
     path = tmp_path / "trials.jsonl"

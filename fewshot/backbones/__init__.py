@@ -31,12 +31,7 @@ def load(
     """
     import keras
 
-    check(name)
-    _check_keras(name)
-    default, least = sizes(name)
-    size = size or default
-    if size < least:
-        raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
+    size = check(name, size)
     inputs = keras.Input(shape or (size, size, 3))
     x = inputs
     if inputs.shape[1:3] != (size, size):
@@ -55,9 +50,9 @@ def load(
 
 def digest(name: str, weights: str | None) -> str:
     """Return what tells weights apart: the SHA-256 of a file, or a name."""
-    check(name)
     from fewshot.backbones.weights import files, sha256
 
+    check(name)
     if weights == RANDOM:
         return RANDOM
     if weights:
@@ -73,28 +68,21 @@ def digest(name: str, weights: str | None) -> str:
     return files[own].sha256
 
 
-def check(name: str) -> None:
-    """Raise `UsageError`, with the nearest name, where there is no such backbone.
+def check(name: str, size: int | None = None) -> int:
+    """Return the size at which a backbone looks at images: `size`, or its own.
 
-    What stands behind `keras/` only Keras knows: it is checked by `load`.
+    Raises `UsageError`, with the nearest name, where there is no such backbone, and for a size below its
+    least. What stands behind `keras/` only Keras knows: it is checked by `load`.
     """
     if not _keras_name(name) and name not in backbones:
         raise unknown("backbone", name, [*backbones, "keras/NAME"])
-
-
-def _check_keras(name: str) -> None:
-    if network := _keras_name(name):
-        from fewshot.backbones import applications
-
-        applications.check(network)
-
-
-def sizes(name: str) -> tuple[int, int]:
-    """Return the size at which a backbone looks at images by default, and the least that it takes."""
-    if _keras_name(name):
-        return KERAS_SIZE, KERAS_LEAST_SIZE
-    traits = backbones[name].traits
-    return traits["size"], traits["least_size"]
+    own = (
+        {"size": KERAS_SIZE, "least_size": KERAS_LEAST_SIZE} if _keras_name(name) else backbones[name].traits
+    )
+    size, least = own["size"] if size is None else size, own["least_size"]
+    if size < least:
+        raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
+    return size
 
 
 def _keras_name(name: str) -> str | None:

@@ -39,14 +39,10 @@ class KerasPixels(layers.Layer):
         return super().get_config() | {"network": self.network}
 
 
-def check(network: str) -> None:
-    """Raise `UsageError`, with the nearest name, where Keras has no such network."""
-    if network not in names():
-        raise unknown("backbone", PREFIX + network, [PREFIX + name for name in names()])
-
-
 def body(x, network: str, top: bool, weights: str | None):
     """Return features (averaged over the map) or, with `top`, logits of `keras/network`."""
+    if network not in names():
+        raise unknown("backbone", PREFIX + network, [PREFIX + name for name in names()])
     options = (
         {"include_top": True, "classifier_activation": None}
         if top

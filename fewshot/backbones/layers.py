@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from fewshot.models.layers import padded
+
 # ImageNet's statistics as torchvision uses them, and the means that Caffe's networks subtract, for 0–255.
 TORCH_MEAN, TORCH_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
@@ -35,19 +37,19 @@ def conv(
     filters: int,
     kernel: int,
     strides: int = 1,
-    padding: int | str = "torch",
+    padding: int | str | None = None,
     bias: bool = False,
 ):
-    """Convolve; `padding` is Keras's word, zeros on each side, or "torch" for half a kernel of them."""
-    padding, x = _pad(x, kernel, strides, padding)
+    """Convolve; `padding` is Keras's word or zeros on each side; None, half a kernel of them."""
+    x, padding = padded(x, kernel, strides, kernel // 2 if padding is None else padding)
     return layers.Conv2D(
         filters, kernel, strides, padding, use_bias=bias, kernel_initializer="he_normal", name=name
     )(x)
 
 
-def depthwise(x, name: str, kernel: int, strides: int = 1, padding: int | str = "torch"):
+def depthwise(x, name: str, kernel: int, strides: int = 1, padding: int | str | None = None):
     """Convolve each channel by itself."""
-    padding, x = _pad(x, kernel, strides, padding)
+    x, padding = padded(x, kernel, strides, kernel // 2 if padding is None else padding)
     # Keras counts all channels as a depthwise kernel's inputs; it has one.
     initial = keras.initializers.RandomNormal(stddev=np.sqrt(2) / kernel)
     return layers.DepthwiseConv2D(
@@ -80,13 +82,3 @@ def max_pool(x, kernel: int, strides: int, padding: int = 0):
 def classify(x, name: str, outputs: int = 1000):
     """Return logits."""
     return layers.Dense(outputs, name=name)(x)
-
-
-def _pad(x, kernel: int, strides: int, padding: int | str) -> tuple[str, object]:
-    if padding == "torch":
-        padding = kernel // 2
-    if isinstance(padding, str):
-        return padding, x
-    if strides == 1 and 2 * padding == kernel - 1:
-        return "same", x
-    return "valid", layers.ZeroPadding2D(padding)(x) if padding else x

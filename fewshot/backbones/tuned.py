@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fewshot.backbones import backbones, check, digest, load, sizes
+from fewshot.backbones import backbones, digest, load
 from fewshot.errors import UsageError
 from fewshot.models import networks
 
@@ -38,29 +38,24 @@ def tuned(
 
     from fewshot.models.layers import dense
 
-    check(backbone)
     if backbone.startswith("keras/"):
         raise UsageError(f"'{backbone}' is one block here, whose layers cannot be told apart: use it frozen")
     if not 0 < fade <= 1:
         raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
-    body = load(backbone, weights or None, shape, size=size or sizes(backbone)[0])
+    body = load(backbone, weights or None, shape, size=size or None)
     body = _small_stem(body) if stem == "cifar" else body
     kernels = [layer for layer in body.layers if layer.weights]
     trained = [layer for layer in kernels if not isinstance(layer, layers.BatchNormalization)]
     if last < 0 or last > len(trained):
         raise UsageError(f"'{backbone}' has {len(trained)} convolutions to train. Received: last={last}")
-    for layer in kernels:
-        layer.trainable = False
     chosen = trained[-last:]  # all, where last is 0
+    paces = {layer: fade + (1 - fade) * i / len(chosen) for i, layer in enumerate(chosen)}
     if stem == "cifar":
-        trained[0].trainable = True
-    for i, layer in enumerate(chosen):
-        layer.trainable = True
+        paces[trained[0]] = 1.0
+    for layer in kernels:
+        layer.trainable = layer in paces
         for variable in layer.trainable_variables:
-            variable.pace = fade + (1 - fade) * i / len(chosen)  # read by the optimiser
-    if stem == "cifar":
-        for variable in trained[0].trainable_variables:
-            variable.pace = 1.0
+            variable.pace = paces[layer]  # read by the optimiser
     return keras.Model(body.input, dense(body.output, outputs), name="tuned")
 
 

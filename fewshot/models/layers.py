@@ -82,7 +82,7 @@ def conv(
 
     initial: makes the kernel's initialiser, biases then start at zero; by default both are PyTorch's.
     """
-    x, padding = _padded(x, kernel, strides, padding)
+    x, padding = padded(x, kernel, strides, padding)
     return layers.Conv2D(
         filters, kernel, strides, padding, use_bias=bias, **_initial(initial, kernel * kernel * x.shape[-1])
     )(x)
@@ -90,13 +90,13 @@ def conv(
 
 def depthwise(x, kernel: int = 3, strides: int = 1, padding: str | int = "valid", *, bias=True, initial=HE):
     """Convolve each channel by itself; the arguments are those of `conv`."""
-    x, padding = _padded(x, kernel, strides, padding)
+    x, padding = padded(x, kernel, strides, padding)
     return layers.DepthwiseConv2D(
         kernel, strides, padding, use_bias=bias, depthwise_initializer=initial(), bias_initializer="zeros"
     )(x)
 
 
-def _padded(x, kernel: int, strides: int, padding: str | int):
+def padded(x, kernel: int, strides: int, padding: str | int):
     """Return the maps and Keras's word for what is left to pad.
 
     Keras's "same" pads as PyTorch does where nothing is skipped; with strides it pads the far sides first.

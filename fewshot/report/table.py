@@ -15,7 +15,14 @@ def table(results: Sequence[MethodResult], baseline: str, reported: Mapping[str,
 
     `reported` holds published values to print beside ours, method → text such as "66.11 ± 2.71".
     """
-    columns = _columns(results, baseline, reported)
+    lines = aligned(_columns(results, baseline, reported))
+    if any(result.delta for result in results):
+        lines += ["", note(results)]
+    return "\n".join(lines)
+
+
+def aligned(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of columns, each its heading and its cells; numbers to the right."""
     widths = [max(map(len, column)) for column in columns]
 
     def line(cells):
@@ -26,10 +33,7 @@ def table(results: Sequence[MethodResult], baseline: str, reported: Mapping[str,
         return "  ".join([name, *numbers]).rstrip()
 
     header, *rows = zip(*columns, strict=True)
-    lines = [line(header), "  ".join("─" * width for width in widths), *map(line, rows)]
-    if any(result.delta for result in results):
-        lines += ["", note(results)]
-    return "\n".join(lines)
+    return [line(header), "  ".join("─" * width for width in widths), *map(line, rows)]
 
 
 def markdown(
