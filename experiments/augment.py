@@ -10,14 +10,13 @@ import re
 import sys
 from pathlib import Path
 
-from experiments import cli
-from experiments.cli import Parser
 from experiments.methods import ONLINE
 from experiments.study import Study
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
+from fewshot.cli import Parser
 from fewshot.data import Splits, open_splits
 from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner

@@ -16,8 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments import cli
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.data import DataSpec, prepare
 from fewshot.errors import FewshotError
 from fewshot.registry import Registry

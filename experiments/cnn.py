@@ -8,9 +8,9 @@ python -m experiments.cnn --method bn-5x5 --tune learning_rate 0.1 0.01 0.008 0.
 import argparse
 import sys
 
-from experiments.cli import Parser
 from experiments.study import QUICK_SEEDS, Report, Study, listed
 from fewshot import settings
+from fewshot.cli import Parser
 from fewshot.data.tasks import TUNING
 from fewshot.errors import UsageError
 

@@ -10,13 +10,12 @@ import re
 import sys
 from pathlib import Path
 
-from experiments import cli
-from experiments.cli import Parser
 from experiments.methods import IMAGENET, heads, learner, specification
 from experiments.study import Report, Study, listed
-from fewshot import features, settings
+from fewshot import cli, features, settings
 from fewshot.backbones import backbones
 from fewshot.baselines import estimators
+from fewshot.cli import Parser
 from fewshot.errors import UsageError
 from fewshot.learner import KerasLearner, Learner
 from fewshot.testbed import Trial

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import cli
-from fewshot import backend, settings
+from fewshot import backend, cli, settings
 from fewshot.features import PIXELS
 from fewshot.models import check_size, least_size, networks
 from fewshot.recipe import Recipe

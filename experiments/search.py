@@ -9,8 +9,8 @@ docs/search.md.
 
 import sys
 
-from experiments import cli
 from experiments.cnn import STUDY
+from fewshot import cli
 from fewshot.data.tasks import TUNING
 
 R1 = "schedule=one-cycle,policy=strong,epochs=200"

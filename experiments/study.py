@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments import cli
 from experiments.methods import learner, notes
-from fewshot import __version__, backend
+from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
 from fewshot.learner import Learner

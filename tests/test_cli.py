@@ -14,7 +14,7 @@ import pytest
 from helpers import QUICK, one_line, records
 from PIL import Image
 
-from experiments import cli
+from fewshot import cli
 from fewshot.errors import FewshotError
 
 CHATTER = ("oneDNN", "cudart", "cuInit", "absl::InitializeLog", "retracing", "Traceback")

@@ -110,21 +110,7 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
         action="store_true",
         help="keep unequal numbers of held-out images a class; balanced accuracy is shown beside accuracy",
     )
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--data",
-        default="cifar10",
-        metavar="NAME|DIR",
-        help="cifar10, cifar100, cifair10, digits (comes with scikit-learn: no download), or a directory "
-        "with one folder of images per class, also below train/, val/ and test/ (default: %(default)s)",
-    )
-    data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
-    data.add_argument(
-        "--image-size", type=positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
-    )
-    data.add_argument(
-        "--cache-dir", metavar="DIR", help="where prepared data are kept (default: ~/.cache/fewshot)"
-    )
+    add_data_options(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=positive, help="passes through the training images (default: 100)")
     training.add_argument(
@@ -153,6 +139,25 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
     )
     output.add_argument("--fresh", action="store_true", help="compute all trials anew, also recorded ones")
     output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which images."""
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        default="cifar10",
+        metavar="NAME|DIR",
+        help="cifar10, cifar100, cifair10, digits (comes with scikit-learn: no download), or a directory "
+        "with one folder of images per class, also below train/, val/ and test/ (default: %(default)s)",
+    )
+    data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
+    data.add_argument(
+        "--image-size", type=positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
+    )
+    data.add_argument(
+        "--cache-dir", metavar="DIR", help="where prepared data are kept (default: ~/.cache/fewshot)"
+    )
 
 
 def add_plugin_option(parser: argparse._ActionsContainer) -> None:

@@ -1,0 +1,1 @@
+"""Generative adversarial networks for very little data: trained, measured, and used as training data."""
