@@ -68,15 +68,15 @@ def _least(functions: dict, rounds: int) -> dict:
 
 def _updates(task, recipe, expansion):
     """Return a function that makes `UPDATES` updates, and the examples that it trains on."""
-    from fewshot.engine import compiled
+    from fewshot.engine import arrays, compiled
 
     examples = expand(task.train, expansion, 0)
     engine = compiled("baseline", recipe, task.train.image_shape, len(task.train.classes))
     engine.reset(0)
-    placed = engine.loop.place(examples)
+    placed = engine.loop.place(arrays(examples))
     batches = recipe.batches(len(examples), np.random.default_rng(0))
     stretch = [next(batches) for _ in range(UPDATES)]
-    return lambda: engine.loop.run(placed, stretch, recipe.rates(len(examples))), examples
+    return lambda: engine.loop.run(placed, stretch, recipe.rates(len(examples))[:, None]), examples
 
 
 def _online(task, rounds):
@@ -149,12 +149,12 @@ def _streaming(task, rounds):
     """Compare how fast batches of the largest published set are made with how fast they are trained on."""
     import tensorflow as tf
 
-    from fewshot.engine import batch
+    from fewshot.engine import arrays, batch
 
     recipe = Recipe()
     train, examples = _updates(task, recipe, LARGEST)
-    arrays = (examples.x, examples.targets, examples.pairs, examples.share)
-    placed = tuple(tf.constant(array) for array in arrays)
+    held = arrays(examples)
+    placed = tuple(map(tf.constant, held))
     index = tf.constant(
         np.random.default_rng(0).integers(0, len(examples), (UPDATES, recipe.batch)), tf.int32
     )
@@ -168,4 +168,4 @@ def _streaming(task, rounds):
 
     best = _least({"made": lambda: make(index), "trained": train}, rounds)
     rates = {name: 1000 * recipe.batch / milliseconds for name, milliseconds in best.items()}
-    return {"examples": len(examples), "megabytes": sum(a.nbytes for a in arrays) / 2**20, **rates}
+    return {"examples": len(examples), "megabytes": sum(a.nbytes for a in held) / 2**20, **rates}

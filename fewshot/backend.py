@@ -12,7 +12,10 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from fewshot.errors import FewshotError
 
@@ -112,6 +115,32 @@ def _start_jax(threads: int, device: str) -> None:
 
 
 _STARTERS = {"tensorflow": _start_tensorflow, "jax": _start_jax}
+
+
+def compile_forward(model, finish: Callable = lambda outputs: outputs) -> Callable[..., np.ndarray]:
+    """Return the forward pass as one compiled function, from float32 arrays to one in memory.
+
+    It takes as many arrays as the model has inputs, and the model's weights as they are at each call.
+    finish: what is done to the outputs in the graph.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        inputs = [tf.TensorSpec(tensor.shape, tf.float32) for tensor in model.inputs]
+        graph = tf.function(lambda *x: finish(model(_one_or_all(x), training=False)), inputs, autograph=False)
+        forward = graph.get_concrete_function()
+        return lambda *x: forward(*map(tf.constant, x)).numpy()
+    import jax
+
+    forward = jax.jit(
+        lambda weights, *x: finish(model.stateless_call(*weights, _one_or_all(x), training=False)[0])
+    )
+    groups = model.trainable_variables, model.non_trainable_variables
+    return lambda *x: np.asarray(forward([[weight.value for weight in group] for group in groups], *x))
+
+
+def _one_or_all(inputs: tuple):
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 @contextlib.contextmanager

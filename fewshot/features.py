@@ -131,10 +131,8 @@ def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[
 
 @functools.lru_cache(maxsize=4)
 def _forward(term: Term, shape: tuple[int, int, int]):
-    from fewshot.models.summary import compile_forward
-
     seed_globally(0)  # decides random weights
-    return compile_forward(load(term.backbone, term.weights, shape, size=term.size))
+    return backend.compile_forward(load(term.backbone, term.weights, shape, size=term.size))
 
 
 def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, bytes]]:

@@ -9,7 +9,6 @@ Import this after `fewshot.backend.start`.
 """
 
 import functools
-import importlib
 import itertools
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from fewshot.augment import online
 from fewshot.augment.expand import Examples
 from fewshot.data.dataset import Dataset
 from fewshot.engine import optimizers
+from fewshot.engine.player import Player, assign, loop, values
 from fewshot.errors import DivergedError
 from fewshot.models import build
 from fewshot.recipe import Recipe
@@ -56,10 +56,11 @@ class Engine:
         self.network = self._build()
         self._policy = online.build(recipe.policy)
         self.optimizer = optimizers.make(recipe)
-        self.optimizer.build(self.network.trainable_variables)
-        self._slots = [slot.numpy() for slot in self.optimizer.variables]
-        loop = importlib.import_module(f"fewshot.engine.{backend.name()}_loop")
-        self.loop = loop.Loop(self._objective, self.network, self._policy, self.optimizer)
+        player = Player(self._objective, self.network.trainable_variables, self.optimizer)
+        self._slots = values(self.optimizer.variables)
+        state = [v for layer in self._policy for v in layer.variables]
+        self.loop = loop([player], self.network.non_trainable_variables + state)
+        self._forward = backend.compile_forward(self.network, ops.softmax)
 
     @property
     def parameters(self) -> int:
@@ -70,21 +71,18 @@ class Engine:
         """Draw the weights of `seed`; reset the optimiser and every seed generator of the network."""
         seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
         self.load(self._build().variables)
-        for variable, value in zip(self.optimizer.variables, self._slots, strict=True):
-            variable.assign(value)
+        assign(self.optimizer.variables, self._slots)
         seed_globally(stream_seed(seed, "online"))
         for layer, fresh in zip(self._policy, online.build(self._recipe.policy), strict=True):
-            for variable, value in zip(layer.variables, fresh.variables, strict=True):
-                variable.assign(value)
+            assign(layer.variables, fresh.variables)
 
     def weights(self) -> list[np.ndarray]:
         """Return the values of all the network's variables."""
-        return [variable.numpy() for variable in self.network.variables]
+        return values(self.network.variables)
 
-    def load(self, values) -> None:
+    def load(self, weights) -> None:
         """Assign values, as `weights` returns them, to the network's variables."""
-        for variable, value in zip(self.network.variables, values, strict=True):
-            variable.assign(value)
+        assign(self.network.variables, weights)
 
     def fit(self, examples: Examples, recipe: Recipe, seed: int, watch: Dataset | None = None) -> Curve:
         """Train from the weights of `seed`; return the learning curve.
@@ -96,10 +94,10 @@ class Engine:
         no number.
         """
         self.reset(seed)
-        placed = self.loop.place(examples)
+        placed = self.loop.place(arrays(examples))
         steps, epoch = recipe.steps(len(examples)), recipe.epoch_steps(len(examples))
         batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
-        rates = recipe.rates(len(examples))
+        rates = recipe.rates(len(examples))[:, None]
         points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
         stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
         trace, held_out = [], []  # loss, right answers, images of every update; of `watch`, at every point
@@ -150,11 +148,17 @@ class Engine:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32)."""
-        parts = [self.loop.predict(x[i : i + PREDICT_BATCH]) for i in range(0, len(x), PREDICT_BATCH)]
-        return np.concatenate(parts)
+        batches = (x[i : i + PREDICT_BATCH] for i in range(0, len(x), PREDICT_BATCH))
+        return np.concatenate([self._forward(batch.astype(np.float32)) for batch in batches])
 
 
 _compiled = functools.lru_cache(maxsize=32)(Engine)  # a study may have as many methods, and goes seed by seed
+
+
+def arrays(examples: Examples) -> tuple[np.ndarray, ...]:
+    """Return what `batch` reads: images and targets and, where images are averaged, pairs and shares."""
+    mixing = () if examples.pairs is None else (examples.pairs, examples.share)
+    return examples.x, examples.targets, *mixing
 
 
 def batch(placed, index):

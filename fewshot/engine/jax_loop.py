@@ -5,88 +5,93 @@ equal batches is one `jax.lax.scan`.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fewshot.engine.player import Player
+
 
 class Loop:
-    """Runs updates of `network` by `optimizer` on `objective(placed, index) -> loss, right answers`.
+    """Runs updates of players, one after the other in each, on placed arrays.
 
-    policy: the layers that `objective` uses beside the network.
+    state: what objectives change beside the weights (statistics, seed generators).
     """
 
-    def __init__(self, objective, network, policy, optimizer):
-        self._objective, self._network, self._optimizer = objective, network, optimizer
-        self._state = network.non_trainable_variables + [v for layer in policy for v in layer.variables]
-        self._rate = next(
-            i for i, variable in enumerate(optimizer.variables) if variable is optimizer.learning_rate
-        )
+    def __init__(self, players: Sequence[Player], state):
+        self._players, self._state = players, list(state)
         if jax.default_backend() == "cpu":
             self._step = jax.jit(self._update, donate_argnums=0)
             self._stretch = self._one_by_one
         else:
             self._stretch = jax.jit(self._scan, donate_argnums=0)
-        self._predict = jax.jit(self._probabilities)
 
-    def place(self, examples):
-        """Return the examples as arrays in the backend's memory."""
-        arrays = (examples.x, examples.targets, examples.pairs, examples.share)
-        return tuple(jnp.asarray(array) for array in arrays if array is not None)
+    def place(self, arrays):
+        """Return arrays in the backend's memory."""
+        return tuple(jnp.asarray(array) for array in arrays)
 
-    def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Make one update a batch; return each one's loss and number of right answers."""
-        state = tuple([jnp.array(v.value) for v in group] for group in self._variables())
-        losses, hits, done = [], [], 0
+    def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
+        """Make one update a batch; return what each player measured: its losses, its scores, the next's.
+
+        rates: the learning rates, float32 (updates, players).
+        """
+        values = jax.tree.map(lambda variable: jnp.array(variable.value), self._variables())
+        parts, done = [], 0
         for _, equal in itertools.groupby(batches, key=len):
             index = np.stack(list(equal))
-            state, (loss, right) = self._stretch(state, placed, (index, rates[done : done + len(index)]))
-            losses.append(loss)
-            hits.append(right)
+            values, measured = self._stretch(values, placed, (index, rates[done : done + len(index)]))
+            parts.append(measured)
             done += len(index)
-        for group, values in zip(self._variables(), state, strict=True):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
-        return np.concatenate(losses), np.concatenate(hits)
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the class probabilities of images or features."""
-        network = self._network
-        groups = (network.trainable_variables, network.non_trainable_variables)
-        return np.asarray(self._predict(*([v.value for v in group] for group in groups), x))
+        variables = jax.tree.leaves(self._variables())
+        for variable, value in zip(variables, jax.tree.leaves(values), strict=True):
+            variable.assign(value)
+        return [np.concatenate(traces) for traces in zip(*parts, strict=True)]
 
     def _variables(self):
-        return self._network.trainable_variables, self._state, self._optimizer.variables
+        """Return all that an update changes: every player's weights and slots, and the state."""
+        players = self._players
+        return (
+            [list(player.weights) for player in players],
+            [list(player.optimizer.variables) for player in players],
+            self._state,
+        )
 
-    def _update(self, state, placed, batch):
-        weights, frozen, slots = state
-        index, rate = batch
+    def _update(self, values, placed, batch):
+        weights, slots, state = values
+        weights, slots = list(weights), list(slots)
+        index, rates = batch
+        measured = []
+        for number, player in enumerate(self._players):
 
-        def loss_of(weights):
-            trainable, other, _ = self._variables()
-            mapping = [*zip(trainable, weights, strict=True), *zip(other, frozen, strict=True)]
-            with keras.StatelessScope(state_mapping=mapping) as scope:
-                loss, hits = self._objective(placed, index)
-            return loss, (hits, [scope.get_current_value(variable) for variable in other])
+            def loss_of(own, number=number, player=player, weights=tuple(weights), state=state):
+                current = [*weights[:number], own, *weights[number + 1 :]]
+                mapping = [*zip(self._state, state, strict=True)]
+                for other, theirs in zip(self._players, current, strict=True):
+                    mapping += zip(other.weights, theirs, strict=True)
+                with keras.StatelessScope(state_mapping=mapping) as scope:
+                    loss, score = player.objective(placed, index)
+                return loss, (score, [scope.get_current_value(variable) for variable in self._state])
 
-        (loss, (hits, frozen)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
-        slots = [rate if i == self._rate else slot for i, slot in enumerate(slots)]
-        weights, slots = self._optimizer.stateless_apply(slots, gradients, weights)
-        return (weights, frozen, slots), (loss, hits)
+            (loss, (score, state)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights[number])
+            optimizer = player.optimizer
+            rated = [
+                rates[number] if variable is optimizer.learning_rate else slot
+                for variable, slot in zip(optimizer.variables, slots[number], strict=True)
+            ]
+            weights[number], slots[number] = optimizer.stateless_apply(rated, gradients, weights[number])
+            measured += [loss, score]
+        return (weights, slots, state), tuple(measured)
 
-    def _scan(self, state, placed, batches):
-        return jax.lax.scan(lambda state, batch: self._update(state, placed, batch), state, batches)
+    def _scan(self, values, placed, batches):
+        return jax.lax.scan(lambda values, batch: self._update(values, placed, batch), values, batches)
 
-    def _one_by_one(self, state, placed, batches):
+    def _one_by_one(self, values, placed, batches):
         """Do what `_scan` does, with the loop in Python."""
         results = []
         for batch in zip(*batches, strict=True):
-            state, result = self._step(state, placed, batch)
+            values, result = self._step(values, placed, batch)
             results.append(result)
-        return state, tuple(np.array(column) for column in zip(*results, strict=True))
-
-    def _probabilities(self, weights, frozen, x):
-        logits, _ = self._network.stateless_call(weights, frozen, x.astype("float32"), training=False)
-        return jax.nn.softmax(logits)
+        return values, tuple(np.array(column) for column in zip(*results, strict=True))

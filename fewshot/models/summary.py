@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from fewshot import backend
 from fewshot.models import build
 
 BATCH = 256
@@ -70,25 +69,6 @@ def outline(text: str, shape: tuple[int, int, int], outputs: int) -> keras.Model
     # thread, and this one ends here.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(hollow).result()
-
-
-def compile_forward(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the forward pass as one compiled function, from float32 images to logits, both in memory."""
-    if backend.name() == "tensorflow":
-        import tensorflow as tf
-
-        images = tf.TensorSpec(network.input_shape, tf.float32)
-        graph = tf.function(lambda x: network(x, training=False), [images], autograph=False)
-        forward = graph.get_concrete_function()
-        return lambda x: forward(tf.constant(x)).numpy()
-    import jax
-
-    weights = [
-        [weight.value for weight in weights]
-        for weights in (network.trainable_variables, network.non_trainable_variables)
-    ]
-    forward = jax.jit(lambda weights, x: network.stateless_call(*weights, x, training=False)[0])
-    return lambda x: np.asarray(forward(weights, x))
 
 
 def latencies(forward: Callable, shape: tuple[int, int, int]) -> list[float]:
