@@ -1,5 +1,6 @@
 """From the name of a method to its learner: all that is registered is a method of every study."""
 
+import dataclasses
 import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
@@ -15,10 +16,14 @@ from fewshot.features import PIXELS, parse
 from fewshot.learner import EstimatorLearner, KerasLearner, Learner
 from fewshot.models import networks
 from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
+from gan.learner import KEEP, SyntheticLearner
 
 ONLINE = "online:"
 IMAGENET = "imagenet/"
 FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
+SYNTHETIC = {
+    field.name: field.default for field in dataclasses.fields(SyntheticLearner) if field.name != "base"
+}
 NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS}
 
 
@@ -48,6 +53,12 @@ def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, 
     method, given = settings.split(name)
     target, fixed = settings.split(own.get(method, method))
     given = fixed | given
+    if "synthetic" in given:
+        made = {key: given.pop(key) for key in SYNTHETIC if key in given}
+        base = _with_settings(settings.join(target, given), training, {})
+        return SyntheticLearner(
+            base, **settings.typed(f"the method '{method}'", made, SYNTHETIC, {"keep": KEEP})
+        )
     if not target.startswith(IMAGENET):
         return _trained(method, target, given, training)
     weights = {"weights": given.pop("weights")} if "weights" in given else {}
@@ -100,4 +111,5 @@ def notes(listed: Collection[str]) -> str:
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
         imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)
+        NAME:synthetic=1000,…   with so many generated images a class (experiments.synthetic)
         """).replace("\n", "\n  ")

@@ -73,7 +73,7 @@ class Study:
             metavar="NAME",
             help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
-        cli.add_study_options(parser, {name: protocols[name].summary for name in protocols})
+        cli.add_study_options(parser)
         return parser
 
     def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
@@ -88,6 +88,7 @@ class Study:
     def _measure(self, args: argparse.Namespace) -> tuple[dict[str, list[dict]], Trial] | None:
         """Return the records of every method, and one of the trials; nothing if `before` stops it."""
         cli.apply_environment(args)
+        cli.check_seeds_and_length(args)
         learners = self._learners(args)  # a misspelt name is found before anything is fetched
         if args.protocol:
             protocols[args.protocol]
@@ -109,13 +110,16 @@ class Study:
 
     def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
         """Return the methods to run, the baseline first; `UsageError` for an unknown one."""
-        training = {}
-        if args.updates:
-            training = {"updates": args.updates}
-        elif args.epochs or args.quick:
-            training = {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
         names = dict.fromkeys([self.baseline, *self.named(args)])
-        return {name: learner(name, training, self.specs) for name in names}
+        return {name: learner(name, self.training(args), self.specs) for name in names}
+
+    def training(self, args: argparse.Namespace) -> dict[str, object]:
+        """Return the recipe's fields that the command line sets."""
+        if args.updates:
+            return {"updates": args.updates}
+        if args.epochs or args.quick:
+            return {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
+        return {}
 
     def named(self, args: argparse.Namespace) -> list[str]:
         """Return the methods that the command line names, groups resolved."""
@@ -126,16 +130,9 @@ class Study:
         self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared
     ) -> list[Trial]:
         """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
-        name = args.protocol or data.default_protocol
-        traits = protocols[name].traits
-        protocol = Protocol(
-            name=name,
-            ways=len(args.classes) if args.classes else args.ways or traits.get("ways", data.default_ways),
-            shots=args.shots,
-            classes=tuple(args.classes or ()),
-            balanced=not args.unbalanced,
-        )
-        threads = args.threads or (cli.cores() if traits.get("whole") else 1)
+        protocol = cli.protocol(args, data)
+        whole = protocols[protocol.name].traits.get("whole")
+        threads = args.threads or (cli.cores() if whole else 1)
         device = backend.resolve_device(args.device)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fewshot import plugins
-from fewshot.data.tasks import TUNING
+from fewshot.data import Prepared
+from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
 
@@ -86,30 +87,13 @@ def seeds(text: str) -> range:
     )
 
 
-def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]) -> None:
-    """Add the options of every study. protocols: name → what it is."""
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every study."""
     task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
     task.add_argument(
         "--seeds", type=seeds, metavar="N|A-B", help="how many tasks, or a range of seeds (default: 10)"
     )
-    task.add_argument(
-        "--protocol",
-        metavar="NAME",
-        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, else stratified): "
-        + "; ".join(
-            f"{name}: {summary[0].lower()}{summary[1:].rstrip('.')}" for name, summary in protocols.items()
-        ),
-    )
-    task.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")
-    task.add_argument("--ways", type=positive, help="classes a task (default: 2; all for a folder)")
-    task.add_argument(
-        "--shots", type=positive, default=50, help="training images a class (default: %(default)s)"
-    )
-    task.add_argument(
-        "--unbalanced",
-        action="store_true",
-        help="keep unequal numbers of held-out images a class; balanced accuracy is shown beside accuracy",
-    )
+    add_draw_options(task)
     add_data_options(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=positive, help="passes through the training images (default: 100)")
@@ -130,15 +114,33 @@ def add_study_options(parser: argparse.ArgumentParser, protocols: dict[str, str]
     machine.add_argument(
         "--threads", type=positive, help="threads a trial (default: 1; all cores for --protocol full)"
     )
-    machine.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
-    )
+    add_device_option(machine)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out", default="results", metavar="DIR", help="records and pictures (default: %(default)s)"
     )
     output.add_argument("--fresh", action="store_true", help="compute all trials anew, also recorded ones")
     output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def add_draw_options(task: argparse._ActionsContainer) -> None:
+    """Add the options that `protocol` reads."""
+    task.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, else stratified): "
+        + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
+    )
+    task.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")
+    task.add_argument("--ways", type=positive, help="classes a task (default: 2; all for a folder)")
+    task.add_argument(
+        "--shots", type=positive, default=50, help="training images a class (default: %(default)s)"
+    )
+    task.add_argument(
+        "--unbalanced",
+        action="store_true",
+        help="keep unequal numbers of held-out images a class; balanced accuracy is shown beside accuracy",
+    )
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +162,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device_option(machine: argparse._ActionsContainer) -> None:
+    """Add the option that `fewshot.backend.resolve_device` reads."""
+    machine.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
+    )
+
+
 def add_plugin_option(parser: argparse._ActionsContainer) -> None:
     """Add the option that `run` acts on."""
     parser.add_argument(
@@ -171,16 +180,37 @@ def add_plugin_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def protocol(args: argparse.Namespace, data: Prepared, least: int = 2) -> Protocol:
+    """Return the protocol that the options describe; `UsageError` for an unknown one or too few classes.
+
+    least: how many classes a task must have.
+    """
+    name = args.protocol or data.default_protocol
+    traits = protocols[name].traits
+    ways = len(args.classes) if args.classes else args.ways or traits.get("ways", data.default_ways)
+    if ways is not None and ways < least:
+        raise UsageError("a task needs two classes or more")
+    return Protocol(name, ways, args.shots, tuple(args.classes or ()), not args.unbalanced)
+
+
 def apply_environment(args: argparse.Namespace) -> None:
     """Hand options that concern the whole process, workers included, on through the environment."""
     if args.cache_dir:
         os.environ["FEWSHOT_CACHE"] = args.cache_dir
+
+
+def check_seeds_and_length(args: argparse.Namespace) -> None:
+    """Raise `UsageError` for seeds that mix kinds of tasks, and where two options say how long to train."""
     if args.seeds and args.seeds.start < TUNING < args.seeds.stop:
         raise UsageError(
             f"--seeds: those from {TUNING} on draw tuning tasks, which no table mixes with others"
         )
     if args.updates and args.epochs:
         raise UsageError("--updates and --epochs exclude each other: both say how long to train")
+
+
+def _phrase(summary: str) -> str:
+    return summary[0].lower() + summary[1:].rstrip(".")
 
 
 def cores() -> int:

@@ -75,12 +75,14 @@ def describe(text: str) -> object:
     return text if text == PIXELS else [term.describe() for term in parse(text)]
 
 
-def extract(text: str, x: np.ndarray) -> np.ndarray:
+def extract(text: str, x: np.ndarray, keep: bool = True) -> np.ndarray:
     """Return the features, float32 (N, D), of uint8 images; what the store lacks is computed and kept.
 
+    keep: False for images that never come again: the store is left alone.
     Needs `fewshot.backend.start` before.
     """
-    return np.concatenate([_extract(term, x) for term in parse(text)], axis=1, dtype=np.float32)
+    read = _extract if keep else _compute
+    return np.concatenate([read(term, x) for term in parse(text)], axis=1, dtype=np.float32)
 
 
 def clear() -> None:
@@ -114,6 +116,13 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             "--cache-dir DIR, or start anew with --clear-cache"
         ) from error
     return np.stack([np.frombuffer(found[key], np.float16) for key in keys])
+
+
+def _compute(term: Term, x: np.ndarray) -> np.ndarray:
+    made = {
+        key: row for part in _computed(term, x, {i: i for i in range(len(x))}) for key, row in part.items()
+    }
+    return np.stack([np.frombuffer(made[i], np.float16) for i in range(len(x))])
 
 
 def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[dict[bytes, bytes]]:

@@ -101,6 +101,26 @@ class ColorJitter(Online):
         return recolor(x, factors[:, 0], factors[:, 1], factors[:, 2]), y
 
 
+class ColorShift(Online):
+    """Add to the brightness, scale saturation and contrast, beyond black and white: DiffAugment's colour.
+
+    Nothing is clipped, so that gradients reach every pixel of a generator's images.
+    """
+
+    def draw(self, n, shape):
+        """Return what is added (N,), and the factors of saturation (N,) and contrast (N,)."""
+        return self.uniform((n,), -63.75, 63.75), self.uniform((n,), 0, 2), self.uniform((n,), 0.5, 1.5)
+
+    def apply(self, x, y, brightness, saturation, contrast):
+        """Change the colours."""
+        added, saturation, contrast = (
+            ops.reshape(v, (-1, 1, 1, 1)) for v in (brightness, saturation, contrast)
+        )
+        grey = ops.mean(x, -1, keepdims=True)
+        mean = ops.mean(grey, (1, 2), keepdims=True)
+        return contrast * (saturation * (x - grey) + grey - mean) + mean + added, y
+
+
 class Cutout(Online):
     """Grey out a square of `side` times the image's side; its centre may lie anywhere in the image."""
 

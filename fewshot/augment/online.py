@@ -57,6 +57,14 @@ def color_jitter():
     return [layers.ColorJitter(0.4)]
 
 
+@policies.register("diffaugment")
+def diffaugment():
+    """Shift colours and pixels, grey out a square (DiffAugment, arXiv 2006.10738)."""
+    from fewshot.augment import layers
+
+    return [layers.ColorShift(), layers.Shift(4), layers.Cutout(0.5)]
+
+
 @policies.register("cutout")
 def cutout():
     """Grey out one square of half the image's side (DeVries and Taylor, arXiv 1708.04552)."""

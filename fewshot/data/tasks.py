@@ -84,8 +84,6 @@ class Protocol:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
         if len(set(self.classes)) < len(self.classes):
             raise UsageError("--classes names a class twice")
-        if 1 in (self.ways, len(self.classes)):
-            raise UsageError("a task needs two classes or more")
         if self.classes:
             for name in self.classes:
                 if name not in splits.classes:

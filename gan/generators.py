@@ -1,0 +1,107 @@
+"""Trained generators: what training yields, kept on disk by all that determines it, and drawn from."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fewshot.data.dataset import Dataset
+from fewshot.data.sources import build_once, cache_dir
+from fewshot.errors import FewshotError, UsageError
+from fewshot.seeding import rng
+from fewshot.store import key_of
+from gan.recipe import GanRecipe
+from gan.training import Run, identity, separate
+
+CARD = "generator.json"  # what `gan.train` writes beside generator.keras
+
+BATCH = 100  # images made at once
+
+# (latents (N, latent), labels (N,)) -> uint8 images
+Make = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """One trained generator: what it makes, its latents' length, its classes, and what training took."""
+
+    make: Make
+    latent: int
+    classes: tuple[str, ...]
+    seconds: float = 0.0
+
+    def draw(self, each: int, seed: int) -> Dataset:
+        """Return `each` images of every class; of more, the first ones are the same."""
+        drawn = []
+        for label, name in enumerate(self.classes):
+            latents = rng(seed, f"latents of {name}").standard_normal((each, self.latent), np.float32)
+            drawn.append(self.make(latents, np.full(each, label)))
+        return Dataset(np.concatenate(drawn), np.repeat(np.arange(len(self.classes)), each), self.classes)
+
+
+def to_images(forward: Callable, *inputs: np.ndarray) -> np.ndarray:
+    """Return the images, uint8, of a generator's inputs, which `forward` takes a batch at a time."""
+    batches = range(0, len(inputs[0]), BATCH)
+    parts = [forward(*(array[i : i + BATCH] for array in inputs)) for i in batches]
+    return np.concatenate(parts).round().clip(0, 255).astype(np.uint8)
+
+
+def draw(generators: list[Generator], each: int, seed: int) -> Dataset:
+    """Return `each` images of every class, class by class, of generators that share the classes out."""
+    parts = [generator.draw(each, seed) for generator in generators]
+    classes = tuple(name for part in parts for name in part.classes)
+    y = np.repeat(np.arange(len(classes)), each)
+    return Dataset(np.concatenate([part.x for part in parts]), y, classes)
+
+
+def cached(
+    recipe: GanRecipe,
+    images: Dataset,
+    seed: int,
+    progress: Callable[[Run], None] = lambda run: None,
+) -> list[Generator]:
+    """Return the generators of a recipe for `compact` images, trained if they are not in the cache yet.
+
+    Needs `fewshot.backend.start` before. `progress(run)` is called along the training. Raises
+    `DivergedError` where it breaks down, and `UsageError` for generators that know of no classes.
+    """
+    if recipe.labels == "together":
+        raise UsageError("a GAN with labels=together knows of no classes: its images teach no classifier")
+    return [_cached(recipe, part, seed, progress) for part in separate(recipe, images)]
+
+
+def _cached(recipe: GanRecipe, images: Dataset, seed: int, progress) -> Generator:
+    def build(folder: Path) -> None:
+        run = Run(recipe, images, seed)
+        for _ in run.advance(run.total):
+            progress(run)
+        arrays = {f"{number:04}": array for number, array in enumerate(run.weights())}
+        np.savez(folder / "weights.npz", **arrays)
+        meta = {"seconds": run.seconds, "updates": run.done}
+        (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+    folder = build_once(cache_dir() / "gan" / key_of(identity(recipe, images, seed)), build)
+    try:
+        with np.load(folder / "weights.npz", allow_pickle=False) as file:
+            weights = [file[name] for name in sorted(file.files)]
+        seconds = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["seconds"]
+    except (OSError, ValueError, KeyError) as error:
+        raise FewshotError(
+            f"the generator in {folder} is damaged: delete the folder and run again"
+        ) from error
+    return _of_weights(recipe, images, weights, seconds)
+
+
+def _of_weights(recipe: GanRecipe, images: Dataset, weights: list[np.ndarray], seconds: float) -> Generator:
+    from fewshot.engine.player import assign
+    from gan.engine import compiled
+
+    engine = compiled(recipe, images.image_shape, len(images.classes))
+
+    def make(latents, labels):
+        assign(engine.generator.variables, weights)
+        return engine.sample(latents, labels)
+
+    return Generator(make, engine.latent, images.classes, seconds)

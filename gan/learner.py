@@ -1,0 +1,118 @@
+"""A learner on synthetic images: any other learner, given what generators make of its training images."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot.augment import expand
+from fewshot.data.dataset import Dataset
+from fewshot.data.tasks import Task
+from fewshot.errors import UsageError
+from fewshot.learner import Fit, Learner
+from gan.generators import cached, draw
+from gan.networks import check_shape
+from gan.recipe import parse
+from gan.training import compact
+
+KEEP = ("all", "agree")
+CANDIDATES = 3  # samples drawn for each that a filter is to leave
+
+
+@dataclass
+class SyntheticLearner:
+    """`base`, trained on a task's images and on `synthetic` more of each class, or on these alone.
+
+    gan: the preset of the generators, which see the task's training images only, expanded by `expansion`
+    where one is given (the few-shot report's scheme); `base` is then trained on the expanded set, too.
+    real: no leaves the real images out. share: the least share of real images in training: they are
+    repeated until they have it; 0 leaves them as they are. keep: all samples, or those to which `base`,
+    trained on the real images alone, gives the label that they were made for (agree).
+    """
+
+    base: Learner
+    synthetic: int = 1000
+    gan: str = "best"
+    expansion: str = "none"
+    real: bool = True
+    share: float = 0.0
+    keep: str = "all"
+
+    @property
+    def fitted(self) -> Fit:
+        """What training the base took: generators are shared, and their time is not in it."""
+        return self.base.fitted
+
+    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "SyntheticLearner":
+        """Train the base on a set of its own. Generators come from the cache, or are trained now."""
+        real = self._expanded(train, seed)
+        made = self._made(real, seed)
+        parts = [real] * self._repeats(len(real), len(made)) + [made] if self.real else [made]
+        whole = Dataset(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in "xy"), train.classes
+        )
+        self.base = copy.copy(self.base).fit(whole, seed, watch)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return probabilities, (N, classes)."""
+        return self.base.predict(x)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for what cannot be generated or trained on images of this shape."""
+        check_shape(shape)
+        expand.check(self.expansion, shape)
+        if expand.mixes(self.expansion):
+            raise UsageError(f"'{self.expansion}' averages images in the graph: a GAN needs images")
+        self.base.check(shape)
+
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does."""
+        return (*self.base.shared(), self.gan, self.expansion)
+
+    def prepare(self, task: Task) -> None:
+        """Train the task's generators, for this and every other learner."""
+        if self.base.shared():
+            self.base.prepare(task)
+        self._generators(self._expanded(task.train, task.seed), task.seed)
+
+    def describe(self) -> dict:
+        """Return the settings, and what base and generators are described by."""
+        return {
+            "base": {"kind": type(self.base).__name__, **self.base.describe()},
+            "synthetic": self.synthetic,
+            "gan": parse(self.gan).describe(),
+            "expansion": expand.versions(self.expansion) | {"expression": self.expansion},
+            "real": self.real,
+            "share": self.share,
+            "keep": self.keep,
+        }
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        return f"{self.base.workload(n)} and {self.synthetic:,} synthetic images a class"
+
+    def _expanded(self, train: Dataset, seed: int) -> Dataset:
+        examples = expand.expand(train, self.expansion, seed)
+        return Dataset(examples.x, examples.targets.argmax(1), train.classes)
+
+    def _generators(self, real: Dataset, seed: int):
+        return cached(parse(self.gan), compact(real), seed)
+
+    def _made(self, real: Dataset, seed: int) -> Dataset:
+        """Return the synthetic images, labelled as the task's are."""
+        each = self.synthetic * (CANDIDATES if self.keep == "agree" else 1)
+        made = draw(self._generators(real, seed), each, seed)
+        labels = np.array([real.classes.index(name) for name in made.classes])
+        made = Dataset(made.x, labels[made.y], real.classes)
+        if self.keep == "all":
+            return made
+        judge = copy.copy(self.base).fit(real, seed)
+        agreed = judge.predict(made.x).argmax(1) == made.y
+        chosen = [np.flatnonzero(agreed & (made.y == label))[: self.synthetic] for label in labels]
+        return made.take(np.concatenate(chosen))
+
+    def _repeats(self, real: int, made: int) -> int:
+        """Return how often the real images are taken, so that they have their share."""
+        wanted = self.share / (1 - self.share) * made / real
+        return max(1, round(wanted))
