@@ -203,7 +203,7 @@ def _compute(
 
     # At least two: joblib would run a single job in this process, which a dying trial would take along.
     count = max(2, min(jobs, len(trials)))
-    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=_start_worker)
+    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=start_worker)
     yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
 
 
@@ -211,7 +211,7 @@ def _on_worker(work: Callable[[Trial], object], position: int, trial: Trial) -> 
     return position, work(trial)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
     plugins.load_inherited()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

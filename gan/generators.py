@@ -1,6 +1,7 @@
 """Trained generators: what training yields, kept on disk by all that determines it, and drawn from."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def _cached(recipe: GanRecipe, images: Dataset, seed: int, progress) -> Generato
         with np.load(folder / "weights.npz", allow_pickle=False) as file:
             weights = [file[name] for name in sorted(file.files)]
         seconds = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["seconds"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise FewshotError(
             f"the generator in {folder} is damaged: delete the folder and run again"
         ) from error

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ class Run:
                 arrays = {name: file[name] for name in file.files}
             meta = json.loads(str(arrays.pop("meta")))
             traces = arrays.pop("traces")
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise FewshotError(f"the checkpoint {path} cannot be read: delete it, or use --fresh") from error
         differs = _difference(meta, self._meta())
         if differs:

@@ -1,0 +1,202 @@
+"""Which GAN makes the better images of 50 a class, in the same time?
+
+python -m experiments.gans --seeds 3
+python -m experiments.gans --preset best best:width=16 --seeds 1000-1002 --protocol testbed
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fewshot import backend, cli
+from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot.data.tasks import Protocol
+from fewshot.report.sheet import sheet
+from fewshot.report.table import aligned
+from gan import quality
+from gan.generators import cached, draw
+from gan.recipe import parse, presets
+from gan.training import compact
+
+SAMPLES = 1000  # a class
+SHOWN = 10
+QUICK_UPDATES = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One preset on one task, and where it is computed."""
+
+    preset: str
+    protocol: Protocol
+    data: Prepared
+    seed: int
+    threads: int
+    device: str
+    features: str
+
+
+def compute(cell: Cell) -> tuple[list[dict], list[tuple[str, np.ndarray]]]:
+    """Return a row for each class of the task, and some samples of each. Generators come from the cache."""
+    backend.start(cell.threads, cell.device)
+    task = cell.protocol.draw(open_splits(cell.data.folder), cell.seed)
+    train, held_out = compact(task.train), compact(task.test)
+    generators = cached(parse(cell.preset), train, cell.seed)
+    made = draw(generators, SAMPLES, cell.seed)
+    seconds, rows, shown = sum(generator.seconds for generator in generators), [], []
+    for name in train.classes:
+        samples, own, reference = (
+            images.x[images.y == images.classes.index(name)] for images in (made, train, held_out)
+        )
+        place = f"{len(reference)} {cell.data.name} {task.test_part} images"
+        found = quality.measure(samples, own, reference, place, cell.features)
+        rows.append(
+            {"preset": cell.preset, "seed": cell.seed, "class": name, "seconds": seconds, **asdict(found)}
+        )
+        shown.append((name, samples[:SHOWN]))
+    return rows, shown
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        prog="python -m experiments.gans",
+        description="Train every preset on the same tasks and measure 1000 samples a class against held-out "
+        "images. Generators are kept and shared with experiments.synthetic.",
+        epilog="Times compare only if no other work runs beside: see the column of seconds.",
+    )
+    parser.add_argument(
+        "--preset", nargs="+", default=list(presets), metavar="NAME", help=f"default: {' '.join(presets)}"
+    )
+    parser.add_argument(
+        "--features", default=quality.FEATURES, metavar="BACKBONE", help="default: %(default)s"
+    )
+    task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
+    task.add_argument("--seeds", type=cli.seeds, default=range(3), metavar="N|A-B", help="default: 3")
+    cli.add_draw_options(task)
+    cli.add_data_options(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=cli.positive, help="worker processes (default: one a core)")
+    machine.add_argument(
+        "--threads", type=cli.positive, default=1, help="threads each (default: %(default)s)"
+    )
+    cli.add_device_option(machine)
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", default="results", metavar="DIR", help="pictures (default: %(default)s)")
+    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    cli.add_plugin_option(machine)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    for preset in args.preset:
+        parse(preset)  # a misspelt name is found before anything is fetched
+    cli.apply_environment(args)
+    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+    args.protocol = args.protocol or ("testbed-test" if data.default_protocol == "testbed" else None)
+    protocol, device = cli.protocol(args, data), backend.resolve_device(args.device)
+    cells = [
+        Cell(preset, protocol, data, seed, args.threads, device, args.features)
+        for seed in args.seeds
+        for preset in args.preset
+    ]
+    rows, drawn = [], {}
+    for cell, (found, shown) in _computed(cells, args.jobs or max(1, cli.cores() // args.threads)):
+        rows += found
+        drawn |= {(cell.seed, name, cell.preset): images for name, images in shown}
+    rows.sort(key=lambda row: (row["seed"], row["class"], args.preset.index(row["preset"])))
+    folder = Path(args.out) / "gans"
+    with cli.writing(folder):
+        figures = [str(path) for path in _sheets(rows, drawn, folder)]
+    summary = _summary(rows, args.preset)
+    if args.json:
+        print(json.dumps({"rows": rows, "summary": summary, "figures": figures}, indent=1))
+    else:
+        print(*_table(rows), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
+
+
+def _computed(cells: list[Cell], jobs: int):
+    """Yield (cell, what `compute` returns) as the cells end, under a bar."""
+    from joblib import Parallel, delayed
+
+    from fewshot.testbed import start_worker
+
+    if jobs == 1:
+        results = map(_computed_one, cells)
+    else:
+        workers = Parallel(jobs, return_as="generator_unordered", batch_size=1, initializer=start_worker)
+        results = workers(delayed(_computed_one)(cell) for cell in cells)
+    yield from tqdm(results, total=len(cells), unit="GAN", disable=None, dynamic_ncols=True)
+
+
+def _computed_one(cell: Cell):
+    return cell, compute(cell)
+
+
+def _summary(rows: list[dict], names: list[str]) -> dict:
+    """Return each preset's means over all classes of all tasks: KID's is geometric."""
+    means = {}
+    for name in names:
+        own = [row for row in rows if row["preset"] == name]
+        kids = np.maximum([row["kid"] for row in own], 1e-6)
+        means[name] = {
+            "classes": len(own),
+            "kid": float(np.exp(np.log(kids).mean())),
+            "seconds": float(np.mean([row["seconds"] for row in own])),
+            **{key: float(np.mean([row[key] for row in own])) for key in ("coverage", "diversity", "copies")},
+        }
+    return means
+
+
+def _words(summary: dict) -> list[str]:
+    first = next(iter(summary))
+    return [
+        f"{name}: KID {mean['kid']:.3f} (geometric mean of {mean['classes']} classes; {first}'s is "
+        f"{summary[first]['kid'] / mean['kid']:.2f} times that), {mean['seconds']:.0f} s a task, "
+        f"copies {mean['copies']:.1f} %"
+        for name, mean in summary.items()
+    ]
+
+
+def _table(rows: list[dict]) -> list[str]:
+    heads = ("class", "task", "preset", "s", "KID", "± ", "density", "coverage", "diversity", "copies %")
+    cells = [
+        (
+            row["class"],
+            str(row["seed"]),
+            row["preset"],
+            f"{row['seconds']:.0f}",
+            *(f"{row[key]:.3f}" for key in ("kid", "kid_std", "density", "coverage")),
+            f"{row['diversity']:.2f}",
+            f"{row['copies']:.1f}",
+        )
+        for row in rows
+    ]
+    return aligned([list(column) for column in zip(heads, *cells, strict=True)])
+
+
+def _sheets(rows: list[dict], drawn: dict, folder: Path):
+    """Draw a sheet a task: its classes' samples under every preset; yield the paths."""
+    for seed, group in groupby(rows, key=lambda row: row["seed"]):
+        lines = [
+            (
+                f"{row['class']}, {row['preset']}",
+                [("", image) for image in drawn[seed, row["class"], row["preset"]]],
+            )
+            for row in group
+        ]
+        yield from sheet(lines, folder / f"samples-{seed}", f"Generated images, task {seed}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
