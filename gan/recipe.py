@@ -126,15 +126,15 @@ def report():
 
 @presets.register("best")
 def best():
-    """Light and conditional, with differentiable augmentation, spectral norm and averaged weights."""
+    """Light and conditional, with differentiable augmentation and averaged weights, in many small updates."""
     return GanRecipe(
         architecture="light",
-        loss="hinge",
-        policy="flip+diffaugment",
+        policy="diffaugment",
         labels="conditional",
-        learning_rate=4e-4,
-        discriminator_rate=4e-4,
-        fakes=64,
+        learning_rate=1e-3,
+        discriminator_rate=1e-3,
+        batch=16,
+        fakes=16,
         ema=0.99,
-        updates=2000,
+        updates=3000,
     )

@@ -79,10 +79,11 @@ def results(tmp_path):
 
 @pytest.fixture
 def command(tmp_path):
-    """Run `python -m experiments.NAME …` in a process of its own, results below `tmp_path`."""
+    """Run `python -m experiments.NAME …` or `PACKAGE.NAME` in its own process, results below `tmp_path`."""
 
     def run(name, *args, out=tmp_path / "results", env=None, **kwargs):
-        line = [sys.executable, "-m", f"experiments.{name}", *map(str, args)]
+        module = name if "." in name else f"experiments.{name}"
+        line = [sys.executable, "-m", module, *map(str, args)]
         if out:
             line += ["--out", str(out)]
         environment = os.environ | (env or {})
