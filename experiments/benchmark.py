@@ -228,8 +228,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
-    if args.augment:
-        _augment(data, args)
+    if args.augment or args.gan:
+        _part(data, args)
         return
     names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
     measured: dict[str, list[dict]] = {name: [] for name in names}
@@ -251,16 +251,23 @@ def _run(args: argparse.Namespace) -> None:
         _print(machine, rows, args)
 
 
-def _augment(data, args: argparse.Namespace) -> None:
-    from experiments import benchmark_augment
+def _part(data, args: argparse.Namespace) -> None:
+    """Measure augmentation or GANs, in this process."""
+    if args.augment:
+        from experiments import benchmark_augment as part
 
-    measured = benchmark_augment.measure(data, args.rounds)
+        measured = part.measure(data, args.rounds)
+    else:
+        from experiments import benchmark_gan as part
+
+        backend.start(CORES, "cpu")
+        measured = part.measure(data, args.rounds, CORES)
     machine = _machine()
     if args.json:
         print(json.dumps({"machine": machine, **measured}, indent=1))
     else:
         print(", ".join(f"{name} {value}" for name, value in machine.items()))
-        print(benchmark_augment.table(measured))
+        print(part.table(measured))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -283,6 +290,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument("--augment", action="store_true", help="measure what augmentation costs, instead")
+    parser.add_argument("--gan", action="store_true", help="measure a step of the report's DCGAN, instead")
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     return parser
 

@@ -51,7 +51,7 @@ def dcgan(side, labels, *, latent=100):
 
 @architectures.register("light")
 def light(side, labels, *, latent=64, width=32, spectral=False):
-    """Thin at full size, with BatchNorm in the generator: an eighth of dcgan's arithmetic.
+    """Thin at full size, with BatchNorm in the generator: a twelfth of dcgan's arithmetic.
 
     width: channels at full size. spectral: whether the discriminator's layers are held to
     norm 1 (arXiv 1802.05957).
