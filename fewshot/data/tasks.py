@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.duplicates import groups
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
 from fewshot.seeding import rng
@@ -165,17 +166,62 @@ def pairs45(protocol, splits, seed):
 @protocols.register("stratified")
 def stratified(protocol, splits, seed):
     """A random draw a class: the shots for training, the rest (or the test images) held out."""
+    return _stratified(protocol, splits, seed, _held_out_part(splits, seed))
+
+
+@protocols.register("distinct", ways=None)
+def distinct(protocol, splits, seed):
+    """The same for images that repeat: near-duplicates never stand on both sides, nor twice in training."""
+    part = _held_out_part(splits, seed)
+    return _stratified(protocol, splits, seed, part, _groups(splits.train, splits.parts[part]))
+
+
+def _stratified(protocol, splits, seed, part, grouped=None):
+    """Draw the shots of each class, hold the rest out; grouped: the groups of both parts."""
     prng = rng(seed, "task")
     labels = protocol.labels(splits, lambda count, ways: np.sort(prng.permutation(count)[:ways]))
-    part = _held_out_part(splits, seed)
     least = protocol.shots + (part == "train")
     shuffled = [prng.permutation(i) for i in _where(splits.train, labels, least=least)]
-    train = np.concatenate([i[: protocol.shots] for i in shuffled])
+    if grouped:
+        order = [np.sort(np.unique(grouped[0][i], return_index=True)[1]) for i in shuffled]
+        train = [i[first[: protocol.shots]] for i, first in zip(shuffled, order, strict=True)]
+    else:
+        train = [i[: protocol.shots] for i in shuffled]
     if part == "train":
-        rest = [i[protocol.shots :] for i in shuffled]
+        rest = [i[~np.isin(i, own)] for i, own in zip(shuffled, train, strict=True)]
     else:
         rest = [prng.permutation(i) for i in _where(splits.parts[part], labels, part)]
-    return labels, train, np.concatenate(_balance(rest, protocol)), part
+    if grouped:
+        seen = grouped[0][np.concatenate(train)]
+        rest = [i[~np.isin(grouped[1][i], seen)] for i in rest]
+        short = min(map(len, train)) < protocol.shots or not all(map(len, rest))
+        if short:
+            raise UsageError(
+                f"without near-duplicates there are too few images for {protocol.shots} a class and some "
+                "held out: ask for fewer --shots, or add images"
+            )
+    return labels, np.concatenate(train), np.concatenate(_balance(rest, protocol)), part
+
+
+_grouped: list[tuple[Dataset, Dataset, tuple[np.ndarray, np.ndarray]]] = []  # of the data seen last
+
+
+def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return the near-duplicates' group numbers of both parts, which may be one; found once a process."""
+    for first, second, found in _grouped:
+        if first is train and second is held_out:
+            return found
+    if held_out is train:
+        number = groups(train)
+        found = number, number
+    else:
+        both = Dataset(
+            np.concatenate([train.x, held_out.x]), np.concatenate([train.y, held_out.y]), train.classes
+        )
+        number = groups(both)
+        found = number[: len(train)], number[len(train) :]
+    _grouped[:] = [*_grouped[-3:], (train, held_out, found)]
+    return found
 
 
 @protocols.register("deic", ways=None)

@@ -1,0 +1,133 @@
+"""Choosing a winner honestly: some draws choose, the others say how good the chosen one is.
+
+The best of many means is too good: whoever wins has had some luck on the draws that made it win. So draws
+alternate: the first, third, … choose; the second, fourth, … give the accuracy and the interval that are
+reported, of whoever was chosen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot.stats import Paired, Summary, paired, summary
+
+LEAST_DRAWS = 5  # before a method may be stopped
+CLEAR = 3  # choosing draws at least, for an interval
+
+# A method's scores: draw number (from 0) → accuracy in percent.
+Scores = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One method's place: on the reporting draws, and against the leader on those.
+
+    stopped: after how many draws it was stopped, None where it ran to the end.
+    """
+
+    method: str
+    draws: int
+    accuracy: Summary
+    to_winner: Paired | None
+    stopped: int | None
+
+
+def choosing(scores: Scores) -> dict[int, float]:
+    """Return the scores of the draws that choose: the first, the third, …"""
+    return {draw: score for draw, score in scores.items() if draw % 2 == 0}
+
+
+def reporting(scores: Scores) -> dict[int, float]:
+    """Return the scores of the draws that are reported: the second, the fourth, …"""
+    return {draw: score for draw, score in scores.items() if draw % 2 == 1}
+
+
+def leader(scores: Mapping[str, Scores]) -> str | None:
+    """Return the method with the best mean on the choosing draws, among those with the most of these."""
+    counts = {method: len(choosing(own)) for method, own in scores.items()}
+    most = max(counts.values(), default=0)
+    if not most:
+        return None
+    means = {m: np.mean(list(choosing(scores[m]).values())) for m, count in counts.items() if count == most}
+    return max(means, key=means.get)
+
+
+def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
+    """Return the active methods to stop: their interval to the leader lies wholly below 0.
+
+    Only choosing draws decide, so that the reported ones stay untouched by it.
+    """
+    best = leader({method: scores[method] for method in active})
+    found = []
+    for method in active:
+        if method == best or len(scores[method]) < LEAST_DRAWS:
+            continue
+        delta = paired(choosing(scores[method]), choosing(scores[best]))
+        if delta.n >= CLEAR and delta.ci95[1] < 0:
+            found.append(method)
+    return found
+
+
+def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int]) -> list[Standing]:
+    """Return the methods, the winner first, the others by their mean on the choosing draws."""
+    winner = leader({method: own for method, own in scores.items() if method not in stopped})
+
+    def order(method: str) -> tuple[bool, float]:
+        chosen = list(choosing(scores[method]).values())
+        return method != winner, -float(np.mean(chosen)) if chosen else np.inf
+
+    return [
+        Standing(
+            method,
+            draws=len(scores[method]),
+            accuracy=summary(reporting(scores[method]).values()),
+            to_winner=None
+            if method == winner
+            else paired(reporting(scores[method]), reporting(scores[winner])),
+            stopped=stopped.get(method),
+        )
+        for method in sorted((method for method in scores if scores[method]), key=order)
+    ]
+
+
+def verdict(table: Sequence[Standing]) -> str:
+    """Return in plain words what to use, and what can and cannot be told from it."""
+    first, *others = table
+    mean = first.accuracy
+    if mean.mean is None:
+        return (
+            f"Use {first.method}: it led on the one draw that there was time for; ask for a longer --budget."
+        )
+    spread = f" ± {mean.std:.1f} over {mean.n} draws" if mean.std is not None else " on one draw"
+    interval = f", 95 % interval of the mean {mean.ci95[0]:.1f}–{mean.ci95[1]:.1f}" if mean.ci95 else ""
+    lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
+    worse = [s.method for s in others if s.stopped is not None or _below(s.to_winner)]
+    equal = [s.method for s in others if s.method not in worse]
+    if equal:
+        lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
+    if worse:
+        lines.append(f"Worse: {', '.join(worse)}.")
+    return " ".join(lines)
+
+
+def more(curve: Mapping[int, float], further: int = 50) -> tuple[float, float] | None:
+    """Return how many points `further` images a class would bring, and the exponent of the law behind it.
+
+    curve: shots → mean accuracy in percent. Errors fall about as a power of the number of images (Hestness
+    et al., arXiv 1712.00409): fitted to logarithms, and carried on from the largest number of shots. None
+    where there are fewer than three points, or the errors do not fall.
+    """
+    shots = np.array(sorted(curve), float)
+    errors = np.maximum(100 - np.array([curve[int(n)] for n in shots]), 0.05)
+    if len(shots) < 3:
+        return None
+    slope, level = np.polyfit(np.log(shots), np.log(errors), 1)
+    if slope >= 0:
+        return None
+    now, then = (np.exp(level + slope * np.log(n)) for n in (shots[-1], shots[-1] + further))
+    return float(now - then), float(-slope)
+
+
+def _below(delta: Paired | None) -> bool:
+    return bool(delta and delta.ci95 and delta.ci95[1] < 0)
