@@ -12,7 +12,7 @@ from fewshot.registry import Registry
 
 schedules = Registry("schedule")
 recipes = Registry("recipe")
-OPTIMIZERS = ("sgd", "adagrad")  # made by fewshot.engine.optimizers
+OPTIMIZERS = ("sgd", "adagrad", "adam")  # made by fewshot.engine.optimizers
 
 
 # A schedule is `course(progress, epochs)`: shares of the learning rate, at each update's progress in [0, 1).
@@ -73,7 +73,7 @@ RANGES = {
 class Recipe:
     """An optimiser with PyTorch's weight decay on cross-entropy.
 
-    optimizer: sgd or adagrad; momentum and nesterov are SGD's.
+    optimizer: sgd, adagrad or adam; momentum and nesterov are SGD's.
     weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included.
     schedule: a registered course of the learning rate, of which `learning_rate` is the highest.
     updates: gradient updates in all, instead of `epochs` passes through the training images.

@@ -39,6 +39,10 @@ class CoupledAdagrad(Coupled, keras.optimizers.Adagrad):
     """Adagrad (Duchi et al. 2011)."""
 
 
+class CoupledAdam(Coupled, keras.optimizers.Adam):
+    """Adam (arXiv 1412.6980)."""
+
+
 def make(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
     shared = {"coupled_weight_decay": recipe.weight_decay}
@@ -47,5 +51,7 @@ def make(recipe: Recipe) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "sgd":
         momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
         return CoupledSGD(recipe.learning_rate, **momentum, **shared)
+    if recipe.optimizer == "adam":
+        return CoupledAdam(recipe.learning_rate, epsilon=1e-8, **shared)
     # From zero, as PyTorch; its epsilon of 1e-10 stands outside the root, Keras's inside.
     return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-20, **shared)
