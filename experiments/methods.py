@@ -102,6 +102,7 @@ def notes(listed: Collection[str]) -> str:
 
         NAME:setting=value,…   a network with other switches, or trained otherwise
             switches of the baseline: {", ".join(networks.switches("baseline"))}
+            of those in NumPy: {", ".join(nets.switches("numpy-conv32"))} (of convolutions)
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
         imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)

@@ -8,6 +8,7 @@ from fewshot import backend
 from fewshot.augment.expand import check, expand, mixes, size, versions
 from fewshot.baselines import numpy_net
 from fewshot.baselines.numpy_net import nets
+from fewshot.baselines.numpy_net.train import check_recipe
 from fewshot.baselines.numpy_net.train import train as run
 from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Task
@@ -16,7 +17,6 @@ from fewshot.learner import Fit, views
 from fewshot.recipe import Recipe, schedules
 
 ENGINE_VERSION = 1  # raise it when the results of layers, optimisers or training change
-UNFIT = ("policy", "ema", "members")  # fields of a recipe that only the Keras engine follows
 
 
 @dataclass
@@ -54,9 +54,7 @@ class NumpyLearner:
         if mixes(self.expansion):
             raise UsageError(f"'{self.expansion}' averages images in the graph: that is for Keras networks")
         numpy_net.check(self.network, shape)
-        unfit = [name for name in UNFIT if getattr(self.recipe, name) != getattr(Recipe(), name)]
-        if unfit:
-            raise UsageError(f"the NumPy network '{self.network}' cannot follow a recipe's {unfit[0]}")
+        check_recipe(self.recipe)
 
     def shared(self) -> tuple:
         """Return nothing: no other learner needs what this one computes."""

@@ -1,5 +1,7 @@
 """Networks from scratch as methods of the testbed: the learner's contract, names, what cannot be."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -81,3 +83,10 @@ def test_least_sizes():
     learner("numpy-conv32", {}).check((2, 2, 3))
     network = build("numpy-conv4", (5, 7, 3), 2, seed=0)  # odd sides: the rest is cut
     assert network.predict(np.zeros((3, 5, 7, 3), np.uint8)).shape == (3, 2)
+
+
+def test_plugins_find_our_networks_registered():
+    """Else ours, imported by a plugin, would carry its version, and on worker processes alone."""
+    code = "import sys, fewshot.plugins; print('fewshot.baselines.numpy_net.definitions' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -9,7 +9,7 @@ Batches of images are (N, height, width, channels).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -39,8 +39,8 @@ class Layer:
     parameters: the weights, changed in place by the optimiser. gradients: of the last batch, in that order.
     """
 
-    parameters: list[np.ndarray] = []  # noqa: RUF012  (never changed: layers with weights have their own)
-    gradients: list[np.ndarray] = []  # noqa: RUF012
+    parameters: Sequence[np.ndarray] = ()
+    gradients: Sequence[np.ndarray] = ()
 
     def build(self, shape: Shape, streams: Streams, dtype: type) -> Shape:
         """Take the shape of one input and return that of one output.

@@ -16,7 +16,15 @@ from fewshot.errors import UsageError
 from fewshot.recipe import Recipe
 from fewshot.seeding import rng
 
+UNFIT = ("policy", "ema", "members")  # fields of a recipe that only the Keras engine follows
 Progress = Callable[[int, int, float], None]  # (update, updates in all, loss of its batch)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise `UsageError` for a recipe that asks for what only the Keras engine does."""
+    for name in UNFIT:
+        if getattr(recipe, name) != getattr(Recipe(), name):
+            raise UsageError(f"a NumPy network cannot follow a recipe's {name}: use a Keras network")
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -37,11 +45,12 @@ def train(
     """Train the network, from the weights that it has; return the learning curve (`fewshot.curves`).
 
     images: uint8 (or floats), (N, height, width, channels). targets: distributions, (N, classes).
-    recipe: all of it but the policy, the moving average and the members. seed: of the order of the images.
+    recipe: without a policy, moving average or members (`check_recipe`). seed: of the order of the images.
     watch: evaluated at every point of the curve. progress: called after every update. views: the images are
     so many versions of the same ones, one after the other; each epoch sees the next version.
     Raises `DivergedError` at the first loss that is no number, `UsageError` for pixels that are none.
     """
+    check_recipe(recipe)
     network.standardise.observe(images)
     smooth = np.float32(recipe.label_smoothing)
     targets = (1 - smooth) * targets + smooth / targets.shape[1]
