@@ -11,10 +11,12 @@ from fewshot.augment import expand, online
 from fewshot.augment.expand import expansions
 from fewshot.augment.grammar import FILE
 from fewshot.baselines import estimators
+from fewshot.baselines.numpy_net import nets
 from fewshot.errors import unknown
 from fewshot.features import PIXELS, parse
 from fewshot.learner import EstimatorLearner, KerasLearner, Learner
 from fewshot.models import networks
+from fewshot.numpy_learner import NumpyLearner
 from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
 from gan.learner import KEEP, SyntheticLearner
 
@@ -32,9 +34,9 @@ def learner(
 ) -> Learner:
     """Return the learner that `name` stands for; `UsageError` for an unknown one.
 
-    own: the study's own names and what they stand for. Then come networks (`resnet18:recipe=best`),
-    estimators (`ridge:alpha=100`), heads on frozen backbones (`imagenet/resnet50@160:head=ridge`), online
-    policies (`online:flip`) and expansions (`flip+rotation`).
+    own: the study's own names and what they stand for. Then come networks (`resnet18:recipe=best`), those
+    in NumPy (`numpy-fc3:init=xavier`), estimators (`ridge:alpha=100`), heads on frozen backbones
+    (`imagenet/resnet50@160:head=ridge`), online policies (`online:flip`) and expansions (`flip+rotation`).
     training: the recipe's fields that the command line sets.
     """
     if name.startswith(ONLINE):
@@ -42,11 +44,11 @@ def learner(
         online.versions(policy)  # raises for an unknown one
         return KerasLearner(recipe=Recipe(policy=policy, **training))
     head = name.partition(":")[0]
-    if head.startswith(IMAGENET) or any(head in known for known in (own, networks, estimators)):
+    if head.startswith(IMAGENET) or any(head in known for known in (own, networks, nets, estimators)):
         return _with_settings(name, training, own)
     if head in expansions or name.startswith(FILE) or set("+(") & set(name):
         return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
-    raise unknown("method", head, dict.fromkeys([*own, *expansions, *networks, *estimators]))
+    raise unknown("method", head, dict.fromkeys([*own, *expansions, *networks, *nets, *estimators]))
 
 
 def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, str]) -> Learner:
@@ -71,21 +73,24 @@ def _trained(
     method: str, target: str, given: dict[str, str], training: Mapping[str, object], features: str = PIXELS
 ) -> Learner:
     """Return the learner of a network or an estimator with settings; without a recipe, the report's."""
-    if target in estimators:
-        own, common, choices = estimators.switches(target), {"mirror": False}, {}
-    elif target in networks:
-        own, common, choices = networks.switches(target), FIELDS, networks.choices(target) | NAMES
-        recipe = recipes[given.pop("recipe", "report")]()
-    else:
+    known = next((known for known in (estimators, networks, nets) if target in known), None)
+    if known is None or (known is nets and features != PIXELS):
         raise unknown("head", target, [*heads(), *estimators])
+    own, common, choices = known.switches(target), {"mirror": False}, known.choices(target)
+    if known is not estimators:
+        common, choices = FIELDS, choices | NAMES
+        recipe = recipes[given.pop("recipe", "report")]()
     expansion = expand.canonical(given.pop("expansion", "none"))
     values = settings.typed(f"the method '{method}'", given, own | common, choices)
     fields = {key: value for key, value in values.items() if key in common}
     text = settings.join(target, {key: value for key, value in values.items() if key in own})
-    if target in estimators:
+    if known is estimators:
         return EstimatorLearner(estimators.canonical(text), expansion, features, **fields)
     online.versions(fields.get("policy", recipe.policy))  # raises for an unknown one
-    return KerasLearner(text, replace(recipe, **fields | dict(training)), expansion, features)
+    recipe = replace(recipe, **fields | dict(training))
+    if known is nets:
+        return NumpyLearner(nets.canonical(text), recipe, expansion)
+    return KerasLearner(text, recipe, expansion, features)
 
 
 def specification(name: str, own: Mapping[str, str]) -> str:
@@ -101,13 +106,14 @@ def heads() -> list[str]:
 def notes(listed: Collection[str]) -> str:
     """Return what the help of every study says of further methods, beside those that it lists."""
     fields = ", ".join(FIELDS)
-    more = ", ".join(name for name in (*expansions, *networks, *estimators) if name not in listed)
+    more = ", ".join(name for name in (*expansions, *networks, *nets, *estimators) if name not in listed)
     return textwrap.dedent(f"""
         further methods, in every study:
         {textwrap.fill(more, 100, subsequent_indent=" " * 8, break_on_hyphens=False)}
 
         NAME:setting=value,…   a network with other switches, or trained otherwise
             switches of the baseline: {", ".join(networks.switches("baseline"))}
+            of those in NumPy: {", ".join(nets.switches("numpy-conv32"))} (of convolutions)
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
         imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)

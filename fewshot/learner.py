@@ -105,11 +105,11 @@ class KerasLearner:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        views = [_seen(self.features, view) for view in _views(x, self.recipe.mirror)]
+        seen = [_seen(self.features, view) for view in views(x, self.recipe.mirror)]
         probabilities = []
         for weights in self._members:
             self._engine.load(weights)
-            probabilities += [self._engine.predict(view) for view in views]
+            probabilities += [self._engine.predict(view) for view in seen]
         return np.mean(probabilities, 0)
 
     def check(self, shape: tuple[int, int, int]) -> None:
@@ -195,8 +195,8 @@ class EstimatorLearner:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
-        views = [_rows(self.features, view) for view in _views(x, self.mirror)]
-        return np.mean([baselines.probabilities(self._estimator, view, self._classes) for view in views], 0)
+        seen = [_rows(self.features, view) for view in views(x, self.mirror)]
+        return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images that an expansion cannot take."""
@@ -229,7 +229,8 @@ class EstimatorLearner:
         return f"{size(self.expansion, n):9,} images, scikit-learn"
 
 
-def _views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
+def views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
+    """Return what predictions of images are averaged over: the images, and their mirror images if asked."""
     return [x, x[:, :, ::-1]] if mirror else [x]
 
 
@@ -249,7 +250,7 @@ def _check_copies(expansion: str) -> None:
 
 
 def _prepare(task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None) -> None:
-    for x in (expand(task.train, expansion, task.seed, epochs).x, *_views(task.test.x, mirror)):
+    for x in (expand(task.train, expansion, task.seed, epochs).x, *views(task.test.x, mirror)):
         extract(features, x)
 
 

@@ -12,7 +12,7 @@ from fewshot.registry import Registry
 
 schedules = Registry("schedule")
 recipes = Registry("recipe")
-OPTIMIZERS = ("sgd", "adagrad", "adam")  # made by fewshot.engine.optimizers
+OPTIMIZERS = ("sgd", "adagrad", "adam")  # made by fewshot.engine.optimizers, in NumPy by numpy_net's
 
 
 # A schedule is `course(progress, epochs)`: shares of the learning rate, at each update's progress in [0, 1).

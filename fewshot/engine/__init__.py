@@ -10,7 +10,6 @@ Import this after `fewshot.backend.start`.
 
 import functools
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
@@ -18,28 +17,16 @@ from keras import ops
 from fewshot import backend, metrics
 from fewshot.augment import online
 from fewshot.augment.expand import Examples
+from fewshot.curves import Curve, Trace
 from fewshot.data.dataset import Dataset
 from fewshot.engine import optimizers
 from fewshot.engine.player import Player, assign, loop, values
-from fewshot.errors import DivergedError
 from fewshot.models import build
 from fewshot.recipe import Recipe
 from fewshot.seeding import rng, seed_globally, stream_seed
 
-POINTS = 20  # learning curves have about so many points
 STRETCH = 200  # updates a call: Ctrl-C waits for no more
 PREDICT_BATCH = 350
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A learning curve: losses, and accuracies in percent, after so many updates."""
-
-    update: list[int]
-    loss: list[float]
-    accuracy: list[float]
-    held_out_loss: list[float]
-    held_out_accuracy: list[float]
 
 
 def compiled(network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int) -> "Engine":
@@ -89,37 +76,24 @@ class Engine:
 
         recipe: one that the engine was compiled for; rates, batches and the length of training are its own.
 
-        Training loss and accuracy are means over the last epoch before each point, as the updates saw
-        them. `watch` is evaluated at the same points. Raises `DivergedError` at the first loss that is
-        no number.
+        Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
+        Raises `DivergedError` at the first loss that is no number.
         """
         self.reset(seed)
         placed = self.loop.place(arrays(examples))
-        steps, epoch = recipe.steps(len(examples)), recipe.epoch_steps(len(examples))
+        trace = Trace(recipe.steps(len(examples)), recipe.epoch_steps(len(examples)))
         batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
         rates = recipe.rates(len(examples))[:, None]
-        points = np.unique(np.linspace(0, steps, POINTS + 1).round().astype(int))[1:]
-        stops = {*range(STRETCH, steps, STRETCH), steps, *(points if watch else [])}
-        trace, held_out = [], []  # loss, right answers, images of every update; of `watch`, at every point
+        stops = {*range(STRETCH, trace.updates, STRETCH), trace.updates, *(trace.points if watch else [])}
         for stop in sorted(stops):
             done = len(trace)
             stretch = list(itertools.islice(batches, stop - done))
             losses, hits = self.loop.run(placed, stretch, rates[done:stop])
-            trace.extend(zip(losses, hits, map(len, stretch), strict=True))
-            if not np.isfinite(losses).all():
-                first = done + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
-                raise DivergedError(f"the loss was no longer finite at update {first} of {steps}")
-            if watch and stop in points:
-                held_out.append(self._evaluate(watch))
+            trace.add(losses, hits, map(len, stretch))
+            if watch and stop in trace.points:
+                trace.watch(self._evaluate(watch))
         self._average()
-        last_epochs = [np.array(trace[max(0, point - epoch) : point]).T for point in points]
-        return Curve(
-            update=points.tolist(),
-            loss=[float(np.average(losses, weights=sizes)) for losses, _, sizes in last_epochs],
-            accuracy=[float(100 * hits.sum() / sizes.sum()) for _, hits, sizes in last_epochs],
-            held_out_loss=[measured["nll"] for measured in held_out],
-            held_out_accuracy=[measured["accuracy"] for measured in held_out],
-        )
+        return trace.curve()
 
     def _evaluate(self, watch: Dataset) -> dict:
         """Measure on `watch` what training would end with here."""

@@ -52,6 +52,6 @@ def make(recipe: Recipe) -> keras.optimizers.Optimizer:
         momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
         return CoupledSGD(recipe.learning_rate, **momentum, **shared)
     if recipe.optimizer == "adam":
-        return CoupledAdam(recipe.learning_rate, **shared)
+        return CoupledAdam(recipe.learning_rate, epsilon=1e-8, **shared)
     # From zero, as PyTorch; its epsilon of 1e-10 stands outside the root, Keras's inside.
     return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-20, **shared)

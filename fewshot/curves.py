@@ -1,0 +1,63 @@
+"""Learning curves: what a training loop keeps of its updates, and the error when the loss is no number."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot.errors import DivergedError
+
+POINTS = 20  # learning curves have about so many points
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A learning curve: losses, and accuracies in percent, after so many updates."""
+
+    update: list[int]
+    loss: list[float]
+    accuracy: list[float]
+    held_out_loss: list[float]
+    held_out_accuracy: list[float]
+
+
+class Trace:
+    """A training of so many updates, `epoch` of them an epoch, as it goes on.
+
+    points: the updates at which the curve has a point, and at which held-out images are to be measured.
+    """
+
+    def __init__(self, updates: int, epoch: int):
+        self.updates, self._epoch = updates, epoch
+        self.points = np.unique(np.linspace(0, updates, POINTS + 1).round().astype(int))[1:].tolist()
+        self._seen: list[tuple[float, float, int]] = []  # loss, right answers, images of every update
+        self._held_out: list[dict[str, float]] = []
+
+    def __len__(self) -> int:
+        """The updates so far."""
+        return len(self._seen)
+
+    def add(self, losses: Sequence[float], hits: Iterable[float], sizes: Iterable[int]) -> None:
+        """Keep the next updates' losses, right answers and images.
+
+        Raises `DivergedError` at the first loss that is no number.
+        """
+        if not np.isfinite(losses).all():
+            first = len(self) + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
+            raise DivergedError(f"the loss was no longer finite at update {first} of {self.updates}")
+        self._seen.extend(zip(losses, hits, sizes, strict=True))
+
+    def watch(self, measured: dict[str, float]) -> None:
+        """Keep what `fewshot.metrics` measured on held-out images at a point."""
+        self._held_out.append(measured)
+
+    def curve(self) -> Curve:
+        """Return the curve. Training loss and accuracy are means over the last epoch before each point."""
+        epochs = [np.array(self._seen[max(0, point - self._epoch) : point]).T for point in self.points]
+        return Curve(
+            update=self.points,
+            loss=[float(np.average(losses, weights=sizes)) for losses, _, sizes in epochs],
+            accuracy=[float(100 * hits.sum() / sizes.sum()) for _, hits, sizes in epochs],
+            held_out_loss=[measured["nll"] for measured in self._held_out],
+            held_out_accuracy=[measured["accuracy"] for measured in self._held_out],
+        )
