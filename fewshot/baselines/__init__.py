@@ -42,4 +42,4 @@ def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
     return found
 
 
-from fewshot.baselines import linear  # noqa: E402, F401  (registers its estimators)
+from fewshot.baselines import linear, pixels  # noqa: E402, F401  (they register their estimators)
