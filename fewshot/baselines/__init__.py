@@ -20,7 +20,9 @@ def build(text: str, seed: int):
 
 def rows(x: np.ndarray) -> np.ndarray:
     """Return images, uint8, as float32 rows in [0, 1]."""
-    return x.reshape(len(x), -1).astype(np.float32) / 255
+    found = x.reshape(len(x), -1).astype(np.float32)
+    found /= 255  # in place: the rows of a whole dataset are held once
+    return found
 
 
 def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
