@@ -199,9 +199,17 @@ class EstimatorLearner:
         return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise `UsageError` for images that an expansion cannot take."""
+        """Raise `UsageError` for images that an expansion or the estimator cannot take."""
         check(self.expansion, shape)
         _check_copies(self.expansion)
+        least = estimators.trait(self.estimator, "least_size")
+        if least and self.features != PIXELS:
+            raise UsageError(f"the estimator '{self.estimator}' takes images, not features")
+        if least and (min(shape[:2]) < least or shape[0] != shape[1]):
+            raise UsageError(
+                f"the estimator '{self.estimator}' needs square images of {least}×{least} pixels or more. "
+                f"Received: {shape[0]}×{shape[1]}"
+            )
 
     def shared(self) -> tuple:
         """Return what of the learner decides what `prepare` does; nothing for nothing."""
@@ -212,7 +220,8 @@ class EstimatorLearner:
         _prepare(task, *self.shared())
 
     def describe(self) -> dict:
-        """Return the settings, the definition's version, and the library that computes."""
+        """Return the settings, the definition's version, and the libraries that compute."""
+        more = estimators.trait(self.estimator, "libraries") or ()
         return {
             **asdict(self),
             "estimator": estimators.canonical(self.estimator),
@@ -221,7 +230,7 @@ class EstimatorLearner:
                 "estimator": estimators.version(self.estimator),
                 "expansion": versions(self.expansion),
             },
-            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations"),
+            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
         }
 
     def workload(self, n: int) -> str:

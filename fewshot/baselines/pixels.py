@@ -1,0 +1,60 @@
+"""Baselines that look at images as images: neighbours, centroids and patches, registered with their switches.
+
+They take rows of pixels in [0, 1] and tell the shape from their length: square, three colours.
+"""
+
+import math
+from typing import Literal
+
+from fewshot import backend
+from fewshot.baselines import estimators
+from fewshot.errors import UsageError
+
+Distance = Literal["l1", "l2", "cosine", "ssim"]
+Scale = Literal["none", "minmax", "zscore-scalar", "zscore-channel", "zscore-pixel"]
+Window = Literal["uniform", "gaussian"]
+
+
+def image_shape(columns: int) -> tuple[int, int, int]:
+    """Return (height, width, 3) of the images whose rows have so many columns; `UsageError` if none have."""
+    side = math.isqrt(columns // 3)
+    if not columns or 3 * side**2 != columns:
+        raise UsageError(f"needs square colour images, 3·s·s numbers a row. Received: rows of {columns}")
+    return side, side, 3
+
+
+def _least_size(distance: str, window: str, **_) -> int:
+    return {"uniform": 7, "gaussian": 11}[window] if distance == "ssim" else 0
+
+
+def _libraries(distance: str, **_) -> tuple[str, ...]:
+    return ("keras", backend.name()) if distance in ("l1", "ssim") else ()
+
+
+@estimators.register("knn", least_size=_least_size, libraries=_libraries)
+def knn(*, k=1, distance: Distance = "l2", scale: Scale = "none", window: Window = "uniform"):
+    """The k nearest training images vote; a tie goes to the first of the classes."""
+    from fewshot.baselines.neighbours import Neighbours
+
+    return Neighbours(k, distance, scale, window)
+
+
+@estimators.register("nearest-centroid", least_size=_least_size, libraries=_libraries)
+def nearest_centroid(*, distance: Distance = "l2", scale: Scale = "none", window: Window = "uniform"):
+    """The class whose mean image is nearest, by any of the distances."""
+    from fewshot.baselines.neighbours import Centroids
+
+    return Centroids(distance, scale, window)
+
+
+@estimators.register("patches", least_size=lambda size, **_: 2 * size)
+def patches(*, count=400, size=6, alpha=1000.0, threshold=1.0, pool=2):
+    """Responses to random patches of the training images, pooled, and ridge regression (Coates & Ng 2011)."""
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from fewshot.baselines.patches import Patches
+
+    features = Patches(count, size, threshold, pool)
+    return make_pipeline(features, StandardScaler(), RidgeClassifier(alpha))
