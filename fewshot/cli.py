@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"wants a whole number above 0. Received: '{text}'")
     return number
+
+
+def seconds(text: str) -> float:
+    """Parse a time: `90`, `90s`, `20m` or `1.5h`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"wants a time, such as 90s, 20m or 1h. Received: '{text}'")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
 
 
 def seeds(text: str) -> range:

@@ -25,6 +25,12 @@ def groups(dataset: Dataset) -> np.ndarray:
     return connected_components(joined, directed=False)[1]
 
 
+def repeated(dataset: Dataset) -> list[np.ndarray]:
+    """Return the groups of two images or more, each as positions."""
+    number = groups(dataset)
+    return [np.flatnonzero(number == group) for group in np.flatnonzero(np.bincount(number) > 1)]
+
+
 def pairs(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of all pairs of near-duplicates, the first of each before the second."""
     colours = _thumbnails(dataset.x)

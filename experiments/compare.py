@@ -1,0 +1,217 @@
+"""From a folder of photos to an answer: every strategy that fits, on the same draws, within a budget of time.
+
+python -m experiments.compare --data path/to/photos --budget 10m
+python -m experiments.compare --data cifar10 --budget 30m
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from experiments.methods import learner
+from experiments.tournament import SLACK, Clock, Comparison, hard_images, leaderboard
+from fewshot import backend, cli, selection
+from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot.data.catalogue import datasets
+from fewshot.data.tasks import Protocol
+from fewshot.errors import UsageError
+from fewshot.store import Store
+from fewshot.testbed import Trial, run
+
+# Cheapest first; a cost is the seconds of one trial on one core, as a guess before the first is measured.
+STRATEGIES = {
+    "lite": ("imagenet/efficientnet-lite0@160:head=logistic", 2),
+    "lite-ridge": ("imagenet/efficientnet-lite0@160:head=ridge", 2),
+    "two-backbones": ("imagenet/efficientnet-lite0@224+resnet50@160:head=ridge", 8),
+    "ridge": ("ridge", 1),
+    "k-nn": ("knn:k=3,distance=cosine,scale=zscore-scalar", 1),
+    "baseline": ("baseline", 3),
+    "patches": ("patches", 3),
+    "strong": ("baseline:policy=strong,updates=500", 10),
+    "lite-tuned": ("tuned:size=96,recipe=report,epochs=20,batch=10,learning_rate=0.001", 30),
+    "best": ("compact:recipe=best", 80),
+    "synthetic": ("baseline:synthetic=1000,updates=500", 150),
+}
+PHOTO_SIZE = 224  # pixels of a folder's images, for backbones; networks from scratch see fewer
+MOST_DRAWS = 40
+SHOTS = (5, 10, 20, 50, 100, 200)
+HELD_OUT_SHARE = 0.3  # of the smallest class, where --shots is not given
+CURVE = 0.85  # the share of the budget after which the curve of shots ends
+CURVE_DRAWS = 4
+LEAST_BUDGET = 60.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
+    listed = "\n".join(f"  {name:14} {spec}" for name, (spec, _) in STRATEGIES.items())
+    parser = cli.Parser(
+        prog="python -m experiments.compare",
+        usage="%(prog)s --data DIR [--budget 20m] [options]",
+        description="Which strategy is best for your images? Runs those that fit into the budget, cheapest "
+        "first, on the same repeated draws; stops the hopeless ones; says what to use, how sure that is, "
+        "what more images would bring, which labels look wrong; and exports the winner, trained on all images.",
+        epilog=f"strategies:\n{listed}\nDraws alternate: odd ones choose the winner, even ones give its "
+        "accuracy.\nThe same command again goes on where it stopped.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--budget",
+        type=cli.seconds,
+        default=cli.seconds("20m"),
+        metavar="TIME",
+        help="90s, 20m, 1h: all of it, export included (default: 20m)",
+    )
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these strategies, or any method of any study",
+    )
+    task = parser.add_argument_group("draws")
+    cli.add_draw_options(task)
+    task.set_defaults(shots=None)
+    cli.add_data_options(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=cli.positive, help="worker processes (default: one a core)")
+    cli.add_device_option(machine)
+    cli.add_plugin_option(machine)
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", default="results", metavar="DIR", help="default: %(default)s")
+    output.add_argument("--no-export", action="store_true", help="do not train and save the winner")
+    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    clock = Clock(args.budget, time.monotonic())
+    if args.budget < LEAST_BUDGET:
+        raise UsageError(
+            f"a budget of {args.budget:.0f} s is too short for anything: 60s are the least, 10m do more"
+        )
+    strategies = {name: STRATEGIES.get(name, (name, 10.0)) for name in args.method or STRATEGIES}
+    learners = {name: learner(spec, {}) for name, (spec, _) in strategies.items()}
+    cli.apply_environment(args)
+    small, large = _prepared(args)
+    protocol = _protocol(args, small)
+    device = backend.resolve_device(args.device)
+    jobs = args.jobs or cli.cores()
+
+    def trial_of(name: str, seed: int, shots: int | None = None) -> Trial:
+        drawn = protocol if shots is None else replace(protocol, shots=shots)
+        return Trial(
+            name,
+            learners[name],
+            drawn,
+            large if _pretrained(strategies[name][0]) else small,
+            seed,
+            device=device,
+        )
+
+    comparison = Comparison(strategies, trial_of, jobs, clock)
+    if not comparison.active:
+        raise UsageError(
+            f"a budget of {args.budget:.0f} s is too short for five draws of any strategy: "
+            f"the cheapest takes about {comparison.least():.0f} s in all"
+        )
+    out = Path(args.out)
+    folder = out / "compare"
+    _say(args, small, protocol, comparison, strategies)
+    with Store(out).open() as store:
+        for number in range(MOST_DRAWS):
+            if not comparison.draw(number, store, _show):
+                break
+            print("", *leaderboard(comparison.standings(), comparison.costs), sep="\n", file=sys.stderr)
+        table = comparison.standings()
+        winner = table[0].method
+        points = _curve(winner, comparison, trial_of, store, jobs, clock)
+        hard = hard_images(comparison.records, store)
+    found = Findings(comparison, table, points, hard, small, protocol)
+    document = found.document()
+    with cli.writing(folder):
+        document["figures"] = found.draw(folder, open_splits(large.folder))
+        (folder / "result.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    print(json.dumps(document, indent=1) if args.json else found.text(document))
+
+
+def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:
+    """Return the images for networks from scratch and for backbones: of a folder, in two sizes.
+
+    Draws depend on labels and seeds alone, so they are the same in both.
+    """
+    small = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+    if args.data in datasets:
+        return small, small
+    return small, prepare(DataSpec(args.data, max(PHOTO_SIZE, args.image_size or 0)), args.data_dir)
+
+
+def _protocol(args: argparse.Namespace, data: Prepared) -> Protocol:
+    """Return how draws are made: of a folder, near-duplicates apart and so many shots that some are left."""
+    if args.data not in datasets and args.protocol is None:
+        args.protocol = "distinct"
+    if args.shots is None:
+        counts = np.bincount(open_splits(data.folder).train.y)
+        args.shots = (
+            50 if args.data in datasets else min(50, max(1, int(counts.min() * (1 - HELD_OUT_SHARE))))
+        )
+    return cli.protocol(args, data)
+
+
+def _pretrained(spec: str) -> bool:
+    return spec.startswith(("imagenet/", "tuned"))
+
+
+def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strategies) -> None:
+    """Say what is compared, what does not fit into the budget, and which images repeat."""
+    left_out = [name for name in strategies if name not in comparison.active]
+    lines = [
+        f"{data.name}: {len(data.classes)} classes, {protocol.shots} images of each to train ({protocol.name})",
+        f"strategies: {', '.join(comparison.active)}",
+    ]
+    if left_out:
+        lines.append(
+            f"not within {args.budget / 60:.0f} minutes: {', '.join(left_out)} (ask for a longer --budget)"
+        )
+    if args.data not in datasets:
+        repeated = duplicates.repeated(open_splits(data.folder).train)
+        if repeated:
+            count = sum(map(len, repeated))
+            lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
+    print(*lines, sep="\n", file=sys.stderr)
+
+
+def _show(trial: Trial, record: dict, computed: bool) -> None:
+    if computed:
+        outcome = f"{record['accuracy']:.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
+        print(
+            f"draw {trial.seed + 1:3}  {trial.method:14} {outcome}  {record['seconds']:.1f} s",
+            file=sys.stderr,
+        )
+
+
+def _curve(
+    winner: str, comparison: Comparison, trial_of, store: Store, jobs: int, clock: Clock
+) -> dict[int, list]:
+    """Return the winner's accuracies with fewer images, shots → one a draw, as far as time allows."""
+    most = trial_of(winner, 0).protocol.shots
+    points = {most: list(selection.reporting(comparison.scores[winner]).values())}
+    cost = comparison.costs[winner] * CURVE_DRAWS / jobs
+    for shots in (n for n in SHOTS if n < most):
+        if cost * SLACK < clock.left(CURVE):
+            trials = [trial_of(winner, draw, shots) for draw in range(1, 2 * CURVE_DRAWS, 2)]
+            records = run(trials, store, jobs, _show)
+            points[shots] = [record["accuracy"] for record in records if record["status"] == "ok"]
+    return {shots: found for shots, found in sorted(points.items()) if found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a comparison found: as JSON, in words, and in pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.tournament import Comparison, leaderboard
+from fewshot import selection
+from fewshot.data import Prepared, Splits, duplicates
+from fewshot.data.tasks import Protocol
+
+SHOWN = 24  # images on a sheet
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The end of a comparison.
+
+    table: the methods, the winner first. points: its accuracies, shots → one a draw. hard: the images that
+    every method gets wrong, as `experiments.tournament.hard_images` returns them.
+    """
+
+    comparison: Comparison
+    table: Sequence[selection.Standing]
+    points: Mapping[int, Sequence[float]]
+    hard: Sequence[tuple[int, str, int]]
+    data: Prepared
+    protocol: Protocol
+
+    @property
+    def winner(self) -> str:
+        """The name of the method to use."""
+        return self.table[0].method
+
+    def document(self) -> dict:
+        """Return all that was found, ready for JSON."""
+        curve = {shots: float(np.mean(found)) for shots, found in self.points.items()}
+        gain = selection.more(curve)
+        return {
+            "study": "compare",
+            "data": self.data.name,
+            "protocol": self.protocol.describe(),
+            "verdict": selection.verdict(self.table),
+            "methods": [self._row(row) for row in self.table],
+            "shots": curve,
+            "fifty_more": {"points": gain[0], "exponent": gain[1]} if gain else None,
+            "wrong_under_every_method": [
+                {"image": index, "part": part, "answer": self.data.classes[answer]}
+                for index, part, answer in self.hard
+            ],
+        }
+
+    def text(self, document: dict) -> str:
+        """Return the end of the story, for people."""
+        lines = [*leaderboard(self.table, self.comparison.costs), "", document["verdict"]]
+        shots = ", ".join(f"{n}: {mean:.1f} %" for n, mean in document["shots"].items())
+        lines.append(f"{self.winner} by training images a class: {shots}.")
+        if gain := document["fifty_more"]:
+            lines.append(f"Another 50 images a class would bring about {gain['points']:.1f} points.")
+        if self.hard:
+            lines.append(f"{len(self.hard)} images are wrong under every method: look at their labels.")
+        lines.append(f"pictures: {', '.join(document['figures'])}")
+        return "\n".join(lines)
+
+    def draw(self, folder: Path, splits: Splits) -> list[str]:
+        """Draw the strip plot, the curve of shots, hard images and near-duplicates; return the paths.
+
+        splits: the images, in the size to show them in.
+        """
+        from fewshot.report import figures
+        from fewshot.report.sheet import sheet
+        from fewshot.report.shots import shots_curve
+        from fewshot.stats import analyse
+
+        records = {row.method: list(self.comparison.records[row.method].values()) for row in self.table}
+        title = f"{self.data.name}: every method on the same draws"
+        paths = figures.strip(analyse(records, self.winner), self.winner, folder / "accuracy", title)
+        if len(self.points) > 1:
+            paths += shots_curve(self.points, folder / "shots", f"{self.winner} on {self.data.name}")
+        if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
+            paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
+        if self.protocol.name == "distinct":
+            groups = duplicates.repeated(splits.train)
+            if rows := [_pair(splits.train, group) for group in groups[:SHOWN]]:
+                paths += sheet(rows, folder / "duplicates", "Near-duplicates")
+        return [str(path) for path in paths]
+
+    def _row(self, row: selection.Standing) -> dict:
+        return {
+            "method": row.method,
+            "draws": row.draws,
+            "stopped": row.stopped,
+            "accuracy": asdict(row.accuracy),
+            "to_winner": asdict(row.to_winner) if row.to_winner else None,
+            "seconds": self.comparison.costs[row.method],
+        }
+
+    def _asked(self, splits: Splits, index: int, part: str, answer: int):
+        images = splits.parts[part]
+        label = f"{images.classes[images.y[index]]}, not {images.classes[answer]}?"
+        return label, [("", np.asarray(images.x[index]))]
+
+
+def _pair(images, group):
+    return images.classes[images.y[group[0]]], [("", np.asarray(images.x[index])) for index in group[:2]]

@@ -1,0 +1,145 @@
+"""A tournament: strategies on the same draws, within a budget of time. `experiments.compare` runs it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot import selection
+from fewshot.report.table import aligned
+from fewshot.store import Store
+from fewshot.testbed import Trial, run
+
+DRAWING = 0.65  # the share of the budget after which draws end
+SLACK = 1.2  # how much longer things may take than they did
+START_UP = 15.0  # seconds before the first trial ends
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The budget in seconds, and when it began."""
+
+    budget: float
+    begin: float
+
+    def left(self, share: float = 1.0) -> float:
+        """Return the seconds until a share of the budget is gone."""
+        return self.begin + share * self.budget - time.monotonic()
+
+
+class Comparison:
+    """Strategies on the same draws: who is in, what each scored on each draw, and what a trial costs."""
+
+    def __init__(
+        self,
+        strategies: Mapping[str, tuple[str, float]],
+        trial_of: Callable[[str, int], Trial],
+        jobs: int,
+        clock: Clock,
+    ):
+        self._trial_of, self._jobs, self._clock = trial_of, jobs, clock
+        self.costs = {name: cost for name, (_, cost) in strategies.items()}
+        self.active = self._planned()
+        self.records: dict[str, dict[int, dict]] = {name: {} for name in self.active}
+        self.stopped: dict[str, int] = {}
+
+    def _planned(self) -> list[str]:
+        """Return the strategies, cheapest first, of which enough draws fit into the budget."""
+        ordered = sorted(self.costs, key=self.costs.get)
+        room = self._clock.left(DRAWING) * self._jobs / SLACK
+        planned, total = [], START_UP * self._jobs
+        for name in ordered:
+            total += selection.LEAST_DRAWS * self.costs[name]
+            if total > room:
+                break
+            planned.append(name)
+        return planned
+
+    @property
+    def scores(self) -> dict[str, dict[int, float]]:
+        """Return method → draw → accuracy, failed trials left out."""
+        return {
+            name: {draw: r["accuracy"] for draw, r in own.items() if r["status"] == "ok"}
+            for name, own in self.records.items()
+        }
+
+    def least(self) -> float:
+        """Return the seconds that the cheapest strategy's draws take, start-up with it."""
+        return SLACK * (START_UP + selection.LEAST_DRAWS * min(self.costs.values()) / self._jobs) / DRAWING
+
+    def draw(self, number: int, store: Store, show) -> bool:
+        """Run all active strategies on one more draw; return False where the time left is too short."""
+        expected = [self.costs[name] for name in self.active]
+        if number and max(sum(expected) / self._jobs, max(expected)) * SLACK > self._clock.left(DRAWING):
+            return False
+        trials = [self._trial_of(name, number) for name in self.active]
+        for name, record in zip(self.active, run(trials, store, self._jobs, show), strict=True):
+            self.records[name][number] = record
+        for name in self.active:
+            self.costs[name] = float(np.median([r["seconds"] for r in self.records[name].values()]))
+        for name in selection.hopeless(self.scores, self.active):
+            self.stopped[name] = len(self.records[name])
+        self.active = [name for name in self.active if name not in self.stopped]
+        return True
+
+    def standings(self) -> list[selection.Standing]:
+        """Return the methods, the winner first."""
+        return selection.standings(self.scores, self.stopped)
+
+
+def leaderboard(table: list[selection.Standing], costs: Mapping[str, float]) -> list[str]:
+    """Return the lines of the table: on the reporting draws, no p for methods that were stopped."""
+    columns = {
+        "method": lambda s: s.method,
+        "draws": lambda s: f"stopped after {s.stopped}" if s.stopped else str(s.draws),
+        "mean ± std": lambda s: _spread(s.accuracy),
+        "95 % interval": lambda s: _interval(s.accuracy.ci95, ".1f"),
+        "Δ to the winner": lambda s: _difference(s.to_winner),
+        "p": lambda s: (
+            "–" if s.stopped or not s.to_winner or s.to_winner.p is None else f"{s.to_winner.p:.3f}"
+        ),
+        "s/trial": lambda s: f"{costs[s.method]:.1f}",
+    }
+    return aligned([[head, *map(cell, table)] for head, cell in columns.items()])
+
+
+def _spread(accuracy) -> str:
+    if accuracy.mean is None:
+        return "–"
+    return f"{accuracy.mean:.2f}" + (f" ± {accuracy.std:.2f}" if accuracy.std is not None else "")
+
+
+def _interval(bounds, form: str) -> str:
+    return f"[{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else "–"
+
+
+def _difference(delta) -> str:
+    if delta is None or delta.mean is None:
+        return "–"
+    return f"{delta.mean:+.2f} {_interval(delta.ci95, '+.1f') if delta.ci95 else ''}".rstrip()
+
+
+def hard_images(records: Mapping[str, Mapping[int, dict]], store: Store) -> list[tuple[int, str, int]]:
+    """Return the held-out images that every method gets wrong in most draws: position, part, its answer.
+
+    The answer is the class that the methods give most often. An image counts once it was held out twice.
+    """
+    votes: dict[tuple[int, str], dict[str, list[tuple[int, int]]]] = {}
+    for name, own in records.items():
+        for record in own.values():
+            path = store.predictions_path(record["key"])
+            if record["status"] != "ok" or not path.exists():
+                continue
+            with np.load(path, allow_pickle=False) as file:
+                answers = file["probabilities"].argmax(1)
+                for index, label, answer in zip(file["index"], file["labels"], answers, strict=True):
+                    place = votes.setdefault((int(index), str(file["part"])), {})
+                    place.setdefault(name, []).append((int(label), int(answer)))
+    found = []
+    for (index, part), by_method in votes.items():
+        right = [np.mean([label == answer for label, answer in given]) for given in by_method.values()]
+        answers = [answer for given in by_method.values() for _, answer in given]
+        if max(right) < 0.5 and len(answers) >= 2 * len(by_method):
+            found.append((index, part, int(np.bincount(answers).argmax()), len(answers)))
+    return [(index, part, answer) for index, part, answer, _ in sorted(found, key=lambda f: (-f[3], f[0]))]
