@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.findings import Findings
 from experiments.methods import learner
 from experiments.tournament import SLACK, Clock, Comparison, hard_images, leaderboard
 from fewshot import backend, cli, selection
-from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
 from fewshot.data.catalogue import datasets
 from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
@@ -58,7 +59,7 @@ def _parser() -> cli.Parser:
         usage="%(prog)s --data DIR [--budget 20m] [options]",
         description="Which strategy is best for your images? Runs those that fit into the budget, cheapest "
         "first, on the same repeated draws; stops the hopeless ones; says what to use, how sure that is, "
-        "what more images would bring, which labels look wrong; and exports the winner, trained on all images.",
+        "what more images would bring, which labels look wrong; saves the winner, trained on all images.",
         epilog=f"strategies:\n{listed}\nDraws alternate: odd ones choose the winner, even ones give its "
         "accuracy.\nThe same command again goes on where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -174,7 +175,7 @@ def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strat
     """Say what is compared, what does not fit into the budget, and which images repeat."""
     left_out = [name for name in strategies if name not in comparison.active]
     lines = [
-        f"{data.name}: {len(data.classes)} classes, {protocol.shots} images of each to train ({protocol.name})",
+        f"{data.name}: {len(data.classes)} classes, {protocol.shots} training images each ({protocol.name})",
         f"strategies: {', '.join(comparison.active)}",
     ]
     if left_out:
