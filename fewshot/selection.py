@@ -102,12 +102,13 @@ def verdict(table: Sequence[Standing]) -> str:
     spread = f" ± {mean.std:.1f} over {mean.n} draws" if mean.std is not None else " on one draw"
     interval = f", 95 % interval of the mean {mean.ci95[0]:.1f}–{mean.ci95[1]:.1f}" if mean.ci95 else ""
     lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
-    worse = [s.method for s in others if s.stopped is not None or _below(s.to_winner)]
-    equal = [s.method for s in others if s.method not in worse]
+    worse = [s for s in others if s.stopped is not None or _below(s.to_winner)]
+    equal = [s.method for s in others if s not in worse]
     if equal:
         lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
     if worse:
-        lines.append(f"Worse: {', '.join(worse)}.")
+        named = (s.method + (f" (stopped after {s.stopped} draws)" if s.stopped else "") for s in worse)
+        lines.append(f"Worse: {', '.join(named)}.")
     return " ".join(lines)
 
 

@@ -62,7 +62,7 @@ def test_the_verdict_says_what_can_be_told():
     text = verdict(table)
     assert text.startswith("Use a: 95.0 % ± 0.8 over 4 draws, 95 % interval of the mean 93.7–96.3.")
     assert "Not distinguishable from it: b." in text
-    assert "Worse: c, d." in text
+    assert "Worse: c, d (stopped after 5 draws)." in text
 
 
 def test_one_draw_gives_a_verdict_that_says_so():

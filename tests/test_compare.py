@@ -1,0 +1,120 @@
+"""From a folder to an answer: who takes part, who stops, what is said, within the budget."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from helpers import Brightness, one_line
+from PIL import Image
+
+from experiments.tournament import Clock, Comparison, hard_images
+from fewshot.data.tasks import Protocol
+from fewshot.store import Store
+from fewshot.testbed import Trial
+
+
+def _clock(budget):
+    return Clock(budget, time.monotonic())
+
+
+def _trial_of(data, **learners):
+    return lambda name, seed: Trial(name, learners[name], Protocol("testbed"), data, seed)
+
+
+def test_only_what_fits_takes_part(data):
+    strategies = {"dear": ("", 100.0), "cheap": ("", 1.0), "middling": ("", 20.0)}
+    assert Comparison(strategies, None, jobs=2, clock=_clock(400)).active == ["cheap", "middling"]
+    assert Comparison(strategies, None, jobs=2, clock=_clock(3600)).active == ["cheap", "middling", "dear"]
+    short = Comparison(strategies, None, jobs=2, clock=_clock(10))
+    assert short.active == []
+    assert 20 < short.least() < 60
+
+
+def test_all_meet_the_same_draws_and_the_hopeless_stop(data, tmp_path):
+    """A negative scale takes the class that is farthest."""
+    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
+    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    with Store(tmp_path).open() as store:
+        for number in range(8):
+            assert comparison.draw(number, store, lambda *_: None)
+    assert comparison.stopped == {"bad": 5}
+    assert sorted(comparison.records["good"]) == list(range(8))
+    assert sorted(comparison.records["bad"]) == list(range(5))
+    table = comparison.standings()
+    assert [row.method for row in table] == ["good", "bad"]
+    assert table[0].accuracy.n == 4  # the second, fourth, sixth and eighth draw
+
+
+def test_drawing_ends_with_its_share_of_the_budget(data, tmp_path):
+    comparison = Comparison({"good": ("", 0.1)}, _trial_of(data, good=Brightness()), 1, _clock(600))
+    comparison.costs["good"] = 1e6
+    with Store(tmp_path).open() as store:
+        assert comparison.draw(0, store, lambda *_: None)  # the first one measures what a draw costs
+        comparison.costs["good"] = 1e6
+        assert not comparison.draw(1, store, lambda *_: None)
+
+
+def test_images_that_every_method_gets_wrong(tmp_path):
+    """Image 7 is called 1 by both methods, twice; image 8 is right once; image 9 was held out once only."""
+    store = Store(tmp_path)
+    records = {"a": {}, "b": {}}
+    with store.open():
+        for name in records:
+            for draw, index in enumerate(([7, 8, 9], [7, 8])):
+                answers = [1, int(name == "a" and draw == 0), 1][: len(index)]
+                key = f"{name}{draw}"
+                predictions = {
+                    "probabilities": np.eye(2)[answers].astype(np.float16),
+                    "labels": np.zeros(len(index), np.int64),
+                    "index": np.array(index),
+                    "part": np.array("train"),
+                }
+                records[name][draw] = {"key": key, "status": "ok"}
+                store.add({"key": key}, predictions)
+        assert hard_images(records, store) == [(7, "train", 1)]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of 16 photos, one of them there twice, and one whose label is wrong."""
+    rng = np.random.default_rng(0)
+    for label, colour in (("räuber & <b>", (200, 60, 60)), ("sea", (60, 60, 200))):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(16):
+            noise = rng.integers(-40, 40, (8, 8, 3)).repeat(6, 0).repeat(6, 1)
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.jpg", quality=95)
+    copied = (tmp_path / "photos" / "sea" / "3.jpg").read_bytes()
+    (tmp_path / "photos" / "sea" / "copy of 3.jpg").write_bytes(copied)
+    return tmp_path / "photos"
+
+
+def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
+    done = command(
+        "compare", "--data", photos, "--budget", "2m", "--method", "ridge", "k-nn", "--jobs", "1", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["verdict"].startswith("Use ")
+    assert "2 images are near-duplicates" in done.stderr
+    assert found["protocol"]["name"] == "distinct"
+    assert found["protocol"]["shots"] == 11  # seven tenths of the smaller class
+    assert {row["method"] for row in found["methods"]} == {"ridge", "k-nn"}
+    assert any("duplicates.png" in path for path in found["figures"])
+    assert any("shots.png" in path for path in found["figures"])
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--budget", "5s"], "60s are the least"),
+        (["--budget", "soon"], "a time, such as"),
+        (["--budget", "60s", "--method", "best"], "too short for five draws"),
+        (["--method", "rigde"], "did you mean 'ridge'"),
+    ],
+)
+def test_wrong_usage(command, args, message):
+    done = command("compare", "--data", "digits", *args)
+    assert done.returncode == 2
+    assert message in one_line(done.stderr)

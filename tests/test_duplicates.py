@@ -1,0 +1,64 @@
+"""Near-duplicates are found, and never stand on both sides of a draw."""
+
+import numpy as np
+import pytest
+
+from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.duplicates import groups, pairs, repeated
+from fewshot.data.tasks import Protocol
+from fewshot.errors import UsageError
+
+
+@pytest.fixture
+def images():
+    """Forty images in blocks of colour; 1, 2 and 3 are one scene (plain, brighter, noisy), 8 and 9, too."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 230, (40, 8, 8, 3)).repeat(4, 1).repeat(4, 2)
+    x[2] = x[1] + 8
+    x[3] = x[1] + rng.integers(0, 12, x[1].shape)
+    x[9] = x[8]
+    return Dataset(x.astype(np.uint8), np.arange(40) % 2, ("a", "b"))
+
+
+def test_groups_join_what_is_near(images):
+    found = [group.tolist() for group in repeated(images)]
+    assert found == [[1, 2, 3], [8, 9]]
+    number = groups(images)
+    assert len(set(number.tolist())) == 40 - 3
+    first, second = pairs(images)
+    assert (first < second).all()
+
+
+def test_the_same_scene_in_another_light_is_another_image(images):
+    x = images.x.copy()
+    x[2] = np.clip(x[1].astype(int) // 2, 0, 255)
+    assert repeated(Dataset(x, images.y, images.classes))[0].tolist() == [1, 3]
+
+
+def test_flat_images_are_no_duplicates():
+    x = np.full((3, 16, 16, 3), [[[[10]]], [[[120]]], [[[121]]]], np.uint8)
+    assert repeated(Dataset(x, np.zeros(3, np.int64), ("a",))) == []
+
+
+def test_near_duplicates_stay_on_one_side(images):
+    number = groups(images)
+    splits = Splits("scenes", images)
+    for seed in range(20):
+        task = Protocol("distinct", 2, shots=12).draw(splits, seed)
+        assert len(task.train) == 24
+        assert not set(number[task.train_index]) & set(number[task.test_index])
+        assert len(set(number[task.train_index].tolist())) >= 22  # once a class
+        assert np.bincount(task.test.y).tolist() == [len(task.test) // 2] * 2
+
+
+def test_a_test_part_loses_what_training_has_seen(images):
+    splits = Splits("scenes", images, test=images.take(np.arange(20)))
+    task = Protocol("distinct", 2, shots=3).draw(splits, 0)
+    assert task.test_part == "test"
+    assert not set(task.train_index) & set(task.test_index)
+
+
+def test_too_few_scenes(images):
+    same = Dataset(images.x[[1, 1, 1, 8, 8, 8]], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
+    with pytest.raises(UsageError, match="near-duplicates"):
+        Protocol("distinct", 2, shots=2).draw(Splits("same", same), 0)
