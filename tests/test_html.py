@@ -17,6 +17,7 @@ from fewshot.report.groups import gather
 from fewshot.report.html import STRIP, page
 from fewshot.report.markdown import document, escaped
 from fewshot.report.markup import join, tag
+from fewshot.report.names import shortened
 from fewshot.report.shots import shots_curves
 from fewshot.report.table import columns
 from fewshot.report.vector import inline
@@ -161,6 +162,19 @@ def test_hundreds_of_methods_have_rows_but_no_columns_in_a_picture(tmp_path):
     assert len(Reader(text).tables[0]) == 122
     assert f"Accuracy of {STRIP} methods on each task" in text
     assert "the best of 121; the table has all" in text
+
+
+def test_long_names_are_shortened_in_pictures_and_told_in_full(tmp_path):
+    long = [f"compact:schedule=one-cycle,learning_rate=0.{i},{'label_smoothing=0.1,' * 5}end" for i in (1, 2)]
+    assert list(shortened([*long, "none", "none"]).values()) == [
+        "compact:schedule…oothing=0.1,end",
+        "compact:schedule…oothing=0.1,end #2",
+        "none",
+    ]
+    keep(tmp_path, *runs("none", 50.0), *runs(long[0], 60.0), *runs(long[1], 61.0))
+    text = page(gather(tmp_path), "x")
+    assert f"</b>: {long[1]}</li>" in text
+    assert all(name not in svg for name in long for svg in re.findall("<svg.*?</svg>", text, re.DOTALL))
 
 
 def test_one_seed_and_nothing_but_failures(tmp_path):

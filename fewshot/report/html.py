@@ -5,7 +5,8 @@ What stands in which group comes from groups.py, the sentences from words.py, th
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 
 from fewshot.report import calibration, figures, shots
@@ -14,6 +15,7 @@ from fewshot.report.conditions import conditions
 from fewshot.report.groups import Group, Results
 from fewshot.report.markup import Markup, breakable, join, tag
 from fewshot.report.matrix import matrix
+from fewshot.report.names import shortened
 from fewshot.report.predictions import pool
 from fewshot.report.table import columns, note, plural
 from fewshot.report.vector import inline
@@ -67,7 +69,7 @@ def _overview(groups: Sequence[Group]) -> str:
     methods = {result.method for group in groups for result in group.results}
     days = sorted({str(record.get("date", ""))[:10] for record in records} - {""})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
-    return f"{plural(len(records), 'trial')} of {plural(len(methods), 'method')}{when}."
+    return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
 
 
 def _summary(pairs: Iterable[tuple[str, Group]]) -> Markup:
@@ -86,7 +88,7 @@ def _summary(pairs: Iterable[tuple[str, Group]]) -> Markup:
 
 
 def _sentence(sentence: Sentence) -> Markup:
-    return tag("p", *(tag("b", part) if isinstance(part, Name) else part for part in sentence))
+    return tag("p", *(tag("b", breakable(part)) if isinstance(part, Name) else part for part in sentence))
 
 
 def _group(anchor: str, group: Group, results: Results) -> Markup:
@@ -151,21 +153,28 @@ def _figures(anchor: str, group: Group) -> Markup | None:
     """Return the strip plot and the learning curves of the methods that fit in a picture."""
     if leader(group) is None:
         return None
-    shown = _foremost(group.results, group.baseline, STRIP)
+    short = shortened(result.method for result in group.results)
+    baseline = short[group.baseline]
+    results = [replace(result, method=short[result.method]) for result in group.results]
+    shown = _foremost(results, baseline, STRIP)
     text = f"Accuracy of {plural(len(shown), 'method')} on each task, joined by task"
-    parts = [
-        _figure(
-            inline(lambda: figures.strip_figure(shown, group.baseline, group.tasks), text, f"{anchor}-strip"),
-            text + _of(shown, group.results),
-        )
-    ]
-    trained = figures.trained(group.results)
+    svg = inline(lambda: figures.strip_figure(shown, baseline, group.tasks), text, f"{anchor}-strip")
+    parts = [_figure(svg, text + _of(shown, results))]
+    trained = figures.trained(results)
     if trained:
-        drawn = _foremost(trained, group.baseline, CURVES)
+        drawn = _foremost(trained, baseline, CURVES)
         text = f"Learning curves of {plural(len(drawn), 'method')}, mean ± std over the tasks"
         svg = inline(lambda: figures.curves_figure(drawn, group.tasks), text, f"{anchor}-curves")
         parts.append(_figure(svg, text + _of(drawn, trained)))
-    return join(*parts)
+    return join(*parts, _full(short))
+
+
+def _full(short: Mapping[str, str]) -> Markup | None:
+    """Return the list of what pictures call otherwise."""
+    changed = [tag("li", tag("b", text), f": {name}") for name, text in short.items() if text != name]
+    if not changed:
+        return None
+    return tag("details", tag("summary", "Names in the pictures, and in full"), tag("ul", *changed))
 
 
 def _foremost(results: Sequence[MethodResult], baseline: str, limit: int) -> list[MethodResult]:
@@ -205,7 +214,8 @@ def _predictions(anchor: str, group: Group, results: Results) -> Markup | None:
         empty = "" if one.met.all() else "; empty where two classes were in no task together"
         parts.append(_figure(matrix(one), f"{caption}{empty}. {len(one.truth):,} predictions."))
     if found:
-        reliability = {method: calibration.calibrate(one) for method, one in found.items()}
+        short = shortened(found)
+        reliability = {short[method]: calibration.calibrate(one) for method, one in found.items()}
         text = "Reliability: below the diagonal, a method promises more than it keeps"
         svg = inline(lambda: calibration.figure(reliability), text, f"{anchor}-calibration")
         errors = ", ".join(f"{method} {one.ece:.1f}" for method, one in reliability.items())
@@ -231,8 +241,10 @@ def _shots(results: Results) -> Markup | None:
     parts = []
     for number, (title, curves) in enumerate(shots.shots_curves(records.values()).items(), 1):
         text = f"{title}: accuracy against training images a class, mean and 95 % interval"
-        svg = inline(lambda curves=curves: shots.figure(curves), text, f"shots-{number}")
-        parts.append(_figure(svg, f"{text}."))
+        short = shortened(curves)
+        drawn = {short[method]: curve for method, curve in curves.items()}
+        svg = inline(lambda drawn=drawn: shots.figure(drawn), text, f"shots-{number}")
+        parts += [_figure(svg, f"{text}."), _full(short)]
     return tag("section", tag("h2", "What more images bring"), *parts, id="shots") if parts else None
 
 

@@ -8,7 +8,7 @@ from fewshot.report.table import interval, mean_std, p_value, plural
 from fewshot.stats import MethodResult, Paired, holm, least_p, paired, summary
 
 LEVEL = 0.05
-LISTED = 6  # names in a sentence
+LISTED = 4  # names in a sentence
 READING = (
     "Every seed draws a task, the same for all methods of a group. The spread (±, the standard deviation "
     "over tasks) is how unequal the tasks are; so methods are compared task by task: Δ is the mean paired "
@@ -133,14 +133,21 @@ def _verdicts(group: Group) -> list[Sentence]:
     if not told:
         return [[f"None of the {unclear} methods can be told from ", *_baseline(group), "."]]
     adverb = "" if least <= LEVEL else "likely "
-    sentence = ["Against ", *_baseline(group), ": "]
-    for word, names in (
-        (f"{adverb}better ", [r.method for r in told if r.delta.mean > 0]),
-        (f"{adverb}worse ", [r.method for r in told if r.delta.mean < 0]),
-    ):
-        if names:
-            sentence += [word, *_names(names), "; "]
-    return [[*sentence, f"{unclear or 'none'} cannot be told from it."]]
+    better, worse = ([r.method for r in told if (r.delta.mean > 0) == wanted] for wanted in (True, False))
+    parts = [[f"{adverb}better ", *_names(better)]] if better else []
+    parts += [[f"{adverb}worse ", *_names(worse)]] if worse else []
+    parts += [[f"{unclear} cannot be told from it"]] if unclear else []
+    first, *others = parts
+    return [
+        [
+            "Against ",
+            *_baseline(group),
+            ": ",
+            *first,
+            *(text for part in others for text in ("; ", *part)),
+            ".",
+        ]
+    ]
 
 
 def _how(group: Group) -> list[Sentence]:
