@@ -92,7 +92,7 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
     """Compare the leader with all methods but the baseline, of which the first sentence tells."""
     scores = {result.method: _scores(result) for result in group.results}
     rivals = [r for r in group.results if r is not best and r.delta is not None and r.n > 1]
-    least = least_p(best.n, len(rivals))
+    least = max(_least(group), least_p(best.n, len(rivals)))  # one group, one way of judging
     adverb = "clearly" if _clear(least) == "clear" else "likely"
     others = _against(best.method, [rival.method for rival in rivals], scores, least)
     if not others:
