@@ -71,14 +71,15 @@ class Findings:
         """
         from fewshot.report import figures
         from fewshot.report.sheet import sheet
-        from fewshot.report.shots import shots_curve
-        from fewshot.stats import analyse
+        from fewshot.report.shots import figure
+        from fewshot.stats import analyse, summary
 
         records = {row.method: list(self.comparison.records[row.method].values()) for row in self.table}
         title = f"{self.data.name}: every method on the same draws"
         paths = figures.strip(analyse(records, self.winner), self.winner, folder / "accuracy", title)
         if len(self.points) > 1:
-            paths += shots_curve(self.points, folder / "shots", f"{self.winner} on {self.data.name}")
+            curve = {shots: summary(found) for shots, found in self.points.items()}
+            paths += figures.write(figure({self.winner: curve}), folder / "shots")
         if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
         if self.protocol.name == "distinct":

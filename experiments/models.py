@@ -21,7 +21,7 @@ from fewshot import backend, cli, settings
 from fewshot.features import PIXELS
 from fewshot.models import check_size, least_size, networks
 from fewshot.recipe import Recipe
-from fewshot.store import parse
+from fewshot.store import read
 
 CHANNELS = 3
 LARGEST = 2**29  # values: a batch whose largest map has more would take gigabytes
@@ -148,7 +148,7 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
     Alike is: on the same tasks, by the same recipe. Everything else would compare apples with pears.
     """
     groups = defaultdict(lambda: defaultdict(dict))  # conditions → network → seed → accuracy
-    for record in _records(path):
+    for record in read(path)[0].values():
         learner = record["learner"]
         on_images = learner.get("features", PIXELS) == PIXELS  # a head's accuracy is not the network's own
         if record["status"] == "ok" and learner.get("network") in names and on_images:
@@ -169,12 +169,6 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
     if learner["expansion"] != "none":
         words += f", {learner['expansion']}"
     return alike[conditions, seeds], words
-
-
-def _records(path: Path) -> list[dict]:
-    """Return the records of a results folder, read without holding it: a study may be writing there."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    return list({record["key"]: record for record in map(parse, lines) if record}.values())
 
 
 def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Path]:

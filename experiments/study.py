@@ -155,7 +155,7 @@ class Study:
         stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
         figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
         records = str(Path(args.out) / "trials.jsonl")
-        document = result(self.name, protocol, self.baseline, results, figures, records)
+        document = result(self.name, protocol, self.baseline, results, figures, records, args.command)
         with cli.writing(folder):
             self._draw(folder, document, stems, results, _title(trial))
         as_reported = trial.protocol == REPORTED_PROTOCOL and trial.data.name == "cifar10"
@@ -166,16 +166,15 @@ class Study:
         print(_json(report.document) if args.json else report.text)
 
     def _draw(self, folder: Path, document: dict, stems: dict[str, Path], results, title: str) -> None:
-        """Draw the pictures and write the result, unless exactly this result has its pictures already."""
+        """Draw the pictures, unless exactly this result has its pictures already, and write the result."""
         path, written = folder / "result.json", _json(document)
         drawn = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
-        if path.exists() and path.read_text(encoding="utf-8") == written and all(p.exists() for p in drawn):
-            return
-        from fewshot.report import figures
+        if not (_same(path, written) and all(picture.exists() for picture in drawn)):
+            from fewshot.report import figures
 
-        folder.mkdir(parents=True, exist_ok=True)
-        figures.strip(results, self.baseline, stems["strip"], title)
-        figures.curves(results, stems["curves"], title)
+            folder.mkdir(parents=True, exist_ok=True)
+            figures.strip(results, self.baseline, stems["strip"], title)
+            figures.curves(results, stems["curves"], title)
         path.write_text(written, encoding="utf-8")
 
 
@@ -189,6 +188,15 @@ def listed(table: Mapping[str, tuple[str, str]]) -> dict[str, object]:
 
 def _json(document: dict) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _same(path: Path, written: str) -> bool:
+    """Say whether a file holds this result, whatever the command that gave it: --jobs 1 changes nothing."""
+    try:
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(written)
+    except (OSError, ValueError):
+        return False
+    return isinstance(before, dict) and {**before, "command": None} == {**now, "command": None}
 
 
 def _jobs(args: argparse.Namespace, threads: int) -> int:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,15 +33,19 @@ def run(
 ) -> int:
     """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
 
-    make_parser: called when the plugins are there, so that the help tells of them, too.
+    make_parser: called when the plugins are there, so that the help tells of them, too. The arguments that
+    `program` gets name the command line itself, to be copied and pasted: `args.command`.
     """
+    argv = sys.argv[1:] if argv is None else argv
     parser = Parser(prog=make_parser().prog, add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:
         for file in parser.parse_known_args(argv)[0].plugin:
             plugins.load(file)
         parser = make_parser()
-        program(parser.parse_args(argv))
+        args = parser.parse_args(argv)
+        args.command = f"{parser.prog} {shlex.join(argv)}".rstrip()
+        program(args)
     except FewshotError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return error.exit_code

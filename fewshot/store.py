@@ -97,17 +97,7 @@ class Store:
                 file.write(b"\n")
 
     def _read(self) -> None:
-        self._records.clear()
-        if not self.path.exists():
-            return
-        odd = []
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, start=1):
-                record = parse(line)
-                if record is None:
-                    odd.append(number)
-                else:
-                    self._records[record["key"]] = record
+        self._records, odd = read(self.path)
         if odd:
             lines = ", ".join(map(str, odd[:5])) + (", …" if len(odd) > 5 else "")
             print(
@@ -125,6 +115,23 @@ class Store:
                 f"cannot write the results to {self.folder} ({error.strerror or error}): free some space or "
                 "give another --out; what is recorded stays, and the same command goes on"
             ) from error
+
+
+def read(path: Path) -> tuple[dict[str, dict], list[int]]:
+    """Return the records of a file by key, and the numbers of the lines that hold none.
+
+    Needs no lock: a study may be writing there, and a line that is not complete yet is not a record yet.
+    """
+    records, odd = {}, []
+    if path.exists():
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                record = parse(line)
+                if record is None:
+                    odd.append(number)
+                else:
+                    records[record["key"]] = record
+    return records, odd
 
 
 def parse(line: str) -> dict | None:

@@ -1,4 +1,4 @@
-"""What several test files use: the quick study and its records, and a learner that takes no time."""
+"""What several test files use: the quick study, records real and made up, a learner that takes no time."""
 
 import json
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 from fewshot.data.tasks import Protocol
 from fewshot.errors import DivergedError
 from fewshot.learner import Fit
+from fewshot.store import FORMAT, key_of
 from fewshot.testbed import Trial
 
 QUICK = ("--data", "digits", "--quick")
@@ -73,3 +74,46 @@ def trials_of(data, *learners, seeds=3, **options):
         for seed in range(seeds)
         for name, learner in zip("abcdef", learners, strict=False)
     ]
+
+
+def kept(method: str, seed: int, accuracy: float | None, shots=50, threads=1, learner=None, **fields) -> dict:
+    """Return a complete record, as the testbed writes it; a failed one where the accuracy is None."""
+    identity = {
+        "protocol": {**Protocol(shots=shots).describe(), "data": "blobs", "content": "c" * 64},
+        "learner": {"kind": "Brightness", "method": method, "libraries": {"numpy": "2.0"}, **(learner or {})},
+        "seed": seed,
+        "threads": threads,
+        "device": "cpu",
+    }
+    measured = {"n_train": 100, "updates": 10, "images_seen": 1000, "parameters": 2}
+    curve = {"update": [1, 10], "loss": [0.7, 0.1], "accuracy": [50.0, 90.0]}
+    values = dict(accuracy=accuracy, balanced_accuracy=accuracy, nll=0.5, curve=curve, **measured)
+    return {
+        "key": key_of(identity),
+        "method": method,
+        "status": "failed" if accuracy is None else "ok",
+        "reason": "diverged" if accuracy is None else None,
+        "classes": ["cat", "dog"],
+        **(dict.fromkeys(values) if accuracy is None else values),
+        "seconds": 2.0,
+        **identity,
+        "date": "2026-01-02T03:04:05+00:00",
+        "machine": {"cpu": "x86_64", "python": "3.12.0"},
+        "fewshot": "0.1.0",
+        **fields,
+    }
+
+
+def keep(folder, *records: dict, predictions=None) -> Path:
+    """Write records to a results folder, each with the predictions, and return the folder.
+
+    Without the store, which waits for the disk after every one.
+    """
+    folder = Path(folder)
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    with open(folder / "trials.jsonl", "a") as file:
+        for record in records:
+            file.write(json.dumps({"format": FORMAT, **record}) + "\n")
+            if predictions:
+                np.savez(folder / "predictions" / f"{record['key']}.npz", **predictions)
+    return folder

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,8 +56,10 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
     out, _ = study
     done = command("augment", *QUICK, "--method", "flip", "--json", out=out)
     document = json.loads(done.stdout)
-    assert set(document) == {"study", "protocol", "baseline", "methods", "figures", "records"}
+    assert set(document) == {"study", "command", "protocol", "baseline", "methods", "figures", "records"}
     assert (document["study"], document["baseline"]) == ("augment", "none")
+    given = ["python", "-m", "experiments.augment", *QUICK, "--method", "flip", "--json", "--out", str(out)]
+    assert shlex.split(document["command"]) == given
     assert document["protocol"]["name"] == "stratified"
     assert all(Path(path).exists() for path in (*document["figures"], document["records"]))
     none, flip = document["methods"]
@@ -67,6 +70,20 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
     assert set(flip["trials"][0]) == fields
     assert flip["mean"] == pytest.approx(np.mean([trial["accuracy"] for trial in flip["trials"]]))
     assert 1 < flip["mean"] <= 100
+
+
+def test_another_command_with_the_same_result_is_kept_and_draws_nothing(study, command, tmp_path):
+    out = shutil.copytree(study[0], tmp_path / "results") / "augment"
+    command("augment", *QUICK, "--method", "flip")  # the paths in the document are now those of the copy
+    for path in out.iterdir():
+        os.utime(path, (1, 1))
+    done = command("augment", *QUICK, "--method", "flip", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    assert "--jobs 1" in json.loads((out / "result.json").read_text())["command"]
+    assert {path.name for path in out.iterdir() if path.stat().st_mtime > 1} == {"result.json"}
+    (out / "result.json").write_text("torn")
+    assert command("augment", *QUICK, "--method", "flip").returncode == 0
+    assert all(path.stat().st_mtime > 1 for path in out.iterdir())
 
 
 def test_fresh_runs_give_the_same_numbers_with_one_worker_and_with_two(study, command, tmp_path):

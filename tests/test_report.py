@@ -93,6 +93,11 @@ def test_a_bar_in_a_name_does_not_end_a_markdown_cell():
     assert r"| a\|b | 100 |" in text
 
 
+def test_a_name_in_a_markdown_cell_is_no_html():
+    text = markdown(analyse({"<b>": [record(0, 60.0)]}, "<b>"), "<b>")
+    assert r"| \<b> | 100 |" in text
+
+
 def test_result_document():
     study = {
         "baseline": [record(0, 60.0), record(1, 64.0)],
@@ -100,12 +105,19 @@ def test_result_document():
     }
     results = analyse(study, "baseline")
     document = result(
-        "augment", {"name": "pairs", "shots": 50}, "baseline", results, ["a.png"], "trials.jsonl"
+        "augment",
+        {"name": "pairs", "shots": 50},
+        "baseline",
+        results,
+        ["a.png"],
+        "trials.jsonl",
+        "python -m x",
     )
     shared = {"classes": ["cat", "dog"], "n_train": 100, "updates": 1000, "images_seen": 32000}
     half = 12.706204736174694 * 2  # t(0.975, 1) times the standard error
     assert json.loads(json.dumps(document, allow_nan=False)) == {
         "study": "augment",
+        "command": "python -m x",
         "protocol": {"name": "pairs", "shots": 50},
         "baseline": "baseline",
         "methods": [
@@ -151,7 +163,7 @@ def test_result_document():
 
 
 def test_trials_name_their_balanced_accuracy_where_it_is_the_metric(study):
-    document = result("s", {}, "baseline", analyse(study, "baseline", "balanced_accuracy"), [], "r")
+    document = result("s", {}, "baseline", analyse(study, "baseline", "balanced_accuracy"), [], "r", "c")
     assert document["methods"][0]["trials"][0]["balanced_accuracy"] == 59.0
 
 

@@ -45,7 +45,7 @@ def strip(results: Sequence[MethodResult], baseline: str, path_stem: str | Path,
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        return write(_strip(results, baseline, title), path_stem)
+        return write(strip_figure(results, baseline, title), path_stem)
 
 
 def curves(results: Sequence[MethodResult], path_stem: str | Path, title: str) -> list[Path]:
@@ -55,9 +55,14 @@ def curves(results: Sequence[MethodResult], path_stem: str | Path, title: str) -
     """
     from matplotlib import rc_context
 
-    trained = [result for result in results if _curves_of(result, "loss")]
+    drawn = trained(results)
     with rc_context(STYLE):
-        return write(_curves(trained, title) if trained else _no_curves(title), path_stem)
+        return write(curves_figure(drawn, title) if drawn else _no_curves(title), path_stem)
+
+
+def trained(results: Sequence[MethodResult]) -> list[MethodResult]:
+    """Return the methods that have a learning curve."""
+    return [result for result in results if _curves_of(result, "loss")]
 
 
 def write(figure, path_stem) -> list[Path]:
@@ -74,7 +79,8 @@ def write(figure, path_stem) -> list[Path]:
     return paths
 
 
-def _strip(results, baseline, title):
+def strip_figure(results: Sequence[MethodResult], baseline: str, title: str):
+    """Return what `strip` writes, drawn under `STYLE`."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -124,7 +130,8 @@ def _strip(results, baseline, title):
     return figure
 
 
-def _curves(results, title):
+def curves_figure(results: Sequence[MethodResult], title: str):
+    """Return what `curves` writes of methods that have a curve, drawn under `STYLE`."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 

@@ -18,15 +18,17 @@ def result(
     results: Sequence[MethodResult],
     figures: Sequence[str | Path],
     records_path: str | Path,
+    command: str,
 ) -> dict[str, Any]:
     """Return the document, ready for `json.dumps(…, allow_nan=False)`; accuracies are in percent.
 
     Every trial is listed, failed ones with null for what they did not measure. What is undefined (the
-    std of one seed, a loss that is no number) is null.
+    std of one seed, a loss that is no number) is null. command: the command line that gave it.
     """
     return _json_safe(
         {
             "study": study,
+            "command": command,
             "protocol": protocol,
             "baseline": baseline,
             "methods": [_method(result) for result in results],

@@ -1,11 +1,12 @@
-"""The results as a table: aligned plain text for a terminal, or Markdown for a README.
+"""The results as a table: aligned plain text for a terminal, Markdown for a README, or HTML (html.py).
 
-Both print the same cells; `_columns` is the one place that says what a report shows.
+All print the same cells; `columns` is the one place that says what a report shows.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
-from fewshot.stats import MethodResult, least_p, summary
+from fewshot.stats import Interval, MethodResult, Summary, least_p, summary
 
 NONE = "–"
 
@@ -15,7 +16,7 @@ def table(results: Sequence[MethodResult], baseline: str, reported: Mapping[str,
 
     `reported` holds published values to print beside ours, method → text such as "66.11 ± 2.71".
     """
-    lines = aligned(_columns(results, baseline, reported))
+    lines = aligned(columns(results, baseline, reported))
     if any(result.delta for result in results):
         lines += ["", note(results)]
     return "\n".join(lines)
@@ -40,11 +41,13 @@ def markdown(
     results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None
 ) -> str:
     """Return the same cells as a Markdown table, numbers aligned to the right."""
-    columns = _columns(results, baseline, reported)
-    header, *rows = zip(*columns, strict=True)
-    rule = [":--", *["--:"] * (len(columns) - 1)]
-    # A bar in a method's name would end its cell.
-    lines = [" | ".join(cell.replace("|", r"\|") for cell in cells) for cells in (header, rule, *rows)]
+    header, *rows = zip(*columns(results, baseline, reported), strict=True)
+    rule = [":--", *["--:"] * (len(header) - 1)]
+    # In a method's name, a bar would end its cell, and <b> would be taken for HTML.
+    lines = [
+        " | ".join(re.sub(r"[|]|<(?=[a-zA-Z/!?])", r"\\\g<0>", cell) for cell in cells)
+        for cells in (header, rule, *rows)
+    ]
     return "\n".join(f"| {line} |" for line in lines)
 
 
@@ -54,18 +57,20 @@ def note(results: Sequence[MethodResult]) -> str:
     n, methods = max((delta.n for delta in deltas), default=0), len(deltas)
     least = least_p(n, methods)
     text = (
-        f"The least p that {_plural(n, 'paired task')} can reach after Holm's correction "
-        f"over {_plural(methods, 'method')} is {least:.2g}"
+        f"The least p that {plural(n, 'paired task')} can reach after Holm's correction "
+        f"over {plural(methods, 'method')} is {least:.2g}"
     )
     if least > 0.05:
         text += ": no difference can be significant at .05 here. Use --seeds 20 or --protocol pairs45"
     return text + "."
 
 
-def _columns(results, baseline, reported) -> list[list[str]]:
+def columns(
+    results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None
+) -> list[list[str]]:
     """Return the columns, each as its heading followed by one cell a method."""
     balanced = any(result.metric == "balanced_accuracy" for result in results)
-    columns = {
+    cells = {
         "method": lambda r: r.method,
         "images": lambda r: _number(r.n_train, ","),
         "updates": lambda r: _number(r.updates, ","),
@@ -74,28 +79,29 @@ def _columns(results, baseline, reported) -> list[list[str]]:
     }
     if balanced:
         # The interval, the difference and p belong to the metric compared, so that one stands next to them.
-        columns["accuracy"] = _plain_accuracy
-        columns["balanced mean ± std"] = _mean_std
+        cells["accuracy"] = _plain_accuracy
+        cells["balanced mean ± std"] = mean_std
     else:
-        columns["mean ± std"] = _mean_std
-    columns |= {
-        "95 % interval": lambda r: _interval(r.ci95, ".1f"),
+        cells["mean ± std"] = mean_std
+    cells |= {
+        "95 % interval": lambda r: interval(r.ci95, ".1f"),
         f"Δ to {baseline}": _delta,
-        "p (Holm)": lambda r: _p(r.delta.p) if r.delta else NONE,
+        "p (Holm)": lambda r: p_value(r.delta.p) if r.delta else NONE,
         "wins": lambda r: f"{r.delta.wins}/{r.delta.n}" if r.delta and r.delta.n else NONE,
         "s/trial": lambda r: _number(r.seconds, ".1f"),
     }
     if reported:
-        columns["reported"] = lambda r: reported.get(r.method, NONE)
-    return [[heading, *map(cell, results)] for heading, cell in columns.items()]
+        cells["reported"] = lambda r: reported.get(r.method, NONE)
+    return [[heading, *map(cell, results)] for heading, cell in cells.items()]
 
 
 def _plain_accuracy(result) -> str:
     accuracies = (record["accuracy"] for record in result.records if record["status"] == "ok")
-    return _mean_std(summary(accuracies))
+    return mean_std(summary(accuracies))
 
 
-def _mean_std(s) -> str:
+def mean_std(s: Summary | MethodResult) -> str:
+    """Return "64.00 ± 4.00", or the mean alone where there is no std."""
     if s.std is None:
         return _number(s.mean, ".2f")
     return f"{s.mean:.2f} ± {s.std:.2f}"
@@ -105,14 +111,16 @@ def _delta(result) -> str:
     if result.delta is None or result.delta.mean is None:
         return NONE
     mean = f"{result.delta.mean:+.2f}"
-    return f"{mean} {_interval(result.delta.ci95, '+.1f')}" if result.delta.ci95 else mean
+    return f"{mean} {interval(result.delta.ci95, '+.1f')}" if result.delta.ci95 else mean
 
 
-def _interval(bounds, form) -> str:
+def interval(bounds: Interval | None, form: str) -> str:
+    """Return "[54.1, 73.9]", each bound in the format `form`."""
     return f"[{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else NONE
 
 
-def _p(p) -> str:
+def p_value(p: float | None) -> str:
+    """Return "0.041" or "<0.001"."""
     return "<0.001" if p is not None and p < 0.001 else _number(p, ".3f")
 
 
@@ -120,5 +128,6 @@ def _number(value, form) -> str:
     return NONE if value is None else f"{value:{form}}"
 
 
-def _plural(n, noun) -> str:
+def plural(n: int, noun: str) -> str:
+    """Return "1 task" or "2 tasks"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

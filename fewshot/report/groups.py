@@ -1,0 +1,254 @@
+"""What a results folder holds: its records as groups that may be compared, and its other pictures.
+
+A study writes what it compared, in which order and with which baseline, to NAME/result.json: that is one
+group. A study's next command writes a new document; the records that stand in none any more are grouped
+by their conditions: all methods on the same tasks, with as many threads, on the same device.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot.data.tasks import TUNING, protocols
+from fewshot.errors import FewshotError, UsageError
+from fewshot.stats import MethodResult, Record, analyse
+from fewshot.store import Store, read
+
+FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
+FIELDS |= {"protocol": dict, "learner": dict}
+MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
+# What a document says of a trial that tells its record from all others on the same tasks.
+VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
+USUAL = ("baseline", "none")  # what studies compare with
+LISTED = 3  # settings named in a label
+
+
+@dataclass(frozen=True)
+class Group:
+    """Methods on the same tasks. `study` and `command` are empty where no document tells of them."""
+
+    study: str
+    command: str
+    baseline: str
+    results: list[MethodResult]
+
+    @property
+    def records(self) -> list[Record]:
+        """All records, failed ones, too."""
+        return [record for result in self.results for record in result.records]
+
+    @property
+    def protocol(self) -> dict:
+        """What the tasks' rule says of itself, with the name of the data."""
+        return self.records[0]["protocol"]
+
+    @property
+    def tuning(self) -> bool:
+        """Whether the tasks are for choosing, not for reporting."""
+        return self.records[0]["seed"] >= TUNING
+
+    @property
+    def title(self) -> str:
+        """The study's name, or which records these are."""
+        name = self.study or f"further records, {self.protocol['name']}"
+        return name + (", tuning tasks" if self.tuning else "")
+
+    @property
+    def tasks(self) -> str:
+        """The protocol in a line: "cifar10, testbed: 2 classes × 50 images"."""
+        return f"{self.protocol['data']}, {self.protocol['name']}: {_classes(self.protocol)}" + (
+            "" if _whole(self.protocol) else f" × {self.protocol.get('shots')} images"
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder as read. notes: what was left out, a sentence each. pictures: those of no group."""
+
+    store: Store
+    groups: list[Group]
+    pictures: list[Path]
+    notes: list[str]
+
+
+def gather(folder: Path) -> Results:
+    """Read a results folder; `UsageError` where there is none, `FewshotError` where it has no record."""
+    if not folder.is_dir():
+        raise UsageError(f"no such directory: {folder}; give the --out of a study (default: results)")
+    store = Store(folder)
+    try:
+        found, odd = read(store.path)
+    except OSError as error:
+        raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
+    records = [record for record in found.values() if _complete(record)]
+    others = len(found) - len(records) + len(odd)
+    if not records:
+        if others:
+            raise FewshotError(
+                f"{store.path}: none of its {others} line(s) is a record of this version: run the studies "
+                "again with another --out, or make the report with the version that wrote them"
+            )
+        raise FewshotError(
+            f"no records in {folder}: run a study first, such as python -m experiments.augment --out {folder}"
+        )
+    notes = []
+    if others:
+        notes.append(f"{others} line(s) of trials.jsonl are torn or of another version: left out.")
+    inner = sorted(path.parent for path in folder.glob("*/trials.jsonl"))
+    notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
+    documents, troubles = _documents(folder, inner)
+    studied, more = _studied(documents, records)
+    left = _left(records, studied)
+    studied.sort(key=lambda group: (group.tuning, group.study))
+    return Results(store, studied + left, _pictures(folder, inner), notes + troubles + more)
+
+
+def _complete(record: Record) -> bool:
+    """Say whether a record has all that a report needs: an older version's may not."""
+    numbers = MEASURED if record.get("status") == "ok" else ()
+    return (
+        all(isinstance(record.get(field), kind) for field, kind in FIELDS.items())
+        and all(isinstance(record.get(field), int | float) for field in numbers)
+        and {"name", "data"} <= record["protocol"].keys()
+    )
+
+
+def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:
+    """Return the studies' documents with their paths, and what could not be read."""
+    documents, troubles = [], []
+    for path in sorted([*folder.glob("*/result.json"), *folder.glob("*/*/result.json")]):
+        if any(other in path.parents for other in inner):
+            continue
+        name = path.relative_to(folder).as_posix()
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            shape = (document["study"], document["baseline"], dict(document["protocol"]))
+            rows = [(row["method"], list(map(dict, row["trials"]))) for row in document["methods"]]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            troubles.append(f"{name} is no document of a study: left out.")
+        else:
+            if all(isinstance(text, str) for text in (*shape[:2], *(method for method, _ in rows))):
+                documents.append((name, document))
+    return documents, troubles
+
+
+def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[list[Group], list[str]]:
+    """Return the group of every document: its methods, each with the records of its trials."""
+    known = defaultdict(list)
+    for record in records:
+        known[_values(record["protocol"], record)].append(record)
+    groups, notes = [], []
+    for name, document in documents:
+        by_method, missing = {}, 0
+        for row in document["methods"]:
+            of_trials = [known.get(_values(document["protocol"], trial), []) for trial in row["trials"]]
+            # Equal trials of two methods have two records. One method may have two names, and one record.
+            found = [
+                next((record for record in of_one if record["method"] == row["method"]), of_one[0])
+                for of_one in of_trials
+                if of_one
+            ]
+            missing += len(of_trials) - len(found)
+            if found:
+                by_method[row["method"]] = found
+        if missing:
+            notes.append(f"{missing} trial(s) of {name} are not in the records: left out.")
+        if document["baseline"] in by_method:
+            balanced = any("balanced_accuracy" in t for row in document["methods"] for t in row["trials"])
+            metric = "balanced_accuracy" if balanced else "accuracy"
+            results = analyse(by_method, document["baseline"], metric)
+            command = document.get("command")
+            groups.append(
+                Group(
+                    document["study"],
+                    command if isinstance(command, str) else "",
+                    document["baseline"],
+                    results,
+                )
+            )
+    return groups, notes
+
+
+def _values(protocol: Mapping, trial: Mapping) -> str:
+    return json.dumps([protocol, *(trial.get(field) for field in VALUES)], sort_keys=True)
+
+
+def _left(records: list[Record], studied: list[Group]) -> list[Group]:
+    """Return the records of no study as groups, each with a baseline on the same tasks."""
+    used = {record["key"] for group in studied for record in group.records}
+    usual = dict.fromkeys([*(group.baseline for group in studied), *USUAL])
+    alike = defaultdict(list)
+    for record in records:
+        conditions = [record["protocol"], record["threads"], record["device"], record["seed"] >= TUNING]
+        alike[json.dumps(conditions, sort_keys=True)].append(record)
+    groups = []
+    for members in alike.values():
+        by_method = labelled(members)
+        new = [name for name, found in by_method.items() if any(r["key"] not in used for r in found)]
+        if not new:
+            continue
+        # Of several with a usual name, or if none has one of all: the method with the most tasks.
+        named = [[m for m in by_method if by_method[m][0]["method"] == name] for name in usual]
+        candidates = next((methods for methods in named if methods), new)
+        baseline = max(candidates, key=lambda method: len(by_method[method]))
+        shown = {name: by_method[name] for name in dict.fromkeys([baseline, *new])}
+        metric = "accuracy" if members[0]["protocol"].get("balanced", True) else "balanced_accuracy"
+        groups.append(Group("", "", baseline, analyse(shown, baseline, metric)))
+    return sorted(groups, key=lambda group: group.tuning)
+
+
+def labelled(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Return records by method, seed by seed; one that was configured in several ways has several labels.
+
+    "flip" with --epochs 5 and without becomes "flip (epochs 5)" and "flip (epochs 100)".
+    """
+    ways = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        learner = json.dumps(record["learner"], sort_keys=True)
+        ways[record["method"]][learner].append(record)
+    labels = {}
+    for method, found in ways.items():
+        settings = [_flat(json.loads(learner)) for learner in found]
+        for settings_of_one, members in zip(settings, found.values(), strict=True):
+            differ = [
+                f"{key.rpartition('.')[2]} {value}"
+                for key, value in sorted(settings_of_one.items())
+                if any(other.get(key) != value for other in settings)
+            ]
+            label = method
+            if len(settings) > 1:
+                label += f" ({', '.join(differ[:LISTED])}{', …' * (len(differ) > LISTED)})"
+            while label in labels:
+                label += "′"
+            labels[label] = sorted(members, key=lambda record: record["seed"])
+    return labels
+
+
+def _flat(value: object, name: str = "") -> dict[str, object]:
+    """Return nested settings as one level, their names joined by dots."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {key: leaf for k, v in value.items() for key, leaf in _flat(v, f"{name}.{k}").items()}
+
+
+def _pictures(folder: Path, inner: list[Path]) -> list[Path]:
+    """Return sheets, heat maps and the like: what is drawn, but not of a group."""
+    return [
+        path
+        for path in sorted(folder.glob("*/**/*.png"))
+        if not any(other in path.parents for other in inner)
+        and not (path.name in ("accuracy.png", "curves.png") and path.with_name("result.json").exists())
+    ]
+
+
+def _whole(protocol: Mapping) -> bool:
+    return protocol["name"] in protocols and bool(protocols[protocol["name"]].traits.get("whole"))
+
+
+def _classes(protocol: Mapping) -> str:
+    fixed = protocol.get("classes")
+    if fixed:
+        return " / ".join(map(str, fixed))
+    return f"{protocol['ways']} classes" if protocol.get("ways") else "all classes"
