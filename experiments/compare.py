@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from fewshot import backend, cli, selection
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
 from fewshot.data.catalogue import datasets
 from fewshot.data.tasks import Protocol
-from fewshot.errors import UsageError
+from fewshot.errors import FewshotError, UsageError
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
 
@@ -136,12 +136,44 @@ def _run(args: argparse.Namespace) -> None:
         winner = table[0].method
         points = _curve(winner, comparison, trial_of, store, jobs, clock)
         hard = hard_images(comparison.records, store)
-    found = Findings(comparison, table, points, hard, small, protocol)
-    document = found.document()
+    found = Findings(comparison, table, points, hard, small, protocol, store)
+    document = found.document() | {"command": args.command}
+    if not args.no_export and protocol.ways is None and not protocol.classes:
+        document["model"] = _export(found, learners, trial_of, folder / "model.keras", args.command)
     with cli.writing(folder):
         document["figures"] = found.draw(folder, open_splits(large.folder))
-        (folder / "result.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        (folder / "comparison.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     print(json.dumps(document, indent=1) if args.json else found.text(document))
+
+
+def _export(found: Findings, learners, trial_of, path: Path, command: str) -> dict:
+    """Train the best method that can be saved on all images; return where the model and its card are.
+
+    Its temperature is fitted to the held-out predictions of the draws.
+    """
+    threads, device = backend.started() or (cli.cores(), trial_of(found.winner, 0).device)
+    backend.start(threads, device)
+    from fewshot.export import export
+
+    for row in found.table:
+        trial = trial_of(row.method, 0)
+        card = {
+            "method": row.method,
+            "protocol": found.protocol.describe(),
+            "expected": asdict(row.accuracy),
+            "temperature": found.temperature(row.method),
+            "data": found.data.name,
+            "fingerprint": trial.data.fingerprint,
+            "command": command,
+        }
+        images = open_splits(trial.data.folder).whole()
+        try:
+            export(learners[row.method], images, 0, path, card)
+        except UsageError as error:
+            print(f"{row.method} is not saved: {error}", file=sys.stderr)
+            continue
+        return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
+    raise FewshotError("none of the methods can be saved as a model: add one that can, such as lite")
 
 
 def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:

@@ -10,6 +10,7 @@ from experiments.tournament import Comparison, leaderboard
 from fewshot import selection
 from fewshot.data import Prepared, Splits, duplicates
 from fewshot.data.tasks import Protocol
+from fewshot.store import Store
 
 SHOWN = 24  # images on a sheet
 
@@ -28,6 +29,7 @@ class Findings:
     hard: Sequence[tuple[int, str, int]]
     data: Prepared
     protocol: Protocol
+    store: Store
 
     @property
     def winner(self) -> str:
@@ -61,8 +63,26 @@ class Findings:
             lines.append(f"Another 50 images a class would bring about {gain['points']:.1f} points.")
         if self.hard:
             lines.append(f"{len(self.hard)} images are wrong under every method: look at their labels.")
+        if model := document.get("model"):
+            lines.append(
+                f"model: {model['path']} ({model['method']}, trained on all images), {model['card']}"
+            )
+            lines.append(f"use it: python -m experiments.predict {model['path']} IMAGES…")
         lines.append(f"pictures: {', '.join(document['figures'])}")
         return "\n".join(lines)
+
+    def temperature(self, method: str) -> float:
+        """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
+        from fewshot.calibration import fit_temperature
+
+        found = []
+        for record in self.comparison.records[method].values():
+            path = self.store.predictions_path(record["key"])
+            if record["status"] == "ok" and path.exists():
+                with np.load(path, allow_pickle=False) as file:
+                    found.append((file["probabilities"], file["labels"]))
+        probabilities, labels = (np.concatenate(part) for part in zip(*found, strict=True))
+        return fit_temperature(probabilities, labels)
 
     def draw(self, folder: Path, splits: Splits) -> list[str]:
         """Draw the strip plot, the curve of shots, hard images and near-duplicates; return the paths.

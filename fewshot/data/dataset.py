@@ -50,6 +50,12 @@ class Splits:
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
 
+    def whole(self) -> Dataset:
+        """Return the images of all parts together, in memory."""
+        parts = list(self.parts.values())
+        x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in "xy")
+        return Dataset(x, y, self.classes)
+
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of all images and labels, with the parts' names and shapes."""
         digest = hashlib.sha256()

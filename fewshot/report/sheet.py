@@ -84,7 +84,8 @@ def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
 
     margin = 0.2 + CHARACTER * max(len(label) for label, _ in rows)
     title = textwrap.fill(title, int((margin + page.shape[1] / DPI) / CHARACTER))
-    head = 0.25 + 0.16 * max(text.count("\n") + 1 for text in heads) + 0.2 * (title.count("\n") + 1)
+    captions = max(text.count("\n") + 1 for text in heads) if any(heads) else 0
+    head = 0.25 + 0.16 * captions + 0.2 * (title.count("\n") + 1)
     inches = np.array([margin + 0.1 + page.shape[1] / DPI, head + page.shape[0] / DPI])
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=inches)
