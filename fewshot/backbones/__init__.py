@@ -100,4 +100,4 @@ def _fill(model, name: str, weights: str | None) -> None:
         port.fill_from(model, Path(weights).expanduser(), traits.get("alias"))
 
 
-from fewshot.backbones import efficientnet, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401
+from fewshot.backbones import efficientnet, inception, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401

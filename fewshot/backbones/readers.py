@@ -3,7 +3,8 @@
 The kind is seen from the content. Pickles may ask for a short list of names and nothing else; no model's
 configuration is ever built; sizes are checked before memory is taken.
 
-    .pth, .pt     PyTorch, the legacy form (five pickles, then the raw storages) and the zip
+    .pth, .pt     PyTorch, the legacy form (five pickles, then the raw storages) and the zip; of a TorchScript
+                  the values its modules hold, "block.conv.weight", while its code is never looked at
     .h5, .keras   Keras 1 to 3
     model.json    TensorFlow.js layers: the manifest, and its shards beside it or right behind it
     .ckpt         pickled dicts of NumPy arrays
@@ -15,7 +16,7 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -140,6 +141,37 @@ class _TorchUnpickler(ArrayUnpickler):
         return _Storage(kind, key, numel)
 
 
+class _Module:
+    """Stands for a module of a TorchScript, whatever its class: what it holds, and nothing that runs."""
+
+    state: object = None
+
+    def __setstate__(self, state: object):
+        self.state = state
+
+
+class _ScriptUnpickler(_TorchUnpickler):
+    names: ClassVar = {**_TorchUnpickler.names, "torch.jit._pickle.build_intlist": list}
+
+    def find_class(self, module: str, name: str):
+        """Return what stands for `module.name`: one class for all those that the file itself defines."""
+        return _Module if module.startswith("__torch__.") else super().find_class(module, name)
+
+
+def _held(module: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield what modules within modules hold, their names joined by dots."""
+    state = module.state if isinstance(module, _Module) else None
+    if not isinstance(state, dict) or not state:
+        raise ValueError("it holds no module where one should be, or one twice")
+    items = list(state.items())
+    state.clear()  # modules that hold each other would have no end
+    for name, value in items:
+        if isinstance(value, _Module):
+            yield from _held(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
 def _torch_legacy(content: bytes, path: Path) -> Arrays:
     stream = io.BytesIO(content)
     _, version, system, state, keys = (_TorchUnpickler(stream, encoding="utf-8").load() for _ in range(5))
@@ -169,7 +201,10 @@ def _zip(content: bytes, path: Path) -> Arrays:
             raise ValueError("it is a zip archive without weights")
         if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
             raise ValueError("it is of an unknown byte order")
-        state = _TorchUnpickler(io.BytesIO(archive.read(f"{root}data.pkl")), encoding="utf-8").load()
+        script = f"{root}constants.pkl" in names
+        unpickler = _ScriptUnpickler if script else _TorchUnpickler
+        state = unpickler(io.BytesIO(archive.read(f"{root}data.pkl")), encoding="utf-8").load()
+        state = dict(_held(state)) if script else state
         keys = {tensor.storage.key for tensor in _tensors(state).values()}
         return _resolve(state, {key: archive.read(f"{root}data/{key}") for key in keys})
 
