@@ -5,7 +5,8 @@ differently, and its BatchNorm has no scale. Like TensorFlow's, it takes (x − 
 
 Published numbers differ in how images come to 299×299, and so do features. Here that is Keras's bilinear
 resizing, which for smaller images is pytorch-fid's; TensorFlow of 2015 put pixels elsewhere (their corners,
-not their centres, kept their places). Compare only what was resized in one way.
+not their centres, kept their places), and features of CIFAR-10's images are a quarter of their length away.
+Compare only what was resized in one way.
 """
 
 from fewshot.backbones import backbones
