@@ -14,6 +14,7 @@ from fewshot.backbones import backbones, load
 from fewshot.backbones.layers import Pixels
 from fewshot.backbones.port import fill
 from fewshot.backbones.resnet import newer_name
+from fewshot.backbones.weights import locate
 from fewshot.errors import FewshotError, UsageError
 
 pytestmark = pytest.mark.usefixtures("started")
@@ -25,6 +26,7 @@ FEATURES = {
     "squeezenet": 512,
     "alexnet": 9216,
     "vgg16": 25088,
+    "inception-fid": 2048,
 }
 
 
@@ -72,6 +74,25 @@ def test_features_of_small_images(name):
 def test_convolutions_are_pooled_to_one_length_at_any_size(name):
     for size in (backbones[name].traits["least_size"], backbones[name].traits["size"]):
         assert load(name, "random", size=size).output_shape == (None, FEATURES[name])
+
+
+def test_the_inception_of_fid_is_the_one_in_its_file():
+    model = load("inception-fid", "random", size=75)
+    features = model(pixels(side=75))
+    assert features.shape == (2, FEATURES["inception-fid"])
+    assert np.abs(features[0] - features[1]).max() > 1e-6
+    assert model.count_params() == 21_802_784  # as in the file
+    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) == 94
+    pools = [type(layer).__name__ for layer in model.layers if "Pooling2D" in type(layer).__name__]
+    assert pools[-3:] == ["AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"]
+
+
+def test_resizing_does_not_make_the_network_believe_that_it_is_trained():
+    model = load("resnet18", "random", (16, 16, 3), size=32)
+    before = [np.asarray(weight) for weight in model.get_weights()]
+    np.testing.assert_array_equal(model(pixels(side=16)), model(pixels(side=16), training=False))
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
 
 
 def test_the_random_control_follows_the_seed():
@@ -214,6 +235,19 @@ def test_alexnet_computes_what_torch_computes():
         y = F.max_pool2d(y, 3, 2) if number in (0, 3, 10) else y
     y = F.adaptive_avg_pool2d(y, 6).permute(0, 2, 3, 1).reshape(2, -1).numpy()
     np.testing.assert_allclose(model(x), y, rtol=1e-3, atol=1e-3 * np.abs(y).max())
+
+
+@pytest.mark.network
+@pytest.mark.torch
+def test_the_inception_of_fid_computes_what_its_file_computes(tmp_path):
+    torch = pytest.importorskip("torch")
+    small = photos(tmp_path, 224)[0][:4, ::2, ::2]
+    x = torch.from_numpy(small.copy()).permute(0, 3, 1, 2)
+    x = torch.nn.functional.interpolate(x, (299, 299), mode="bilinear", align_corners=False)
+    with torch.inference_mode():
+        y = torch.jit.load(locate("inception_fid"))((x.contiguous() - 128) / 128).numpy()
+    features = load("inception-fid", shape=small.shape[1:]).predict(small, verbose=0)
+    np.testing.assert_allclose(features, y, rtol=1e-3, atol=1e-4)
 
 
 def photos(scratch, short_side):

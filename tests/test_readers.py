@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fewshot.backbones import readers
+from fewshot.backbones import readers, torch_files
 from fewshot.backbones.readers import read
 from fewshot.errors import FewshotError
 
@@ -44,6 +44,15 @@ class Reference:
         self.saved = (Named("torch", kind), key, "cpu", numel)
 
 
+class Module:
+    """Pickles as a module of a TorchScript: made without arguments, then given what it holds."""
+
+    make = pickle.EMPTY_TUPLE + pickle.NEWOBJ
+
+    def __init__(self, _class="__torch__.block.___torch_mangle_0 Conv", **state):
+        self.name, self.state = Named(*_class.split()), {"training": False, **state}
+
+
 class TorchPickler(pickle._Pickler):
     """Writes what `torch.save` writes, without torch."""
 
@@ -61,7 +70,14 @@ class TorchPickler(pickle._Pickler):
         self.save(obj.args)
         self.write(pickle.REDUCE)
 
-    dispatch = {**pickle._Pickler.dispatch, Call: save_call}  # noqa: RUF012
+    def save_module(self, obj):
+        self.save(obj.name)
+        self.write(obj.make)
+        self.memoize(obj)
+        self.save(obj.state)
+        self.write(pickle.BUILD)
+
+    dispatch = {**pickle._Pickler.dispatch, Call: save_call, Module: save_module}  # noqa: RUF012
 
 
 def dumps(obj, rest=()):
@@ -81,13 +97,20 @@ def state():
     return OrderedDict(kernel=tensor("7", 24, (2, 3, 4), (12, 4, 1)), bias=tensor("8", 2, (2,), (1,)))
 
 
-def as_zip(state, storages, names=("archive/data.pkl", "archive/data/")):
+def as_zip(state, storages, names=("archive/data.pkl", "archive/data/"), others=()):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in others:
+            archive.writestr(f"archive/{name}", content)
         archive.writestr(names[0], dumps(state))
         for key, raw in storages.items():
             archive.writestr(names[1] + key, raw)
     return stream.getvalue()
+
+
+def as_script(module, storages):
+    code = ("code/__torch__/block.py", "raise SystemExit('it was run')")
+    return as_zip(module, storages, others=[code, ("constants.pkl", dumps(()))])
 
 
 def as_legacy(state, storages, numel=None):
@@ -120,6 +143,7 @@ SHARDS = KERNEL.tobytes() + BIAS.tobytes()
 FORMS = {
     "legacy": lambda: as_legacy(state(), RAW),
     "zip": lambda: as_zip(state(), RAW),
+    "script": lambda: as_script(Module(**state()), RAW),
     "tfjs": lambda: json.dumps(as_tfjs()).encode() + SHARDS,
     "pickle": lambda: pickle.dumps({"kernel": KERNEL, "bias": BIAS}, 2),
 }
@@ -158,6 +182,29 @@ def test_a_file_cut_short_is_refused_wherever_it_ends(form, file):
     content = FORMS[form]()
     for end in range(0, len(content) - 1, max(1, len(content) // 40)):
         refuse(file(content[:end]), "cannot read the weights")
+
+
+def test_what_modules_within_modules_hold_is_named_by_dots(file):
+    padding = Call(Named("torch.jit._pickle", "build_intlist"), [0, 3])
+    conv = Module("__torch__.torch.nn.modules.conv Conv2d", weight=state()["kernel"], padding=padding)
+    arrays = read(file(as_script(Module(net=Module(conv_1=conv), bias=state()["bias"]), RAW)))
+    assert set(arrays) == {"net.conv_1.weight", "bias"}
+    np.testing.assert_array_equal(arrays["net.conv_1.weight"], KERNEL)
+    refuse(file(as_zip(Module(**state()), RAW)), "asks for __torch__")  # in no other file
+
+
+def test_strange_modules_are_refused(file):
+    endless, empty = Module(), Module()
+    endless.state["again"] = endless
+    empty.state = {}
+    many = Module(**state())
+    for _ in range(50):  # 2 to the 50 names
+        many = Module(a=many, b=many)
+    for strange in (endless, empty, many, {"a": Module(**state())}, state(), 3):
+        refuse(file(as_script(strange, RAW)), "no module where one should be|a dict instead")
+    holder = Module()
+    holder.state = [("weight", 1)]
+    refuse(file(as_script(holder, RAW)), "no module where one should be")
 
 
 def test_views_are_honoured(file):
@@ -214,13 +261,14 @@ def test_absurd_tensors_are_refused(claim, file):
     refuse(file(as_legacy({"a": claim}, {"7": RAW["7"]}, numel=10**12)), "cannot read")
 
 
-@pytest.mark.parametrize("form", ["legacy", "zip", "pickle", "nested legacy", "protocol 4"])
+@pytest.mark.parametrize("form", ["legacy", "zip", "script", "pickle", "nested legacy", "protocol 4"])
 def test_a_malicious_pickle_is_not_executed(form, file, tmp_path):
     victim = tmp_path / "victim"
     attack = Call(Named(os.system.__module__, "system"), f"touch '{victim}'")
     content = {
         "legacy": lambda: as_legacy({"a": attack}, {}),
         "zip": lambda: as_zip({"a": attack}, {}),
+        "script": lambda: as_script(Module(a=Module(), b=attack), {}),
         "pickle": lambda: dumps({"a": attack}),
         "nested legacy": lambda: as_legacy(OrderedDict(a=tensor("7", 24, attack, (1,))), RAW),
         # A dotted name would reach through an allowed class.
@@ -230,10 +278,25 @@ def test_a_malicious_pickle_is_not_executed(form, file, tmp_path):
     assert not victim.exists()
 
 
+@pytest.mark.parametrize("module", ["__torch__", "__torch__x", "torch", "torch.jit._pickle", "builtins"])
+def test_only_the_classes_of_a_script_itself_are_stood_for(module, file):
+    refuse(file(as_script(Module(f"{module} system"), {})), f"asks for {module}.system")
+
+
+def test_the_class_that_stands_for_modules_does_nothing(file, tmp_path):
+    victim, system = tmp_path / "victim", Named("__torch__.posix", "system")
+    refuse(file(as_script(Module(a=Call(system, f"touch '{victim}'")), {})), "takes no arguments")
+    assert not victim.exists()
+    before, never_made = dict(vars(torch_files._Module)), Module(state={"a": 1})
+    never_made.make = b""  # what it holds is meant for the class
+    refuse(file(as_script(never_made, {})), "missing 1 required positional argument")
+    assert dict(vars(torch_files._Module)) == before
+
+
 def test_the_magic_number_can_be_followed_by_malice(file, tmp_path):
     victim = tmp_path / "victim"
     attack = dumps(Call(Named(os.system.__module__, "system"), f"touch '{victim}'"))
-    refuse(file(readers.TORCH_MAGIC + attack), "asks for")
+    refuse(file(torch_files.MAGIC + attack), "asks for")
     assert not victim.exists()
 
 

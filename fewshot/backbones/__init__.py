@@ -36,7 +36,9 @@ def load(
     x = inputs
     if inputs.shape[1:3] != (size, size):
         shrinks = min(inputs.shape[1:3]) > size
-        x = keras.layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")(x)
+        resize = keras.layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")
+        # Left unsaid, Keras's layers for images tell all that follow them that they are being trained.
+        x = resize(x, training=False)
     if network := _keras_name(name):
         from fewshot.backbones import applications
 
@@ -100,4 +102,4 @@ def _fill(model, name: str, weights: str | None) -> None:
         port.fill_from(model, Path(weights).expanduser(), traits.get("alias"))
 
 
-from fewshot.backbones import efficientnet, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401
+from fewshot.backbones import efficientnet, inception, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401

@@ -35,12 +35,15 @@ def conv(
     x,
     name: str,
     filters: int,
-    kernel: int,
+    kernel: int | tuple[int, int],
     strides: int = 1,
     padding: int | str | None = None,
     bias: bool = False,
 ):
-    """Convolve; `padding` is Keras's word or zeros on each side; None, half a kernel of them."""
+    """Convolve; `padding` is Keras's word or zeros on each side; None, half a kernel of them.
+
+    A `kernel` that is not square, (height, width), needs a word.
+    """
     x, padding = padded(x, kernel, strides, kernel // 2 if padding is None else padding)
     return layers.Conv2D(
         filters, kernel, strides, padding, use_bias=bias, kernel_initializer="he_normal", name=name
@@ -57,9 +60,9 @@ def depthwise(x, name: str, kernel: int, strides: int = 1, padding: int | str | 
     )(x)
 
 
-def norm(x, name: str, epsilon: float = 1e-5):
-    """Normalise by batch statistics."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(x)
+def norm(x, name: str, epsilon: float = 1e-5, scale: bool = True):
+    """Normalise by batch statistics; without `scale`, shift only."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, scale=scale, name=name)(x)
 
 
 def relu(x):

@@ -11,14 +11,15 @@ from fewshot.backbones.readers import Arrays, read
 from fewshot.errors import FewshotError
 from fewshot.fetch import one_line
 
-# What follows a layer's name in a file: in PyTorch; in Keras 2, TensorFlow.js and Flax; in Keras 1.
+# What follows a layer's name in a file: in PyTorch; in Keras 2, TensorFlow.js and Flax; in Keras 1; in the
+# Inception of FID.
 ENDINGS = {
     "kernel": (".weight", "/kernel", "_W"),
     "bias": (".bias", "/bias", "_b"),
     "gamma": (".weight", "/gamma"),
-    "beta": (".bias", "/beta"),
-    "moving_mean": (".running_mean", "/moving_mean"),
-    "moving_variance": (".running_var", "/moving_variance"),
+    "beta": (".bias", "/beta", ".beta"),
+    "moving_mean": (".running_mean", "/moving_mean", ".mean"),
+    "moving_variance": (".running_var", "/moving_variance", ".var"),
 }
 
 

