@@ -13,6 +13,9 @@ from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
 
+RESUMES = "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose errors are one line; options are written out."""
 
@@ -28,10 +31,12 @@ def run(
     program: Callable[[argparse.Namespace], None],
     make_parser: Callable[[], Parser],
     argv: list[str] | None = None,
+    interrupted: str = RESUMES,
 ) -> int:
     """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
 
     make_parser: called when the plugins are there, so that the help tells of them, too.
+    interrupted: what is said after Ctrl-C.
     """
     parser = Parser(prog=make_parser().prog, add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
@@ -44,11 +49,7 @@ def run(
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(
-            f"\n{parser.prog}: interrupted; finished trials are recorded, the same command goes on "
-            "(without --fresh)",
-            file=sys.stderr,
-        )
+        print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
         return 130
     return 0
 
