@@ -156,7 +156,7 @@ def _hidden(packages: tuple[str, ...]):
 
 
 @contextlib.contextmanager
-def without_chatter():
+def without_chatter(chatter: re.Pattern = CHATTER):
     """Hold back what native code writes to standard error, then pass on all but the known chatter."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -170,5 +170,5 @@ def without_chatter():
             os.close(kept)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
-                if line.strip() and not CHATTER.match(line):
+                if line.strip() and not chatter.match(line):
                     print(line, file=sys.stderr)

@@ -12,7 +12,6 @@ from fewshot.data import Prepared
 from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
-
 RESUMES = "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
 
 

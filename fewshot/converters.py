@@ -4,6 +4,9 @@ Import this after `fewshot.backend.start`.
 """
 
 import importlib.util
+import re
+import tempfile
+import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from fewshot.errors import FewshotError, UsageError, unknown
 from fewshot.fetch import one_line
 from fewshot.registry import Registry
 
+ANYTHING = re.compile("")
+SHRINKS = "it has no layer that shrinks images well: train with --image-size as large as the backbone looks"
 # Definitions are write(model, path) -> run, and run(images) takes float32 and returns probabilities;
 # `packages` are those of the extra 'export' that they need.
 converters = Registry("format")
@@ -37,12 +42,14 @@ def write(name: str, model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     Raises `FewshotError` where the model has no such form, `OSError` where the file cannot be written.
     """
     try:
-        with backend.without_chatter():
+        # What converters print, pages where they fail, is in their error, too.
+        with backend.without_chatter(ANYTHING), warnings.catch_warnings(action="ignore"):
             return converters[name](model, path)
     except OSError:
         raise  # no room, no permission: the caller knows where
     except Exception as error:  # converters raise whatever comes up
-        raise FewshotError(f"the model cannot be written as {name}: {one_line(error):.300}") from error
+        reason = SHRINKS if "ScaleAndTranslate" in str(error) else f"{one_line(error):.300}"
+        raise FewshotError(f"the model cannot be written as {name}: {reason}") from error
 
 
 @converters.register("saved_model")
@@ -60,12 +67,11 @@ def tflite(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A file for phones and small computers; it takes one image at a time."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")])
-    def forward(pixels):
-        return model(pixels, training=False)
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], model)
-    path.write_bytes(converter.convert())
+    one = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")]
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=one)
+        content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    path.write_bytes(content)
     interpreter = tf.lite.Interpreter(str(path), num_threads=_threads())
     interpreter.allocate_tensors()
     pixels, probabilities = (
