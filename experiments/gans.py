@@ -22,7 +22,6 @@ from fewshot.report.table import aligned
 from gan import quality
 from gan.generators import cached, draw
 from gan.recipe import parse, presets
-from gan.training import compact
 
 SAMPLES = 1000  # a class
 SHOWN = 10
@@ -46,7 +45,7 @@ def compute(cell: Cell) -> tuple[list[dict], list[tuple[str, np.ndarray]]]:
     """Return a row for each class of the task, and some samples of each. Generators come from the cache."""
     backend.start(cell.threads, cell.device)
     task = cell.protocol.draw(open_splits(cell.data.folder), cell.seed)
-    train, held_out = compact(task.train), compact(task.test)
+    train, held_out = task.train.compact(), task.test.compact()
     generators = cached(parse(cell.preset), train, cell.seed)
     made = draw(generators, SAMPLES, cell.seed)
     seconds, rows, shown = sum(generator.seconds for generator in generators), [], []

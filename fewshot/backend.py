@@ -70,7 +70,7 @@ def start(threads: int, device: str) -> None:
             f"this process already computes with {_started[0]} threads on the {_started[1]}: "
             "use worker processes (--jobs 2) or a new process"
         )
-    with _without_chatter():
+    with without_chatter():
         _STARTERS[name()](threads, device)
     gc.freeze()  # the backend's objects never die: without them, a collection takes 1 ms instead of 100
     _started = (threads, device)
@@ -156,7 +156,7 @@ def _hidden(packages: tuple[str, ...]):
 
 
 @contextlib.contextmanager
-def _without_chatter():
+def without_chatter(chatter: re.Pattern = CHATTER):
     """Hold back what native code writes to standard error, then pass on all but the known chatter."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -170,5 +170,5 @@ def _without_chatter():
             os.close(kept)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
-                if line.strip() and not CHATTER.match(line):
+                if line.strip() and not chatter.match(line):
                     print(line, file=sys.stderr)

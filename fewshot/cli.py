@@ -14,6 +14,8 @@ from fewshot.data import Prepared
 from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
+RESUMES = "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose errors are one line; options are written out."""
@@ -30,11 +32,13 @@ def run(
     program: Callable[[argparse.Namespace], None],
     make_parser: Callable[[], Parser],
     argv: list[str] | None = None,
+    interrupted: str = RESUMES,
 ) -> int:
     """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
 
     make_parser: called when the plugins are there, so that the help tells of them, too. The arguments that
     `program` gets name the command line itself, to be copied and pasted: `args.command`.
+    interrupted: what is said after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = Parser(prog=make_parser().prog, add_help=False)
@@ -50,11 +54,7 @@ def run(
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(
-            f"\n{parser.prog}: interrupted; finished trials are recorded, the same command goes on "
-            "(without --fresh)",
-            file=sys.stderr,
-        )
+        print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
         return 130
     return 0
 

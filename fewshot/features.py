@@ -138,10 +138,15 @@ def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[
         yield {key: row.tobytes() for key, row in zip(part, rows, strict=True)}
 
 
+def network(term: Term, shape: tuple[int, int, int]):
+    """Return a term's backbone, a `keras.Model` from raw pixels to features before they are rounded."""
+    seed_globally(0)  # decides random weights
+    return load(term.backbone, term.weights, shape, size=term.size)
+
+
 @functools.lru_cache(maxsize=4)
 def _forward(term: Term, shape: tuple[int, int, int]):
-    seed_globally(0)  # decides random weights
-    return backend.compile_forward(load(term.backbone, term.weights, shape, size=term.size))
+    return backend.compile_forward(network(term, shape))
 
 
 def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, bytes]]:

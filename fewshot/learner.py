@@ -112,6 +112,10 @@ class KerasLearner:
             probabilities += [self._engine.predict(view) for view in seen]
         return np.mean(probabilities, 0)
 
+    def members(self) -> list:
+        """Return the trained networks, `keras.Model`s from what they see to logits: one a member."""
+        return [self._engine.network_with(weights) for weights in self._members]
+
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images too small for the network, or that an expansion cannot take."""
         check(self.expansion, shape)
@@ -192,6 +196,11 @@ class EstimatorLearner:
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
         self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
         return self
+
+    @property
+    def fitted_estimator(self):
+        """The scikit-learn estimator that `fit` fitted."""
+        return self._estimator
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""

@@ -63,7 +63,7 @@ def cached(
     seed: int,
     progress: Callable[[Run], None] = lambda run: None,
 ) -> list[Generator]:
-    """Return the generators of a recipe for `compact` images, trained if they are not in the cache yet.
+    """Return the generators of a recipe for compact images, trained if they are not in the cache yet.
 
     Needs `fewshot.backend.start` before. `progress(run)` is called along the training. Raises
     `DivergedError` where it breaks down, and `UsageError` for generators that know of no classes.

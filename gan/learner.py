@@ -13,7 +13,6 @@ from fewshot.learner import Fit, Learner
 from gan.generators import cached, draw
 from gan.networks import check_shape
 from gan.recipe import parse
-from gan.training import compact
 
 KEEP = ("all", "agree")
 CANDIDATES = 3  # samples drawn for each that a filter is to leave
@@ -97,7 +96,7 @@ class SyntheticLearner:
         return Dataset(examples.x, examples.targets.argmax(1), train.classes)
 
     def _generators(self, real: Dataset, seed: int):
-        return cached(parse(self.gan), compact(real), seed)
+        return cached(parse(self.gan), real.compact(), seed)
 
     def _made(self, real: Dataset, seed: int) -> Dataset:
         """Return the synthetic images, labelled as the task's are."""

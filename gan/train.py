@@ -25,7 +25,7 @@ from gan import pictures, quality
 from gan.generators import CARD, Generator
 from gan.networks import architectures
 from gan.recipe import FIELDS, GanRecipe, parse, presets
-from gan.training import Run, compact, marks, separate
+from gan.training import Run, marks, separate
 
 EVENTS = 20  # pictures and checkpoints in a training, unless --every says otherwise
 SAMPLES = 200  # for the KID along the way …
@@ -92,7 +92,7 @@ def _run(args: argparse.Namespace) -> None:
     protocol = cli.protocol(args, data, least=1)
     task = protocol.draw(open_splits(data.folder), args.seed)
     backend.start(args.threads or cli.cores(), backend.resolve_device(args.device))
-    held_out, parts, results = compact(task.test), separate(recipe, compact(task.train)), []
+    held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}
     for part in parts:
         folder = Path(args.out) / (_slug(part.classes[0]) if len(parts) > 1 else "")

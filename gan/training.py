@@ -21,12 +21,6 @@ TRACES = ("discriminator loss", "discriminator accuracy", "generator loss", "foo
 STRETCH = 2.0  # seconds of updates in one call: Ctrl-C waits for no more
 
 
-def compact(images: Dataset) -> Dataset:
-    """Return the images with the classes that they have, numbered without gaps, in the order of `classes`."""
-    present, y = np.unique(images.y, return_inverse=True)
-    return Dataset(np.asarray(images.x), y, tuple(images.classes[label] for label in present))
-
-
 def identity(recipe: GanRecipe, images: Dataset, seed: int) -> dict:
     """Return all that determines what training yields, as JSON."""
     content = hashlib.sha256(np.ascontiguousarray(images.x))
@@ -41,7 +35,7 @@ def identity(recipe: GanRecipe, images: Dataset, seed: int) -> dict:
 
 
 class Run:
-    """One training by a recipe on images, as `compact` returns them. Needs `fewshot.backend.start` before.
+    """One training by a recipe on compact images (`Dataset.compact`). Needs `fewshot.backend.start` before.
 
     One run at a time uses the process's engine: begin another, and this one is over.
     """

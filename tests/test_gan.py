@@ -11,7 +11,7 @@ from fewshot.errors import DivergedError, FewshotError, UsageError
 from gan.generators import cached, draw
 from gan.networks import build
 from gan.recipe import GanRecipe, architectures, parse, presets
-from gan.training import Run, compact, marks, separate
+from gan.training import Run, marks, separate
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -21,7 +21,7 @@ TINY = "best:width=4,latent=8,batch=8,fakes=8,updates=6"
 @pytest.fixture
 def images(task):
     """Twelve images of two classes, numbered from 0."""
-    return compact(task.train.take(np.r_[0:6, 50:56]))
+    return task.train.take(np.r_[0:6, 50:56]).compact()
 
 
 def test_the_report_s_networks_have_their_parameters():
@@ -236,7 +236,7 @@ def test_a_generator_a_class(images, own_cache):
 
 
 def test_one_image_is_enough_to_train_on(task):
-    _finished(Run(parse(TINY), compact(task.train.take(np.array([0]))), seed=0))
+    _finished(Run(parse(TINY), task.train.take(np.array([0])).compact(), seed=0))
 
 
 def test_ten_trainings_do_not_grow(images):
@@ -258,7 +258,7 @@ def test_marks():
 
 
 def test_compact_numbers_the_classes_that_are_there():
-    found = compact(Dataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([7, 2, 7]), tuple("abcdefgh")))
+    found = Dataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([7, 2, 7]), tuple("abcdefgh")).compact()
     assert (found.classes, found.y.tolist()) == (("c", "h"), [1, 0, 1])
 
 

@@ -30,6 +30,11 @@ class Dataset:
         """Return the images at `index`, copied into memory, in that order."""
         return Dataset(np.asarray(self.x[index]), np.asarray(self.y[index]), self.classes)
 
+    def compact(self) -> "Dataset":
+        """Return the images with the classes that they have, numbered without gaps, in their order."""
+        present, y = np.unique(self.y, return_inverse=True)
+        return Dataset(np.asarray(self.x), y, tuple(self.classes[label] for label in present))
+
 
 @dataclass(frozen=True)
 class Splits:

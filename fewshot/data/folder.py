@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from fewshot.errors import UsageError
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 PART_NAMES = {"val", "valid", "validation", "test"}  # beside train/, these are meant as parts, not classes
+AHEAD = 64  # images decoded and not yet taken
 VERSION = 1  # of the decoding; part of the cache key
 
 # part → class → image files, in a fixed order
@@ -81,13 +83,13 @@ def decode(directory: Path, listing: Listing, image_size: int) -> tuple[Splits, 
     classes = tuple(listing["train"])
     total = sum(len(files) for part in listing.values() for files in part.values())
     parts, skipped = {}, []
-    with _quiet_pillow(), tqdm(total=total, desc="decoding", unit="image", disable=None) as bar:
+    with tqdm(total=total, desc="decoding", unit="image", disable=None) as bar:
         for part, files_of in listing.items():
             files = [file for name in classes for file in files_of[name]]
             y = np.repeat(np.arange(len(classes)), [len(files_of[name]) for name in classes])
             x = np.empty((len(files), image_size, image_size, 3), np.uint8)
             kept = np.zeros(len(files), bool)
-            for i, image in enumerate(_decoded(files, image_size)):
+            for i, image in enumerate(decoded(files, image_size)):
                 if isinstance(image, Exception):
                     skipped.append(f"{files[i].relative_to(directory)} ({image or type(image).__name__})")
                 else:
@@ -134,16 +136,27 @@ def _to_rgb(image):
     return image.convert("RGB")
 
 
-def _decoded(files: list[Path], size: int) -> Iterator[np.ndarray | Exception]:
+def decoded(files: Iterable[Path], size: int) -> Iterator[np.ndarray | Exception]:
+    """Yield each file's image as `load_image` returns it, or the error, in the order of the files.
+
+    Threads decode ahead of who takes the images, but no more than `AHEAD`: that bounds the memory.
+    """
+
     def attempt(file: Path) -> np.ndarray | Exception:
         try:
             return load_image(file, size)
         except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
             return error
 
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool, waiting = ThreadPoolExecutor(os.cpu_count()), deque()
     try:
-        yield from pool.map(attempt, files)
+        with _quiet_pillow():
+            for file in files:
+                waiting.append(pool.submit(attempt, file))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -161,10 +174,11 @@ def _visible_folders(directory: Path) -> list[Path]:
 
 
 def _classes_of(directory: Path) -> dict[str, list[Path]]:
-    return {folder.name: _images_below(folder) for folder in _visible_folders(directory)}
+    return {folder.name: images_below(folder) for folder in _visible_folders(directory)}
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """Return the image files of a directory and all below it, hidden ones left out, in order."""
     return sorted(
         file
         for file in folder.rglob("*")

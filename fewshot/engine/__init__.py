@@ -67,6 +67,12 @@ class Engine:
         """Return the values of all the network's variables."""
         return values(self.network.variables)
 
+    def network_with(self, weights):
+        """Return a new network, not the engine's own, with such weights."""
+        network = self._build()
+        assign(network.variables, weights)
+        return network
+
     def load(self, weights) -> None:
         """Assign values, as `weights` returns them, to the network's variables."""
         assign(self.network.variables, weights)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from fewshot.calibration import FLOOR
 from fewshot.models import Norm
 
 # CIFAR-10's statistics, as the few-shot report's testbed uses them.
@@ -175,6 +176,41 @@ class Scale(layers.Layer):
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""
         return {**super().get_config(), "initial": self.initial}
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class Mirror(layers.Layer):
+    """The mirror images."""
+
+    def call(self, x):
+        """Return images with left and right exchanged, same shape."""
+        return keras.ops.flip(x, axis=2)
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class HalfPrecision(layers.Layer):
+    """Round to half precision, as stored features are: what comes after was trained on such."""
+
+    def call(self, x):
+        """Return the rounded values, float32, same shape."""
+        return keras.ops.cast(keras.ops.cast(x, "float16"), "float32")
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class Temperature(layers.Layer):
+    """Calibrate probabilities by a temperature: `fewshot.calibration.scaled` as a layer."""
+
+    def __init__(self, temperature: float, **kwargs):
+        super().__init__(**kwargs)
+        self.temperature = temperature
+
+    def call(self, x):
+        """Return the probabilities, calibrated, same shape."""
+        return keras.ops.softmax(keras.ops.log(keras.ops.maximum(x, FLOOR)) / self.temperature)
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return super().get_config() | {"temperature": self.temperature}
 
 
 @keras.saving.register_keras_serializable("fewshot")
