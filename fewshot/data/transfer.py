@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fewshot.data.catalogue import Prepared, verify
-from fewshot.data.sources import build_once, cache_dir, damaged, open_prepared, read_meta
+from fewshot.data.sources import build_once, cache_dir, open_prepared, read_meta
 from fewshot.errors import FewshotError
 
 BLOCK = 1 << 24  # bytes
@@ -62,11 +62,18 @@ def keep(data: Prepared) -> None:
     def build(temporary: Path) -> None:
         for path in incoming.iterdir():
             os.replace(path, temporary / path.name)
-        if open_prepared(temporary).fingerprint() != data.fingerprint:
-            raise damaged(data.folder, "it changed on its way to another machine")
+        if _fingerprint(temporary) != data.fingerprint:
+            raise FewshotError(f"the images of {data.name} changed on their way to this machine: run again")
 
     build_once(_kept(data), build)
     shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _fingerprint(folder: Path) -> str | None:
+    try:
+        return open_prepared(folder).fingerprint()
+    except FewshotError:
+        return None
 
 
 def _kept(data: Prepared) -> Path:
