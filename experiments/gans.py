@@ -15,10 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from fewshot import backend, cli
+from fewshot.cluster import executor
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol
 from fewshot.report.sheet import sheet
 from fewshot.report.table import aligned
+from fewshot.testbed import each
 from gan import quality
 from gan.generators import cached, draw
 from gan.recipe import parse, presets
@@ -85,7 +87,7 @@ def _parser() -> cli.Parser:
     cli.add_draw_options(task)
     cli.add_data_options(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=cli.positive, help="worker processes (default: one a core)")
+    cli.add_jobs_options(machine)
     machine.add_argument(
         "--threads", type=cli.positive, default=1, help="threads each (default: %(default)s)"
     )
@@ -110,7 +112,7 @@ def _run(args: argparse.Namespace) -> None:
         for preset in args.preset
     ]
     rows, drawn = [], {}
-    for cell, (found, shown) in _computed(cells, args.jobs or max(1, cli.cores() // args.threads)):
+    for cell, (found, shown) in _computed(cells, args.cluster, cli.jobs(args, args.threads)):
         rows += found
         drawn |= {(cell.seed, name, cell.preset): images for name, images in shown}
     rows.sort(key=lambda row: (row["seed"], row["class"], args.preset.index(row["preset"])))
@@ -124,22 +126,12 @@ def _run(args: argparse.Namespace) -> None:
         print(*_table(rows), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
 
 
-def _computed(cells: list[Cell], jobs: int):
+def _computed(cells: list[Cell], address: str | None, jobs: int):
     """Yield (cell, what `compute` returns) as the cells end, under a bar."""
-    from joblib import Parallel, delayed
-
-    from fewshot.testbed import start_worker
-
-    if jobs == 1:
-        results = map(_computed_one, cells)
-    else:
-        workers = Parallel(jobs, return_as="generator_unordered", batch_size=1, initializer=start_worker)
-        results = workers(delayed(_computed_one)(cell) for cell in cells)
-    yield from tqdm(results, total=len(cells), unit="GAN", disable=None, dynamic_ncols=True)
-
-
-def _computed_one(cell: Cell):
-    return cell, compute(cell)
+    with executor(address, jobs) as chosen:
+        results = each(dict(enumerate(cells)), chosen, compute)
+        for i, result in tqdm(results, total=len(cells), unit="GAN", disable=None, dynamic_ncols=True):
+            yield cells[i], result
 
 
 def _summary(rows: list[dict], names: list[str]) -> dict:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.methods import learner, notes
-from fewshot import __version__, backend, cli
+from fewshot import __version__, backend, cli, cluster
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
 from fewshot.learner import Learner
 from fewshot.store import Store
-from fewshot.testbed import Trial, run
+from fewshot.testbed import Executor, Trial, run
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 REPORTED_PROTOCOL = Protocol()  # published results stand beside ours where the tasks are drawn alike
@@ -100,9 +100,10 @@ class Study:
         n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
         if not self.before(args, trials, n):
             return None
-        with Store(args.out).open() as store:
+        executor = cluster.executor(args.cluster, cli.jobs(args, first.threads))
+        with Store(args.out).open() as store, executor as chosen:
             _header(trials, args, n)
-            records = _run_with_progress(trials, store, _jobs(args, first.threads), args.fresh)
+            records = _run_with_progress(trials, store, chosen, args.fresh)
         by_method: dict[str, list[dict]] = {}
         for trial, record in zip(trials, records, strict=True):
             by_method.setdefault(trial.method, []).append(record)
@@ -199,10 +200,6 @@ def _same(path: Path, written: str) -> bool:
     return isinstance(before, dict) and {**before, "command": None} == {**now, "command": None}
 
 
-def _jobs(args: argparse.Namespace, threads: int) -> int:
-    return args.jobs or max(1, cli.cores() // threads)
-
-
 def _title(trial: Trial) -> str:
     protocol = trial.protocol
     ways = f"{protocol.ways} classes" if protocol.ways else "all classes"
@@ -219,14 +216,20 @@ def _header(trials: list[Trial], args: argparse.Namespace, n: int) -> None:
     print(
         f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}\n"
         f"fewshot {__version__}, {used}, on the {first.device}: "
-        f"{_jobs(args, first.threads)} job(s) × {first.threads} thread(s); results in {args.out}{os.sep}",
+        f"{_workers(args, first.threads)} × {first.threads} thread(s); results in {args.out}{os.sep}",
         *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in learners.items()),
         sep="\n",
         file=sys.stderr,
     )
 
 
-def _run_with_progress(trials: list[Trial], store: Store, jobs: int, fresh: bool) -> list[dict]:
+def _workers(args: argparse.Namespace, threads: int) -> str:
+    if args.cluster and args.cluster != cluster.LOCAL:
+        return f"workers of {args.cluster}"
+    return f"{cli.jobs(args, threads)} job(s)"
+
+
+def _run_with_progress(trials: list[Trial], store: Store, executor: Executor, fresh: bool) -> list[dict]:
     """Run the trials under a bar with the time left, and print a row as each ends."""
     from tqdm import tqdm
 
@@ -241,7 +244,7 @@ def _run_with_progress(trials: list[Trial], store: Store, jobs: int, fresh: bool
                 bar.total -= 1  # so that the time left is reckoned from what is computed now
 
         with _Features() as features:
-            records = run(trials, store, jobs, show, fresh, features.advance)
+            records = run(trials, store, 1, show, fresh, on_prepared=features.advance, executor=executor)
     if bar.total < len(trials):
         found = len(trials) - bar.total
         print(f"{found} of {len(trials)} trials were in the records already", file=sys.stderr)

@@ -89,6 +89,15 @@ def seconds(text: str) -> float:
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
 
 
+def cluster(text: str) -> str:
+    """Parse `local` or the address of a Dask scheduler."""
+    if text == "local" or re.fullmatch(r"[a-z]+://.+:\d+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"wants local or an address such as tcp://10.0.0.1:8786. Received: '{text}'"
+    )
+
+
 def seeds(text: str) -> range:
     """Parse `10` (seeds 0 to 9) or `10-19`."""
     first, dash, last = text.partition("-")
@@ -124,7 +133,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--quick", action="store_true", help="a trial run: 2 seeds, 5 epochs, unless given")
     add_plugin_option(training)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=positive, help="worker processes (default: one a core)")
+    add_jobs_options(machine)
     machine.add_argument(
         "--threads", type=positive, help="threads a trial (default: 1; all cores for --protocol full)"
     )
@@ -173,6 +182,17 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--cache-dir", metavar="DIR", help="where prepared data are kept (default: ~/.cache/fewshot)"
+    )
+
+
+def add_jobs_options(machine: argparse._ActionsContainer) -> None:
+    """Add the options that `fewshot.cluster.executor` reads."""
+    machine.add_argument("--jobs", type=positive, help="worker processes (default: one a core)")
+    machine.add_argument(
+        "--cluster",
+        type=cluster,
+        metavar="local|tcp://HOST:PORT",
+        help="compute on a Dask cluster: one of --jobs processes on this machine, or one that runs already",
     )
 
 
@@ -230,3 +250,10 @@ def _phrase(summary: str) -> str:
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def jobs(args: argparse.Namespace, threads: int) -> int:
+    """Return how many worker processes of so many threads each; `UsageError` where they are not ours."""
+    if args.jobs and args.cluster not in (None, "local"):
+        raise UsageError(f"--jobs is for processes of this machine: {args.cluster} has its own workers")
+    return args.jobs or max(1, cores() // threads)

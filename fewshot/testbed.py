@@ -1,4 +1,4 @@
-"""The testbed: runs methods × seeds, in this process or on worker processes, and keeps the records."""
+"""The testbed: runs methods × seeds, here, on worker processes or on a cluster, and keeps the records."""
 
 import copy
 import datetime
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,6 +26,7 @@ from fewshot.learner import Learner
 from fewshot.store import Store, key_of
 
 LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
+AGAIN = "a worker process died: its trial runs again"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,23 @@ class Trial:
         return key_of(self.identity())
 
 
+Work = Callable[[Trial], Any]
+
+
+class WorkerDied(Exception):
+    """A worker came to its end before its trial did."""
+
+
+class Executor(Interface):
+    """Where trials are computed: `Processes` here, `fewshot.cluster.Cluster` on many machines."""
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial; `pending` may shrink meanwhile.
+
+        Raises `WorkerDied` where trials did not come to their end because their workers died.
+        """
+
+
 def run(
     trials: list[Trial],
     store: Store,
@@ -67,24 +86,32 @@ def run(
     on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
+    executor: Executor | None = None,
 ) -> list[dict]:
     """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
 
-    jobs: worker processes; 1 computes in this process. `on_record(trial, record, fresh)` is called for
-    each, first for those found; `on_prepared(total)` before them, as each task is ready of those on which
-    learners share something. A worker that dies costs the trials under way, which run again; `FewshotError`
-    when that does not help.
+    jobs: worker processes; 1 computes in this process. executor: where to compute instead.
+    `on_record(trial, record, fresh)` is called for each, first for those found; `on_prepared(total)` before
+    them, as each task is ready of those on which learners share something. A worker that dies costs the
+    trials under way, which run again; `FewshotError` when that does not help.
     """
-    records = [None if fresh else _stored(trial, store) for trial in trials]
+    executor = executor or Processes(jobs)
+    keys = [trial.key for trial in trials]
+    records = [None if fresh else _stored(trial, key, store) for trial, key in zip(trials, keys, strict=True)]
     for trial, record in zip(trials, records, strict=True):
         if record:
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())
     tasks = _shared(pending)
-    for _ in _each(tasks, jobs, prepare_task):
+    for _ in each(tasks, executor, prepare_task):
         on_prepared(len(tasks))
-    for i, (record, predictions) in _each(pending, jobs, run_trial):
+    for i, (record, predictions) in each(pending, executor, run_trial):
+        if record["key"] != keys[i]:
+            raise FewshotError(
+                "a worker computed another trial than it was given: its libraries, weights or plugins differ "
+                "from those here; what is recorded stays, and the same command goes on"
+            )
         store.add(record, predictions)
         records[i] = record
         on_record(pending[i], record, True)
@@ -142,9 +169,9 @@ def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]
     }
 
 
-def _stored(trial: Trial, store: Store) -> dict | None:
+def _stored(trial: Trial, key: str, store: Store) -> dict | None:
     """Return the trial's record, unless it lacks the curves that the trial asks for."""
-    record = store.get(trial.key)
+    record = store.get(key)
     if record and trial.curves and record["status"] == "ok" and "held_out_loss" not in record["curve"]:
         return None
     return record
@@ -171,43 +198,54 @@ def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
     return dict(one.values())
 
 
-def _each(pending: dict[int, Trial], jobs: int, work: Callable[[Trial], object]) -> Iterator[tuple[int, Any]]:
-    """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again."""
+def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[tuple[int, Any]]:
+    """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again.
+
+    A trial may be anything that has data, threads and device. `FewshotError` where workers keep dying.
+    """
     left, lives = dict(pending), LIVES
     while left:
         try:
-            for i, result in _compute(left, jobs, work):
+            for i, result in executor.compute(left, work):
                 del left[i]
                 lives = LIVES
                 yield i, result
-        except _worker_death() as error:
+        except WorkerDied as error:
             lives -= 1
             if not lives:
                 raise FewshotError(
-                    "worker processes keep dying (out of memory?): use fewer --jobs; "
-                    "what is recorded stays, and the same command goes on"
+                    "worker processes keep dying (out of memory?): use fewer --jobs, or give a cluster's "
+                    "workers more memory; what is recorded stays, and the same command goes on"
                 ) from error
-            print("a worker process died: its trial runs again", file=sys.stderr)
+            print(AGAIN, file=sys.stderr)
 
 
-def _compute(
-    pending: dict[int, Trial], jobs: int, work: Callable[[Trial], object]
-) -> Iterator[tuple[int, Any]]:
-    """Yield (position, result) of the pending trials as they end; `pending` may shrink meanwhile."""
-    trials = list(pending.items())
-    if jobs == 1:
-        for position, trial in trials:
-            yield position, work(trial)
-        return
-    from joblib import Parallel, delayed
+@dataclass(frozen=True)
+class Processes:
+    """Computes on `jobs` worker processes of this machine; 1: in this process."""
 
-    # At least two: joblib would run a single job in this process, which a dying trial would take along.
-    count = max(2, min(jobs, len(trials)))
-    workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=start_worker)
-    yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
+    jobs: int = 1
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        trials = list(pending.items())
+        if self.jobs == 1:
+            for position, trial in trials:
+                yield position, work(trial)
+            return
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        # At least two: joblib would run a single job in this process, which a dying trial would take along.
+        count = max(2, min(self.jobs, len(trials)))
+        workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=start_worker)
+        try:
+            yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
+        except TerminatedWorkerError as error:
+            raise WorkerDied from error
 
 
-def _on_worker(work: Callable[[Trial], object], position: int, trial: Trial) -> tuple[int, Any]:
+def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
     return position, work(trial)
 
 
@@ -223,9 +261,3 @@ def start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _worker_death() -> type[Exception]:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    return TerminatedWorkerError

@@ -1,0 +1,324 @@
+"""Trials on a Dask cluster: one that runs already (tcp://…), or one of this machine's own (local).
+
+The driver hands out trials and writes what comes back; it alone keeps records. A worker process computes a
+trial at a time, as this one would, or says why not: it needs the same versions, backend, threads and plugins.
+Images go to a machine that lacks them once (`fewshot.data.transfer`); weights and features a machine keeps in
+its own cache. Dask itself runs the trials of dead workers again.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import platform
+import signal
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import fewshot
+from fewshot import backend, plugins
+from fewshot.data import transfer
+from fewshot.data.sources import build_once, cache_dir
+from fewshot.errors import FewshotError
+from fewshot.testbed import AGAIN, Executor, Processes, Trial, Work, WorkerDied
+
+LOCAL = "local"
+SILENT = logging.CRITICAL + 1
+PATIENCE = 10  # seconds until a scheduler counts as unreachable
+GOES_ON = "what is recorded stays, and the same command goes on"
+PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "albumentations", "distributed")
+
+
+def executor(address: str | None, jobs: int) -> contextlib.AbstractContextManager[Executor]:
+    """Return where trials are computed: on the cluster at `address` or, if None, on `jobs` processes here."""
+    return Cluster(address, jobs) if address else contextlib.nullcontext(Processes(jobs))
+
+
+# What the driver does
+
+
+class Cluster:
+    """The cluster at `address`, or for "local" one of `jobs` worker processes that ends with this object."""
+
+    def __init__(self, address: str, jobs: int = 1):
+        if importlib.util.find_spec("distributed") is None:
+            raise FewshotError("--cluster needs Dask: pip install 'fewshot-testbed[cluster]'")
+        self._address, self._jobs = address, jobs
+        self._open = contextlib.ExitStack()
+        self._client = None
+        self._workers: set[str] = set()
+        self._name = f"trial-{uuid.uuid4().hex}"
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *error):
+        self._open.close()
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        from distributed import KilledWorker, as_completed
+
+        trials = dict(pending)
+        setting = Setting.of(next(iter(trials.values())))
+        self._connect(setting)
+        do = functools.partial(on_worker, setting, work)
+        positions = self._submit(do, trials)
+        done = as_completed(positions, loop=self._client.loop, with_results=True, raise_errors=False)
+        died = False
+        for future, result in done:
+            position = positions.pop(future)
+            if future.status == "error":
+                error = result[1]
+                if not isinstance(error, KilledWorker):
+                    raise error.with_traceback(result[2])
+                died = True  # of those that worked on it, too many; the others' trials go on
+            elif future.status != "finished":
+                raise self._lost()
+            elif isinstance(result, Lacking):
+                self._send(trials[position], result.worker)
+                again = self._submit(do, {position: trials[position]})
+                positions |= again
+                done.update(again)
+            else:
+                yield position, result
+            del future, result  # so that the cluster forgets them
+        if died:
+            raise WorkerDied
+
+    def _submit(self, do, trials: dict[int, Trial]) -> dict:
+        """Return future → position. One group of tasks: Dask then hands each worker two at most, in order."""
+        if self._client.status != "running":
+            raise self._lost()
+        # The name says whose they are, and the number their order; a name is never used again.
+        group = f"{self._name}-{uuid.uuid4().hex}"
+        keys = [(group, f"{number:09}") for number in range(len(trials))]
+        futures = self._client.map(do, list(trials.values()), key=keys, pure=False)
+        return dict(zip(futures, trials, strict=True))
+
+    def _connect(self, setting: "Setting") -> None:
+        """Find the cluster, and see that all its workers can compute as this process does."""
+        if self._client is not None:
+            return
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Mismatched versions")  # said below, in one line
+            try:
+                self._client = self._open.enter_context(_client(self._address, self._jobs))
+                self._client.subscribe_topic("all", self._watch)
+                self._open.callback(self._client.unsubscribe_topic, "all")
+                self._workers |= set(self._client.nthreads())
+                self._client.run_on_scheduler(versions, setting.backend)
+                answers = self._client.run(enter, setting, on_error="return")
+            except (OSError, ValueError, RuntimeError) as error:
+                raise FewshotError(
+                    f"cannot reach the Dask scheduler of --cluster {self._address} ({_first_line(error)}): "
+                    "start it with `dask scheduler`"
+                ) from error
+            except ImportError as error:
+                raise self._foreign(error) from error
+        for error in answers.values():
+            if isinstance(error, ImportError):
+                raise self._foreign(error)
+            if isinstance(error, Exception) and not isinstance(error, Stale):
+                raise error
+        self._restart([worker for worker, error in answers.items() if error])
+        if not self._workers:
+            self._say_that_nobody_works()
+
+    def _restart(self, workers: list[str]) -> None:
+        """Start worker processes anew that have computed for a study with another backend, plugins, …"""
+        if not workers:
+            return
+        try:
+            self._client.restart_workers(workers, timeout=60)
+        except Exception as error:  # without a nanny, a ValueError; nannies send whatever they met
+            raise FewshotError(
+                f"workers at {self._address} have served another study and do not start anew "
+                f"({_first_line(error)}): restart them"
+            ) from error
+
+    def _send(self, trial: Trial, worker: str) -> None:
+        """Send a trial's images to a worker's machine, unless another of its workers has them by now."""
+
+        def run(function, *args):
+            return self._client.run(function, trial.data, *args, workers=[worker])[worker]
+
+        try:
+            if run(transfer.find) is None:
+                for block in transfer.blocks(trial.data):
+                    run(transfer.receive, *block)
+                run(transfer.keep)
+        except (OSError, KeyError, ValueError) as error:
+            logging.getLogger(__name__).debug("%s is gone: %s", worker, error)  # so another one computes it
+
+    def _watch(self, event: tuple) -> None:
+        """Say that a worker has died while it had a trial of ours, or that none is left."""
+        message = event[1] if isinstance(event, tuple) else event
+        if not isinstance(message, dict) or "worker" not in message:
+            return
+        if message["action"] == "add-worker":
+            self._workers.add(message["worker"])
+        elif message["action"] == "remove-worker":
+            self._workers.discard(message["worker"])
+            tasks = message.get("processing-tasks", ())
+            if any(isinstance(task, tuple) and str(task[0]).startswith(self._name) for task in tasks):
+                print(AGAIN, file=sys.stderr)
+                if not self._workers and self._address != LOCAL:
+                    self._say_that_nobody_works()
+
+    def _say_that_nobody_works(self) -> None:
+        print(f"no worker at {self._address}: waiting for one (`dask worker`)", file=sys.stderr)
+
+    def _lost(self) -> FewshotError:
+        return FewshotError(f"the Dask scheduler at {self._address} is gone: start it again; {GOES_ON}")
+
+    def _foreign(self, error: ImportError) -> FewshotError:
+        return FewshotError(
+            f"a machine of the cluster at {self._address} lacks a package ({error}): workers and scheduler "
+            "need the same environment as this machine"
+        )
+
+
+@contextlib.contextmanager
+def _client(address: str, jobs: int):
+    """Yield a client of the cluster; close both quickly, whatever they are at."""
+    from distributed import Client, LocalCluster
+
+    for name in ("distributed", "distributed.client"):  # what matters of it is said by us
+        logging.getLogger(name).setLevel(SILENT)
+    with contextlib.ExitStack() as stack:
+        if address == LOCAL:
+            address = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=0,  # the system's own
+                dashboard_address=None,
+                silence_logs=SILENT,
+                preload=[__name__],
+            )
+            stack.callback(address.close, timeout=PATIENCE)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        stack.callback(client.close, timeout=2)
+        yield client
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+# What a worker does
+
+
+class Stale(FewshotError):
+    """The worker process is set up in another way, which a process cannot change."""
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """In place of a result: this worker's machine does not have the trial's images."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker process must be to compute as this one does."""
+
+    versions: tuple[tuple[str, str], ...]
+    backend: str
+    threads: int
+    device: str
+    plugins: tuple[tuple[str, bytes], ...]  # path here, content
+
+    @classmethod
+    def of(cls, trial: Trial) -> "Setting":
+        """Return this process's, for trials like this."""
+        name = backend.name()
+        files = filter(None, os.environ.get(plugins.VARIABLE, "").split(os.pathsep))
+        loaded = tuple((file, Path(file).read_bytes()) for file in files)
+        return cls(tuple(versions(name).items()), name, trial.threads, trial.device, loaded)
+
+
+def versions(keras_backend: str) -> dict[str, str]:
+    """Return what must be the same everywhere: it decides results."""
+    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "fewshot": _own_version()}
+    for package in (*PACKAGES, keras_backend):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "none"
+    return found
+
+
+@functools.cache
+def _own_version() -> str:
+    """Return the version with a digest of the code, which differs between two clones or after an edit."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(fewshot.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{fewshot.__version__} (code {digest.hexdigest()[:8]})"
+
+
+_entered: Setting | None = None
+
+
+def enter(setting: Setting, dask_worker) -> None:
+    """Make this worker process one that computes as the driver does, or say why it cannot."""
+    global _entered
+    if _entered == setting:
+        return
+    here = versions(setting.backend)
+    differing = [
+        f"{name} {here[name]} instead of {there}" for name, there in setting.versions if here[name] != there
+    ]
+    if differing:
+        raise FewshotError(
+            f"the worker {dask_worker.address} has {', '.join(differing)}: install the same there and start "
+            "it again"
+        )
+    if (threads := dask_worker.state.nthreads) != 1:
+        raise FewshotError(
+            f"the worker {dask_worker.address} has {threads} threads, and trials want processes of their "
+            "own: start it with `dask worker --nthreads 1 --nworkers N`"
+        )
+    if _entered is not None or "keras" in sys.modules:
+        raise Stale(f"the worker {dask_worker.address} serves another study: wait, or restart it")
+    os.environ["KERAS_BACKEND"] = setting.backend
+    for file, content in setting.plugins:
+        plugins.load(_plugin(Path(file), content))
+    _entered = setting
+
+
+def on_worker(setting: Setting, work: Work, trial: Trial) -> Any:
+    """Return the result of a trial, or `Lacking` where this machine lacks its images."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    enter(setting, worker)
+    try:
+        data = transfer.find(trial.data)
+        return work(replace(trial, data=data)) if data else Lacking(worker.address)
+    except FewshotError as error:
+        raise type(error)(f"{error} (the worker {worker.address})") from error
+
+
+def dask_setup(worker) -> None:
+    """Leave Ctrl-C to the driver; Dask calls this as a worker of `--cluster local` starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _plugin(path: Path, content: bytes) -> Path:
+    """Return the driver's plugin on this machine: at the same path, or below the same name in the cache."""
+    if path.is_file() and path.read_bytes() == content:
+        return path
+    folder = cache_dir() / "plugins" / hashlib.sha256(content).hexdigest()[:24]
+    return build_once(folder, lambda temporary: (temporary / path.name).write_bytes(content)) / path.name
