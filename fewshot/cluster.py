@@ -16,6 +16,7 @@ import os
 import platform
 import signal
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from fewshot.errors import FewshotError
 from fewshot.testbed import AGAIN, Executor, Processes, Trial, Work, WorkerDied
 
 LOCAL = "local"
+POLL = 0.01  # seconds between looks at what has come
 SILENT = logging.CRITICAL + 1
 PATIENCE = 10  # seconds until a scheduler counts as unreachable
 GOES_ON = "what is recorded stays, and the same command goes on"
@@ -74,7 +76,12 @@ class Cluster:
         positions = self._submit(do, trials)
         done = as_completed(positions, loop=self._client.loop, with_results=True, raise_errors=False)
         died = False
-        for future, result in done:
+        while not done.is_empty():
+            if not done.has_ready():  # Dask would wait for ever for a result that went with the scheduler
+                self._check_scheduler()
+                time.sleep(POLL)
+                continue
+            future, result = next(done)
             position = positions.pop(future)
             if future.status == "error":
                 error = result[1]
@@ -96,8 +103,7 @@ class Cluster:
 
     def _submit(self, do, trials: dict[int, Trial]) -> dict:
         """Return future → position. One group of tasks: Dask then hands each worker two at most, in order."""
-        if self._client.status != "running":
-            raise self._lost()
+        self._check_scheduler()
         # The name says whose they are, and the number their order; a name is never used again.
         group = f"{self._name}-{uuid.uuid4().hex}"
         keys = [(group, f"{number:09}") for number in range(len(trials))]
@@ -113,7 +119,6 @@ class Cluster:
             try:
                 self._client = self._open.enter_context(_client(self._address, self._jobs))
                 self._client.subscribe_topic("all", self._watch)
-                self._open.callback(self._client.unsubscribe_topic, "all")
                 self._workers |= set(self._client.nthreads())
                 self._client.run_on_scheduler(versions, setting.backend)
                 answers = self._client.run(enter, setting, on_error="return")
@@ -138,7 +143,7 @@ class Cluster:
         if not workers:
             return
         try:
-            self._client.restart_workers(workers, timeout=60)
+            self._client.restart_workers(workers, timeout=120)
         except Exception as error:  # without a nanny, a ValueError; nannies send whatever they met
             raise FewshotError(
                 f"workers at {self._address} have served another study and do not start anew "
@@ -177,6 +182,10 @@ class Cluster:
     def _say_that_nobody_works(self) -> None:
         print(f"no worker at {self._address}: waiting for one (`dask worker`)", file=sys.stderr)
 
+    def _check_scheduler(self) -> None:
+        if self._client.status != "running":
+            raise self._lost()
+
     def _lost(self) -> FewshotError:
         return FewshotError(f"the Dask scheduler at {self._address} is gone: start it again; {GOES_ON}")
 
@@ -205,10 +214,21 @@ def _client(address: str, jobs: int):
                 silence_logs=SILENT,
                 preload=[__name__],
             )
-            stack.callback(address.close, timeout=PATIENCE)
+            stack.callback(_end, address)
         client = Client(address, timeout=PATIENCE, set_as_default=False)
         stack.callback(client.close, timeout=2)
         yield client
+
+
+def _end(cluster) -> None:
+    """Close a cluster of this machine at once: its workers have nothing to lose."""
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):  # a worker that just starts ends with this process
+        cluster.close(timeout=PATIENCE)
 
 
 def _first_line(error: BaseException) -> str:
