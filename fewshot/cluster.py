@@ -8,26 +8,21 @@ its own cache. Dask itself runs the trials of dead workers again.
 
 import contextlib
 import functools
-import hashlib
-import importlib.metadata
 import importlib.util
 import logging
 import os
-import platform
 import signal
 import sys
+import threading
 import time
 import uuid
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from concurrent.futures import Future
 from typing import Any
 
-import fewshot
-from fewshot import backend, plugins
+from fewshot import worker
 from fewshot.data import transfer
-from fewshot.data.sources import build_once, cache_dir
 from fewshot.errors import FewshotError
 from fewshot.testbed import AGAIN, Executor, Processes, Trial, Work, WorkerDied
 
@@ -36,15 +31,11 @@ POLL = 0.01  # seconds between looks at what has come
 SILENT = logging.CRITICAL + 1
 PATIENCE = 10  # seconds until a scheduler counts as unreachable
 GOES_ON = "what is recorded stays, and the same command goes on"
-PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "albumentations", "distributed")
 
 
 def executor(address: str | None, jobs: int) -> contextlib.AbstractContextManager[Executor]:
     """Return where trials are computed: on the cluster at `address` or, if None, on `jobs` processes here."""
     return Cluster(address, jobs) if address else contextlib.nullcontext(Processes(jobs))
-
-
-# What the driver does
 
 
 class Cluster:
@@ -70,9 +61,9 @@ class Cluster:
         from distributed import KilledWorker, as_completed
 
         trials = dict(pending)
-        setting = Setting.of(next(iter(trials.values())))
+        setting = worker.Setting.of(next(iter(trials.values())))
         self._connect(setting)
-        do = functools.partial(on_worker, setting, work)
+        do = functools.partial(worker.on_worker, setting, work)
         positions = self._submit(do, trials)
         done = as_completed(positions, loop=self._client.loop, with_results=True, raise_errors=False)
         died = False
@@ -90,7 +81,7 @@ class Cluster:
                 died = True  # of those that worked on it, too many; the others' trials go on
             elif future.status != "finished":
                 raise self._lost()
-            elif isinstance(result, Lacking):
+            elif isinstance(result, worker.Lacking):
                 self._send(trials[position], result.worker)
                 again = self._submit(do, {position: trials[position]})
                 positions |= again
@@ -110,7 +101,7 @@ class Cluster:
         futures = self._client.map(do, list(trials.values()), key=keys, pure=False)
         return dict(zip(futures, trials, strict=True))
 
-    def _connect(self, setting: "Setting") -> None:
+    def _connect(self, setting: worker.Setting) -> None:
         """Find the cluster, and see that all its workers can compute as this process does."""
         if self._client is not None:
             return
@@ -120,21 +111,23 @@ class Cluster:
                 self._client = self._open.enter_context(_client(self._address, self._jobs))
                 self._client.subscribe_topic("all", self._watch)
                 self._workers |= set(self._client.nthreads())
-                self._client.run_on_scheduler(versions, setting.backend)
-                answers = self._client.run(enter, setting, on_error="return")
+                self._client.run_on_scheduler(worker.versions, setting.backend)
+                answers = self._client.run(worker.enter, setting, on_error="return")
             except (OSError, ValueError, RuntimeError) as error:
-                raise FewshotError(
-                    f"cannot reach the Dask scheduler of --cluster {self._address} ({_first_line(error)}): "
-                    "start it with `dask scheduler`"
-                ) from error
+                what, cure = (
+                    ("start a Dask cluster here", "use --jobs alone")
+                    if self._address == LOCAL
+                    else (f"reach the Dask scheduler at {self._address}", "start it with `dask scheduler`")
+                )
+                raise FewshotError(f"cannot {what} ({_first_line(error)}): {cure}") from error
             except ImportError as error:
                 raise self._foreign(error) from error
         for error in answers.values():
             if isinstance(error, ImportError):
                 raise self._foreign(error)
-            if isinstance(error, Exception) and not isinstance(error, Stale):
+            if isinstance(error, Exception) and not isinstance(error, worker.Stale):
                 raise error
-        self._restart([worker for worker, error in answers.items() if error])
+        self._restart([address for address, error in answers.items() if error])
         if not self._workers:
             self._say_that_nobody_works()
 
@@ -150,11 +143,11 @@ class Cluster:
                 f"({_first_line(error)}): restart them"
             ) from error
 
-    def _send(self, trial: Trial, worker: str) -> None:
+    def _send(self, trial: Trial, address: str) -> None:
         """Send a trial's images to a worker's machine, unless another of its workers has them by now."""
 
         def run(function, *args):
-            return self._client.run(function, trial.data, *args, workers=[worker])[worker]
+            return self._client.run(function, trial.data, *args, workers=[address])[address]
 
         try:
             if run(transfer.find) is None:
@@ -162,7 +155,7 @@ class Cluster:
                     run(transfer.receive, *block)
                 run(transfer.keep)
         except (OSError, KeyError, ValueError) as error:
-            logging.getLogger(__name__).debug("%s is gone: %s", worker, error)  # so another one computes it
+            logging.getLogger(__name__).debug("%s is gone: %s", address, error)  # so another one computes it
 
     def _watch(self, event: tuple) -> None:
         """Say that a worker has died while it had a trial of ours, or that none is left."""
@@ -212,12 +205,30 @@ def _client(address: str, jobs: int):
                 memory_limit=0,  # the system's own
                 dashboard_address=":0",  # any port: 8787 may be taken, and a warning says so at length
                 silence_logs=SILENT,
-                preload=[__name__],
+                preload=[worker.__name__],
             )
             stack.callback(_end, address)
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        patience = PATIENCE if isinstance(address, str) else 6 * PATIENCE
+        client = _soon(functools.partial(Client, address, timeout=patience, set_as_default=False), patience)
         stack.callback(client.close, timeout=2)
         yield client
+
+
+def _soon(make, patience: float):
+    """Return what `make` returns. Dask itself waits for ever for one who accepts and keeps silent."""
+    made = Future()
+
+    def attempt():
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        return made.result(patience + 2)
+    except TimeoutError as error:
+        raise OSError(_first_line(error) if str(error) else "it does not answer") from error
 
 
 def _end(cluster) -> None:
@@ -233,112 +244,3 @@ def _end(cluster) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-# What a worker does
-
-
-class Stale(FewshotError):
-    """The worker process is set up in another way, which a process cannot change."""
-
-
-@dataclass(frozen=True)
-class Lacking:
-    """In place of a result: this worker's machine does not have the trial's images."""
-
-    worker: str
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a worker process must be to compute as this one does."""
-
-    versions: tuple[tuple[str, str], ...]
-    backend: str
-    threads: int
-    device: str
-    plugins: tuple[tuple[str, bytes], ...]  # path here, content
-
-    @classmethod
-    def of(cls, trial: Trial) -> "Setting":
-        """Return this process's, for trials like this."""
-        name = backend.name()
-        files = filter(None, os.environ.get(plugins.VARIABLE, "").split(os.pathsep))
-        loaded = tuple((file, Path(file).read_bytes()) for file in files)
-        return cls(tuple(versions(name).items()), name, trial.threads, trial.device, loaded)
-
-
-def versions(keras_backend: str) -> dict[str, str]:
-    """Return what must be the same everywhere: it decides results."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "fewshot": _own_version()}
-    for package in (*PACKAGES, keras_backend):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "none"
-    return found
-
-
-@functools.cache
-def _own_version() -> str:
-    """Return the version with a digest of the code, which differs between two clones or after an edit."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(fewshot.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return f"{fewshot.__version__} (code {digest.hexdigest()[:8]})"
-
-
-_entered: Setting | None = None
-
-
-def enter(setting: Setting, dask_worker) -> None:
-    """Make this worker process one that computes as the driver does, or say why it cannot."""
-    global _entered
-    if _entered == setting:
-        return
-    here = versions(setting.backend)
-    differing = [
-        f"{name} {here[name]} instead of {there}" for name, there in setting.versions if here[name] != there
-    ]
-    if differing:
-        raise FewshotError(
-            f"the worker {dask_worker.address} has {', '.join(differing)}: install the same there and start "
-            "it again"
-        )
-    if (threads := dask_worker.state.nthreads) != 1:
-        raise FewshotError(
-            f"the worker {dask_worker.address} has {threads} threads, and trials want processes of their "
-            "own: start it with `dask worker --nthreads 1 --nworkers N`"
-        )
-    if _entered is not None or "keras" in sys.modules:
-        raise Stale(f"the worker {dask_worker.address} serves another study: wait, or restart it")
-    os.environ["KERAS_BACKEND"] = setting.backend
-    for file, content in setting.plugins:
-        plugins.load(_plugin(Path(file), content))
-    _entered = setting
-
-
-def on_worker(setting: Setting, work: Work, trial: Trial) -> Any:
-    """Return the result of a trial, or `Lacking` where this machine lacks its images."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    enter(setting, worker)
-    try:
-        data = transfer.find(trial.data)
-        return work(replace(trial, data=data)) if data else Lacking(worker.address)
-    except FewshotError as error:
-        raise type(error)(f"{error} (the worker {worker.address})") from error
-
-
-def dask_setup(worker) -> None:
-    """Leave Ctrl-C to the driver; Dask calls this as a worker of `--cluster local` starts."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _plugin(path: Path, content: bytes) -> Path:
-    """Return the driver's plugin on this machine: at the same path, or below the same name in the cache."""
-    if path.is_file() and path.read_bytes() == content:
-        return path
-    folder = cache_dir() / "plugins" / hashlib.sha256(content).hexdigest()[:24]
-    return build_once(folder, lambda temporary: (temporary / path.name).write_bytes(content)) / path.name
