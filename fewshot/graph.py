@@ -73,5 +73,17 @@ def _heads(learner: KerasLearner | EstimatorLearner, seen: tuple[int, ...]) -> l
 
 
 def _named(model: keras.Model, name: str) -> keras.Model:
-    """Return the model under another name: one model has no two parts of the same."""
+    """Return the model under another name: one model has no two parts of the same.
+
+    Layers lose underscores before their names (a port's layers are called as its weights are): TensorFlow
+    saves no such names.
+    """
+    if any(layer.name.startswith("_") for layer in model.layers):
+
+        def renamed(layer):
+            return type(layer).from_config(layer.get_config() | {"name": layer.name.lstrip("_")})
+
+        found = keras.models.clone_model(model, clone_function=renamed)
+        found.set_weights(model.get_weights())
+        model = found
     return keras.Model(model.input, model.output, name=name)

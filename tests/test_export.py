@@ -1,0 +1,234 @@
+"""Exported models: what the learner says, from raw pixels, with a card; and calibration."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from fewshot import backend, calibration, converters
+from fewshot.baselines import build, probabilities
+from fewshot.baselines.dense import as_dense
+from fewshot.data import Dataset
+from fewshot.errors import FewshotError, UsageError
+from fewshot.learner import EstimatorLearner, KerasLearner
+from fewshot.recipe import Recipe
+from gan.learner import SyntheticLearner
+
+pytestmark = pytest.mark.usefixtures("started", "quick")
+
+SHORT = Recipe(epochs=3, batch=10)
+RANDOM = "squeezenet@48:weights=random"
+LEARNERS = {
+    "a network": KerasLearner(recipe=SHORT),
+    "members and mirror": KerasLearner("compact:width=4", replace(SHORT, members=2, mirror=True)),
+    "a trained backbone": KerasLearner(
+        "tuned:backbone=squeezenet,size=48,weights=random,last=2", replace(SHORT, learning_rate=1e-4)
+    ),
+    "a head on two backbones": KerasLearner(
+        "hidden", SHORT, features="squeezenet@48+squeezenet@56:weights=random"
+    ),
+    "an estimator on features": EstimatorLearner("ridge", features=RANDOM, mirror=True),
+    "an estimator on pixels": EstimatorLearner("logistic"),
+}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Latencies of one call."""
+    from fewshot.models import summary
+
+    monkeypatch.setattr(summary, "CALLS", 1)
+    monkeypatch.setattr(summary, "SECONDS", 0)
+
+
+def images(n, classes=3, size=48):
+    """Noise on a picture of each class, in the classes b, c, …; nothing is in the class a."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (classes, size, size, 3))
+    y = np.arange(n) % classes
+    x = (pictures[y] + rng.integers(0, 256, (n, size, size, 3))) // 2
+    return Dataset(x.astype(np.uint8), y + 1, tuple("abcdefgh"[: classes + 1]))
+
+
+def export(learner, train, path, card=None, formats=("keras",)):
+    from fewshot.export import export
+
+    return export(learner, train, 0, path, card or {}, formats)
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_the_model_says_what_the_learner_says(kind, tmp_path):
+    train, new = images(30), images(40)
+    export(LEARNERS[kind], train, tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    wanted = LEARNERS[kind].fit(train.compact(), 0).predict(new.x)
+    found = model.predict(new.x, verbose=0)
+    assert found.shape == (40, 3)
+    # Where features are rounded to half precision, one of them may fall on the other side.
+    np.testing.assert_allclose(found, wanted, atol=1e-2 if LEARNERS[kind].features != "pixels" else 1e-4)
+    np.testing.assert_allclose(found[:3], model(new.x[:3].astype("float32"), training=False), atol=1e-5)
+    assert np.ptp(found, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", ["ridge:alpha=1", "logistic:c=1", "centroid"])
+def test_linear_estimators_are_one_dense_layer(name, classes):
+    rng = np.random.default_rng(1)
+    y = np.arange(60) % classes
+    rows = rng.normal(size=(60, 12)) * 10.0 ** rng.integers(-2, 2, 12) + y[:, None] * 0.5
+    rows[:, 5] = 7  # of no variance
+    estimator = build(name, 0).fit(rows, y)
+    kernel, bias = as_dense(estimator, 12)
+    new = rows + rng.normal(size=rows.shape) * 0.1
+    new[:, 5] = 7
+    scores = np.exp(new @ kernel + bias)
+    wanted = probabilities(estimator, new, classes)
+    np.testing.assert_allclose(scores / scores.sum(1, keepdims=True), wanted, atol=1e-4)
+
+
+def test_the_card(tmp_path):
+    train = images(31)
+    given = {"method": "mine", "expected": {"accuracy": 95.1, "interval": [93.0, 97.2]}, "temperature": 2.0}
+    card = export(EstimatorLearner("ridge"), train, tmp_path / "deep" / "model.keras", given)
+    assert json.loads((tmp_path / "deep" / "model.json").read_text()) == card
+    assert {file.name for file in (tmp_path / "deep").iterdir()} == {"model.keras", "model.json"}
+    assert given.items() <= card.items()
+    assert (card["classes"], card["images"], card["image_size"]) == (["b", "c", "d"], [11, 10, 10], 48)
+    assert card["versions"].keys() >= {"fewshot", "keras", "scikit-learn"}
+    assert card["learner"]["estimator"] == "ridge"
+    assert card["formats"]["keras"]["max_difference"] < 1e-4
+    other = replace_label(train)
+    assert export(EstimatorLearner("ridge"), other, tmp_path / "other.keras")["data"] != card["data"]
+
+
+def replace_label(train):
+    return replace(train, y=np.r_[train.y[1], train.y[1:]])
+
+
+def test_the_temperature_is_in_the_model(tmp_path):
+    train, learner = images(30), EstimatorLearner("logistic")
+    export(learner, train, tmp_path / "model.keras", {"temperature": 3.0})
+    found = keras.saving.load_model(tmp_path / "model.keras").predict(train.x, verbose=0)
+    wanted = calibration.scaled(learner.fit(train.compact(), 0).predict(train.x), 3.0)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_a_known_temperature_is_found_again(temperature):
+    rng = np.random.default_rng(0)
+    truth = rng.dirichlet([0.5] * 4, 20_000)
+    labels = (truth.cumsum(1) > rng.random((len(truth), 1))).argmax(1)
+    said = calibration.scaled(truth, 1 / temperature)  # too sure for a temperature above 1
+    found = calibration.fit_temperature(said.astype(np.float16), labels)
+    assert found == pytest.approx(temperature, rel=0.04)
+
+
+def test_a_few_right_answers_are_no_certainty():
+    said = np.tile([0.9, 0.1], (20, 1))
+    temperature = calibration.fit_temperature(said, np.zeros(20, int))
+    assert 0.95 < calibration.scaled(said, temperature)[0, 0] < 0.99
+    with pytest.raises(ValueError, match="as many labels"):
+        calibration.fit_temperature(said, np.zeros(3, int))
+
+
+def test_temperatures_keep_the_order_and_the_sum():
+    said = np.random.default_rng(0).dirichlet([1] * 5, 50)
+    scaled = calibration.scaled(said, 0.3)
+    assert np.array_equal(scaled.argsort(1), said.argsort(1))
+    np.testing.assert_allclose(scaled.sum(1), 1)
+    np.testing.assert_allclose(calibration.scaled(said, 1), said)
+
+
+@pytest.mark.skipif(backend.name() != "tensorflow", reason="TensorFlow writes them")
+def test_other_formats_say_the_same(tmp_path):
+    learner = EstimatorLearner("ridge", features="squeezenet@48:weights=random")
+    card = export(learner, images(12), tmp_path / "model.keras", formats=("saved_model", "tflite"))
+    for name in ("saved_model", "tflite"):
+        assert card["formats"][name]["max_difference"] < 1e-3, card["formats"][name]
+        assert card["formats"][name]["latency_ms"] > 0
+        assert (tmp_path / f"model.{name}").exists()
+
+
+@pytest.mark.skipif(backend.name() != "tensorflow", reason="TensorFlow writes it")
+def test_onnx_says_the_same(tmp_path):
+    for package in converters.converters["onnx"].traits["packages"]:
+        pytest.importorskip(package)
+    card = export(EstimatorLearner("ridge"), images(12), tmp_path / "model.keras", formats=["onnx"])
+    assert card["formats"]["onnx"]["max_difference"] < 1e-4
+    assert (tmp_path / "model.onnx").exists()
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(converters.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"onnx needs tf2onnx, .*: pip install 'fewshot-testbed\[export\]'"):
+        export(EstimatorLearner("ridge"), images(12), tmp_path / "model.keras", formats=["onnx"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_format_that_fails_is_noted_and_the_rest_stays(tmp_path, monkeypatch):
+    def fail(name, model, path):
+        path.write_text("half")
+        raise FewshotError("no such form")
+
+    monkeypatch.setattr(converters, "write", fail)
+    card = export(EstimatorLearner("ridge"), images(12), tmp_path / "model.keras", formats=["tflite"])
+    assert card["formats"]["tflite"] == {"error": "no such form"}
+    assert {file.name for file in tmp_path.iterdir()} == {"model.keras", "model.json"}
+
+
+def test_a_model_that_says_something_else_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(EstimatorLearner, "predict", lambda self, x: np.full((len(x), 3), 1 / 3))
+    (tmp_path / "model.keras").write_text("an earlier one")
+    with pytest.raises(FewshotError, match="differs from the learner"):
+        export(EstimatorLearner("ridge"), images(12), tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_text() == "an earlier one"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+class Oracle:
+    """A learner that is no network."""
+
+
+REFUSED = {
+    "another learner": (lambda: Oracle(), {}, "a Oracle cannot be exported"),
+    "a path": (lambda: EstimatorLearner("ridge"), {"path": "model.h5"}, "saved as NAME.keras"),
+    "a format": (lambda: EstimatorLearner("ridge"), {"formats": ["tflit"]}, "did you mean 'tflite'"),
+    "a class": (lambda: EstimatorLearner("ridge"), {"train": images(9, classes=1)}, "two classes or more"),
+    "a small image": (lambda: KerasLearner(), {"train": images(9, size=8)}, "takes images from 13×13 on"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_exported_is_said_at_once(what, tmp_path):
+    learner, changes, message = REFUSED[what]
+    options = {"train": images(9), "path": "model.keras"} | changes
+    with pytest.raises(UsageError, match=message):
+        export(learner(), **options | {"path": tmp_path / options["path"]})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_estimator_that_is_not_linear_is_refused(tmp_path, monkeypatch):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    monkeypatch.setattr("fewshot.baselines.build", lambda text, seed: KNeighborsClassifier(1))
+    with pytest.raises(UsageError, match="KNeighborsClassifier cannot be exported"):
+        export(EstimatorLearner("ridge"), images(9), tmp_path / "model.keras")
+
+
+def test_names_that_tensorflow_does_not_save_are_changed():
+    from fewshot.graph import _named
+
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="_blocks.0._fc")(inputs))
+    found = _named(model, "renamed")
+    assert [layer.name for layer in found.layers[1:]] == ["blocks.0._fc"]
+    assert np.array_equal(found(np.eye(3)), model(np.eye(3)))
+
+
+def test_a_learner_on_synthetic_images_is_the_one_it_trains():
+    from fewshot.graph import source
+
+    base = EstimatorLearner("ridge")
+    assert source(SyntheticLearner(base)) is base

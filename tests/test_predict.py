@@ -1,0 +1,191 @@
+"""`experiments.predict`: every kind of file, every way out, and models that are not to be trusted."""
+
+import csv
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.predict import main
+from fewshot.data import Dataset
+from fewshot.data.folder import load_image
+from fewshot.errors import UsageError
+from fewshot.learner import EstimatorLearner
+from fewshot.saved import digest, load
+
+pytestmark = pytest.mark.usefixtures("started")
+
+DARK, LIGHT = 20, 235
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, started):
+    """A model that tells dark images from light ones."""
+    from fewshot.export import export
+
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    x = np.where(y, LIGHT, DARK)[:, None, None, None] + rng.integers(-15, 15, (40, 24, 24, 3))
+    path = tmp_path_factory.mktemp("models") / "model.keras"
+    export(EstimatorLearner("logistic"), Dataset(x.astype(np.uint8), y, ("dark", "ünlicht")), 0, path, {})
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Images of every kind, in nested folders with names of every kind."""
+    root = tmp_path / "photos"
+    nested = root / "März 2024" / "blaue Stunde"
+    nested.mkdir(parents=True)
+    Image.new("RGB", (64, 48), (DARK,) * 3).save(root / "a dark, one.jpg")
+    Image.new("L", (48, 64), LIGHT).save(nested / "é.png")
+    Image.new("CMYK", (64, 48), (0, 0, 0, 255 - LIGHT)).save(root / "print.jpg")
+    Image.fromarray(np.full((30, 30), 257 * DARK, np.uint16)).save(root / "scan.png")
+    return root
+
+
+@pytest.fixture
+def predict(model, capsys):
+    """Run the command in this process; return its exit code, standard output and standard error."""
+
+    def run(*args, model=model):
+        code = main([str(model), *map(str, args), "--threads", "1", "--device", "cpu"])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def answers(out):
+    return {entry["file"].rsplit("/", 1)[-1]: entry["class"] for entry in json.loads(out)}
+
+
+def test_a_folder_of_every_kind_as_json(predict, photos, model):
+    code, out, err = predict(photos, "--format", "json", "--batch", "3")
+    assert (code, err) == (0, "")
+    assert answers(out) == {
+        "a dark, one.jpg": "dark",
+        "é.png": "ünlicht",
+        "print.jpg": "ünlicht",
+        "scan.png": "dark",
+    }
+    saved = load(model)
+    for entry in json.loads(out):
+        wanted = saved.predict(load_image(entry["file"], 24)[None])[0]
+        np.testing.assert_allclose(list(entry["probabilities"].values()), wanted, atol=1e-4)
+        assert entry["probability"] == max(entry["probabilities"].values())
+        assert entry["unsure"] is (entry["probability"] < 0.8)
+
+
+def test_csv(predict, photos):
+    code, out, _ = predict(photos, "--format", "csv", "--threshold", "1")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert {row["class"] for row in rows} == {"dark", "ünlicht"}
+    assert rows[1]["file"].endswith("a dark, one.jpg")
+    assert {row["unsure"] for row in rows} == {"yes"}
+    for row in rows:
+        assert float(row["p(dark)"]) + float(row["p(ünlicht)"]) == pytest.approx(1, abs=2e-4)
+
+
+def test_the_table_says_where_it_is_not_sure(predict, photos, model):
+    grey = photos / "grey.png"
+    Image.new("L", (24, 24), (DARK + LIGHT) // 2).save(grey)
+    code, out, _ = predict(grey, photos / "scan.png")
+    head, unsure, sure = out.splitlines()
+    assert code == 0
+    assert head.split() == ["class", "probability", "file"]
+    assert "unsure" in unsure
+    assert unsure.endswith(str(grey))
+    assert sure.split()[0] == "dark"
+    assert "unsure" not in sure
+
+
+def test_a_broken_image_is_one_line_and_the_rest_goes_on(predict, photos):
+    (photos / "broken\n.jpg").write_text("no image")
+    code, out, err = predict(photos, photos / "gone.jpg", "--format", "json")
+    assert code == 1
+    assert len(answers(out)) == 4
+    skipped, gone, end = err.splitlines()
+    assert skipped.startswith(f"skipped {photos}/broken\\n.jpg (")
+    assert "gone.jpg (" in gone
+    assert end == "python -m experiments.predict: error: 2 of 6 images could not be read"
+
+
+def test_only_broken_images(predict, photos, tmp_path):
+    (tmp_path / "broken.jpg").touch()
+    code, out, _ = predict(tmp_path / "broken.jpg", "--format", "json")
+    assert (code, json.loads(out)) == (1, [])
+
+
+def test_no_more_is_decoded_than_may_be_ahead(model, photos, monkeypatch):
+    from fewshot.data import folder
+
+    monkeypatch.setattr(folder, "AHEAD", 5)
+    asked = []
+
+    def endless():
+        while True:
+            asked.append(1)
+            yield photos / "scan.png"
+
+    stream = load(model).stream(endless(), batch=4)
+    for _ in range(8):
+        next(stream)
+    stream.close()
+    assert len(asked) < 8 + 4 + 5 + 3
+
+
+def test_an_empty_folder_and_wrong_options(predict, tmp_path, photos):
+    (tmp_path / "empty").mkdir()
+    code, _, err = predict(tmp_path / "empty")
+    assert (code, err.count("\n"), "no images in" in err) == (2, 1, True)
+    with pytest.raises(SystemExit, match="2"):
+        predict(photos, "--threshold", "80")
+
+
+def broken_card(**changes):
+    def spoil(path):
+        card = json.loads(path.with_suffix(".json").read_text()) | changes
+        path.with_suffix(".json").write_text(json.dumps(card))
+
+    return spoil
+
+
+FOREIGN = {
+    "no model": (lambda path: path.unlink(), "no such model"),
+    "no card": (lambda path: path.with_suffix(".json").unlink(), "the model has no card"),
+    "a torn card": (lambda path: path.with_suffix(".json").write_text('{"for'), "cannot read the card"),
+    "a list": (lambda path: path.with_suffix(".json").write_text("[]"), "no card of a model"),
+    "a later card": (broken_card(format=99), "another version"),
+    "one class": (broken_card(classes=["dark"]), "no valid 'classes'"),
+    "a size of text": (broken_card(image_size="24"), "no valid 'image_size'"),
+    "another size": (broken_card(image_size=32), "does not do what its card says"),
+    "another model": (lambda path: path.write_bytes(b"PK"), "the card of another model"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_model_is_one_line(kind, model, tmp_path, photos, predict):
+    spoil, message = FOREIGN[kind]
+    copy = tmp_path / "model.keras"
+    for suffix in (".keras", ".json"):
+        copy.with_suffix(suffix).write_bytes(model.with_suffix(suffix).read_bytes())
+    spoil(copy)
+    code, out, err = predict(photos, model=copy)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_a_model_with_code_in_it_is_refused(model, tmp_path):
+    """Even where its card is right."""
+    inputs = keras.Input((24, 24, 3))
+    hidden = keras.layers.Lambda(lambda x: keras.ops.mean(x, (1, 2))[:, :2], output_shape=(2,))(inputs)
+    path = tmp_path / "model.keras"
+    keras.Model(inputs, hidden).save(path)
+    card = json.loads(model.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(card | {"sha256": digest(path)}))
+    with pytest.raises(UsageError, match=r"cannot read the model .*[Ll]ambda"):
+        load(path)
