@@ -45,7 +45,7 @@ GROUPS = {
 
 STUDY = Study(
     name="baselines_few_shot",
-    question="What are the baselines report's learners worth with 100 images? Nearest neighbours, class means "
+    question="What are the baselines report's learners worth with 100 images? Nearest neighbours, means "
     "and networks in NumPy beside linear references and the small CNN, on the same tasks. "
     "(All of CIFAR-10: experiments.baselines.)",
     **listed(METHODS),
