@@ -34,9 +34,9 @@ class Published:
 REMARKS = {
     "a": "Its 'pair-wise' distance, the sum of absolute differences (L1), gives the same four numbers as its "
     "MSE in every table: it was the squared difference (L2), and these are L2's numbers.",
-    "b": "Nearly right. A z-score with one mean and one variance ranks these distances as min-max does, so it "
-    "must give the min-max row; the report's was of another kind (a mean a channel or a pixel, or the test "
-    "images' own).",
+    "b": "Nearly right. A z-score with one mean and one variance ranks these distances as min-max does, so "
+    "it must give the min-max row; the report's was of another kind (a mean a channel or a pixel, or the "
+    "test images' own).",
     "c": "Right: 35.39 and 33.03, ties to the lowest label. The report prints this under 'pair-wise' (a).",
     "d": "Below chance (10 %): cosine similarity was taken for a distance, so the farthest image won.",
     "e": "The pixels were probably scrambled: arrays of rows, columns and colours reshaped, not transposed, "

@@ -136,7 +136,7 @@ class Explorer:
             )
             rows.append((label, [("", whole.x[i]), ("", whole.x[j])]))
         if rows:
-            self._sheet(rows, "duplicates", f"{len(first):,} pairs of near-duplicates")
+            self._sheet(rows, "duplicates", f"{len(first):,} pairs of near-duplicates", self.splits.name)
         listed = [
             [[str(names[k]), int(where[k])] for k in pair]
             for pair in list(zip(first, second, strict=True))[:LISTED]
@@ -160,10 +160,10 @@ class Explorer:
     def _name(self) -> str:
         return f"{self.splits.name}, {self.args.part}" if len(self.splits.parts) > 1 else self.splits.name
 
-    def _sheet(self, rows: list, name: str, what: str) -> None:
+    def _sheet(self, rows: list, name: str, what: str, whose: str = "") -> None:
         from fewshot.report.sheet import sheet
 
-        self._drawn(sheet(rows, self.folder / name, f"{self._name()}: {what}"))
+        self._drawn(sheet(rows, self.folder / name, f"{whose or self._name()}: {what}"))
 
     def _drawn(self, paths: list[Path]) -> None:
         self.figures += map(str, paths)
