@@ -17,3 +17,27 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "balanced_accuracy": float(100 * np.mean([right[labels == c].mean() for c in np.unique(labels)])),
         "nll": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
     }
+
+
+def confusion(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many images of each class (rows) got each answer (columns), int (classes, classes).
+
+    labels, answers: (N,), positions of classes. The same way round as scikit-learn's `confusion_matrix`.
+    """
+    cells = np.asarray(labels, np.int64) * classes + answers
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def scores(matrix: np.ndarray) -> dict[str, float]:
+    """Return accuracy and macro precision, recall and F1 of a confusion matrix, in percent.
+
+    Macro: a plain mean over the classes that occur among labels or answers. F1 is the mean of the classes'
+    F1, not that of the means. What would be 0 / 0 counts as 0. All as scikit-learn's `average="macro"`.
+    """
+    right, images, answers = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    occurs = images + answers > 0
+    precision, recall, f1 = (
+        (right / np.maximum(count, 1))[occurs].mean() for count in (answers, images, (images + answers) / 2)
+    )
+    values = {"accuracy": right.sum() / matrix.sum(), "precision": precision, "recall": recall, "f1": f1}
+    return {name: float(100 * value) for name, value in values.items()}

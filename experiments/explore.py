@@ -1,0 +1,297 @@
+"""What is in a dataset? Counts, a random grid, mean images, pixels, PCA and t-SNE views, near-duplicates.
+
+python -m experiments.explore --data cifar10 --features efficientnet-lite0@96
+python -m experiments.explore --data path/to/photos --image-size 64 --show counts grid duplicates
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend, baselines, cli
+from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare, verify
+from fewshot.data import exploration as numbers
+from fewshot.data.duplicates import pairs
+from fewshot.errors import unknown
+from fewshot.features import extract, parse
+from fewshot.seeding import rng
+
+SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
+COLUMNS = 10  # images of a class in the grid
+LISTED = 1000  # pairs of near-duplicates in the document
+NAMES = {"pca": "PCA", "t-sne": "t-SNE"}
+EXTRACTED = 50  # images whose features are computed between two steps of the bar
+
+
+class Explorer:
+    """The images, the options, and what is drawn of them: a method for each thing to show."""
+
+    def __init__(self, splits: Splits, args: argparse.Namespace):
+        self.splits, self.args = splits, args
+        self.part: Dataset = splits.parts[args.part]
+        self.folder = Path(args.out) / "explore" / splits.name
+        self.figures: list[str] = []
+
+    def counts(self) -> dict:
+        """Return images of each class and part."""
+        from fewshot.report import exploration
+
+        found = numbers.counts(self.splits.parts)
+        self._drawn(exploration.counts(found, self.folder / "counts", f"{self.splits.name}: images a class"))
+        return found
+
+    def grid(self) -> dict:
+        """Draw random images of every class; return their positions."""
+        chosen = {}
+        for label, name in enumerate(self.part.classes[:SHOWN]):
+            where = np.flatnonzero(self.part.y == label)
+            picked = rng(self.args.seed, f"grid {label}").permutation(where)[:COLUMNS]
+            if len(picked):
+                chosen[name] = np.sort(picked)
+        width = max(map(len, chosen.values()))
+        blank = np.full(self.part.image_shape, 255, np.uint8)
+        rows = []
+        for name, index in chosen.items():
+            images = [*self.part.x[index], *[blank] * (width - len(index))]
+            rows.append((name, [("", image) for image in images]))
+        self._sheet(rows, "grid", "random images")
+        return {name: index.tolist() for name, index in chosen.items()}
+
+    def means(self) -> dict:
+        """Draw the mean image of every class and its deviation; return how far apart the means are."""
+        mean, std = numbers.mean_images(self.part)
+        rows = [
+            (name, [("mean", _image(mean[label])), ("deviation, doubled", _image(2 * std[label]))])
+            for label, name in enumerate(self.part.classes[:SHOWN])
+        ]
+        self._sheet(rows, "means", "mean images")
+        flat = mean.reshape(len(mean), -1) / 255
+        apart = np.sqrt(((flat[:, None] - flat[None]) ** 2).mean(2))  # root mean square a pixel
+        return {"distances": apart.round(6).tolist()}
+
+    def pixels(self) -> dict:
+        """Return mean and standard deviation a channel, of all images and of every class, in units of 255."""
+        from fewshot.report import exploration
+
+        histogram = numbers.histograms(self.part)
+        mean, std = numbers.moments(histogram)
+        whole = numbers.moments(histogram.sum(0))
+        title = f"{self._name()}: pixels"
+        self._drawn(
+            exploration.pixels(histogram.sum(0), mean, std, self.part.classes, self.folder / "pixels", title)
+        )
+        classes = {
+            name: {"mean": _listed(mean[label]), "std": _listed(std[label])}
+            for label, name in enumerate(self.part.classes)
+        }
+        return {"mean": _listed(whole[0]), "std": _listed(whole[1]), "classes": classes}
+
+    def views(self) -> dict:
+        """Draw PCA and t-SNE of the pixels and of the features; return the points."""
+        from fewshot.report import exploration
+
+        index = numbers.sample(self.part.y, self.args.limit, self.args.seed, "views")
+        chosen = self.part.take(index)
+        spaces = {"pixels": baselines.rows(chosen.x)}
+        if self.args.features:
+            spaces[self.args.features] = self._features(chosen.x)
+        found, drawn = {}, {}
+        for space, rows in spaces.items():
+            print(f"views of {len(rows):,} images: {space}, {rows.shape[1]:,} numbers each", file=sys.stderr)
+            made = numbers.views(rows, chosen.y, self.args.seed)
+            drawn[space] = {NAMES[name]: (view.points, _said(view)) for name, view in made.items()}
+            found[space] = {
+                name: {
+                    "points": view.points.round(4).tolist(),
+                    "agree": view.agree,
+                    "explained": list(view.explained),
+                }
+                for name, view in made.items()
+            }
+        title = f"{self._name()}: {len(index):,} images"
+        self._drawn(exploration.views(drawn, chosen.y, self.part.classes, self.folder / "views", title))
+        return {"index": index.tolist(), "labels": chosen.y.tolist(), "spaces": found}
+
+    def duplicates(self) -> dict:
+        """Draw pairs of near-duplicates; return them all, of the same part or of two."""
+        parts = self.splits.parts
+        whole = Dataset(
+            np.concatenate([part.x for part in parts.values()]),
+            np.concatenate([part.y for part in parts.values()]),
+            self.part.classes,
+        )
+        names = np.repeat(list(parts), [len(part) for part in parts.values()])
+        where = np.concatenate([np.arange(len(part)) for part in parts.values()])
+        print(f"near-duplicates among {len(whole):,} images", file=sys.stderr)
+        first, second = pairs(whole)
+        shown = sorted(rng(self.args.seed, "duplicates").permutation(len(first))[:SHOWN])
+        rows = []
+        for i, j in zip(first[shown], second[shown], strict=True):
+            label = " / ".join(
+                dict.fromkeys(f"{names[k]} {where[k]} {whole.classes[whole.y[k]]}" for k in (i, j))
+            )
+            rows.append((label, [("", whole.x[i]), ("", whole.x[j])]))
+        if rows:
+            self._sheet(rows, "duplicates", f"{len(first):,} pairs of near-duplicates", self.splits.name)
+        listed = [
+            [[str(names[k]), int(where[k])] for k in pair]
+            for pair in list(zip(first, second, strict=True))[:LISTED]
+        ]
+        return {
+            "pairs": len(first),
+            "images": len(np.union1d(first, second)),
+            "of_two_classes": int(np.sum(whole.y[first] != whole.y[second])),
+            "of_two_parts": int(np.sum(names[first] != names[second])),
+            "listed": listed,
+        }
+
+    def _features(self, x: np.ndarray) -> np.ndarray:
+        from tqdm import tqdm
+
+        backend.start(self.args.threads or cli.cores(), backend.resolve_device(self.args.device))
+        starts = range(0, len(x), EXTRACTED)
+        bar = tqdm(starts, desc=self.args.features, unit_scale=EXTRACTED, unit="image", disable=None)
+        return np.concatenate([extract(self.args.features, x[i : i + EXTRACTED]) for i in bar])
+
+    def _name(self) -> str:
+        return f"{self.splits.name}, {self.args.part}" if len(self.splits.parts) > 1 else self.splits.name
+
+    def _sheet(self, rows: list, name: str, what: str, whose: str = "") -> None:
+        from fewshot.report.sheet import sheet
+
+        self._drawn(sheet(rows, self.folder / name, f"{whose or self._name()}: {what}"))
+
+    def _drawn(self, paths: list[Path]) -> None:
+        self.figures += map(str, paths)
+        print(paths[0], file=sys.stderr)
+
+
+THINGS: dict[str, Callable[[Explorer], dict]] = {
+    "counts": Explorer.counts,
+    "grid": Explorer.grid,
+    "means": Explorer.means,
+    "pixels": Explorer.pixels,
+    "views": Explorer.views,
+    "duplicates": Explorer.duplicates,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
+    known = "\n".join(f"  {name:10}  {show.__doc__}" for name, show in THINGS.items())
+    parser = cli.Parser(
+        prog="python -m experiments.explore",
+        description="What is in a dataset or a folder of photos? Pictures, and all numbers as JSON.",
+        epilog=f"what it shows:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--show", nargs="+", default=["all"], metavar="NAME", help="what (default: all)")
+    cli.add_data_options(parser)
+    parser.add_argument(
+        "--part", default="train", metavar="NAME", help="train, val or test (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--features",
+        metavar="BACKBONE",
+        help="views of its features, too: efficientnet-lite0@96, resnet50, …",
+    )
+    parser.add_argument(
+        "--limit",
+        type=cli.positive,
+        default=1000,
+        metavar="N",
+        help="images in a view (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (default: 0)")
+    parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
+    cli.add_device_option(parser)
+    parser.add_argument("--out", default="results", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print the JSON document on standard output")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    cli.apply_environment(args)
+    for name in args.show:
+        if name != "all" and name not in THINGS:
+            raise unknown("thing to show", name, ["all", *THINGS])
+    if args.features:
+        parse(args.features)
+    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+    if data.notes:
+        print(*data.notes, sep="\n", file=sys.stderr)
+    verify(data)
+    splits = open_splits(data.folder)
+    if args.part not in splits.parts:
+        raise unknown("part", args.part, splits.parts)
+    explorer = Explorer(splits, args)
+    document = {
+        "study": "explore",
+        "data": data.name,
+        "content": data.fingerprint,
+        "part": args.part,
+        "image_shape": list(splits.train.image_shape),
+        "classes": list(splits.classes),
+        "seed": args.seed,
+    }
+    with cli.writing(explorer.folder):
+        for name, show in THINGS.items():
+            if {"all", name} & set(args.show):
+                document[name] = show(explorer)
+        document["figures"] = explorer.figures
+        path = explorer.folder / "explore.json"
+        path.write_text(_json(document), encoding="utf-8")
+    print(_json(document) if args.json else f"{_text(document)}\nnumbers: {path}")
+
+
+def _json(document: dict) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+
+
+def _text(document: dict) -> str:
+    """Return the numbers that fit on a screen."""
+    lines = [f"{document['data']}: images of {'×'.join(map(str, document['image_shape']))}"]
+    for part, by_class in document.get("counts", {}).items():
+        least, most = min(by_class.values()), max(by_class.values())
+        a_class = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        lines.append(
+            f"  {part}: {sum(by_class.values()):,} images of {len(by_class)} classes, {a_class} a class"
+        )
+    if pixels := document.get("pixels"):
+        mean, std = (", ".join(f"{value:.4f}" for value in pixels[key]) for key in ("mean", "std"))
+        lines.append(f"  pixels ({document['part']}): mean {mean}; std {std}")
+    for space, found in document.get("views", {}).get("spaces", {}).items():
+        for name, view in found.items():
+            lines.append(f"  {NAMES[name]} of {space}: nearest point of the same class {view['agree']:.1f} %")
+    if (found := document.get("duplicates")) is not None:
+        lines.append(
+            f"  near-duplicates: {found['pairs']:,} pairs of {found['images']:,} images; "
+            f"{found['of_two_parts']:,} pairs across parts, {found['of_two_classes']:,} of two classes"
+        )
+    return "\n".join(lines)
+
+
+def _image(values: np.ndarray) -> np.ndarray:
+    return values.round().clip(0, 255).astype(np.uint8)
+
+
+def _listed(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _said(view: numbers.View) -> str:
+    shares = ", ".join(f"{100 * share:.0f} %" for share in view.explained)
+    explained = f"variance along the axes: {shares}; " if shares else ""
+    return f"{explained}nearest of the same class: {view.agree:.0f} %"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
