@@ -44,7 +44,7 @@ def _classifier(classifier) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.neighbors import NearestCentroid
 
     if isinstance(classifier, LogisticRegression | RidgeClassifier):
-        weights, bias = classifier.coef_.T, classifier.intercept_
+        weights, bias = np.atleast_2d(classifier.coef_).T, np.atleast_1d(classifier.intercept_)
         if weights.shape[1] == 1:  # one score tells two classes apart
             weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
         return weights, bias
