@@ -15,6 +15,8 @@ from typing import Any
 
 from fewshot.errors import unknown
 
+PACKAGES = ("fewshot", "gan", "experiments")  # whose definitions are ours
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -47,9 +49,11 @@ class Registry:
         def file(make):
             if name in self._definitions:
                 raise ValueError(f"the {self.kind} '{name}' is registered already. Received: {make!r}")
-            stamped = f"{version} of {_visitor.origin}" if _visitor else version
+            # What a plugin imports may register definitions of ours: those are not the plugin's.
+            theirs = _visitor and getattr(make, "__module__", "").split(".")[0] not in PACKAGES
+            stamped = f"{version} of {_visitor.origin}" if theirs else version
             self._definitions[name] = Definition(name, make, stamped, traits)
-            if _visitor:
+            if theirs:
                 _visitor.registered.append((self, name))
             return make
 
