@@ -6,6 +6,7 @@ one policy after the other. Unlike an expansion it leaves the number of images a
 
 from fewshot.registry import Registry
 
+# Trait: `bounded`, False where pixels may leave 0–255.
 policies = Registry("online policy")
 
 
@@ -57,7 +58,7 @@ def color_jitter():
     return [layers.ColorJitter(0.4)]
 
 
-@policies.register("diffaugment")
+@policies.register("diffaugment", bounded=False)
 def diffaugment():
     """Shift colours and pixels, grey out a square (DiffAugment, arXiv 2006.10738)."""
     from fewshot.augment import layers
