@@ -24,7 +24,7 @@ GRID_EACH = 20  # images of every class
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return cli.run(_run, _parser, argv)
+    return cli.run(_run, _parser, argv, "interrupted")
 
 
 def _parser() -> cli.Parser:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.data.dataset import Dataset
 from fewshot.report.figures import COLOURS, STYLE, write
 from fewshot.report.sheet import sheet
 from gan.training import TRACES
@@ -92,11 +91,6 @@ def interpolation(make, latent: int, label: int, seed: int, steps: int = 10, row
     latents = (np.cos(angle) * ends[0] + np.sin(angle) * ends[1]).astype(np.float32)
     images = make(latents.reshape(-1, latent), np.full(rows * steps, label))
     return grid(images, steps)
-
-
-def of_classes(images: Dataset, each: int) -> np.ndarray:
-    """Return the first images of every class, a class after the other."""
-    return np.concatenate([images.x[images.y == label][:each] for label in range(len(images.classes))])
 
 
 def _means(trace: np.ndarray, points: int = 200) -> tuple[np.ndarray, np.ndarray]:

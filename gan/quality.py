@@ -4,13 +4,11 @@ Every measure compares a sample with a reference: real images that the generator
 named. `FEATURES` is the default backbone; values compare only where features and reference are the same.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
 from fewshot.features import extract
 from fewshot.seeding import rng
@@ -162,11 +160,6 @@ def diversity(real: np.ndarray, samples: np.ndarray) -> float:
     """
     spread = [np.sqrt(np.var(x.astype(np.float32), axis=0).mean()) for x in (real, samples)]
     return float(spread[1] / max(spread[0], 1e-6))
-
-
-def per_class(images: Dataset) -> Sequence[np.ndarray]:
-    """Return the images of each class."""
-    return [images.x[images.y == label] for label in range(len(images.classes))]
 
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ COLLAPSED = 0.4  # samples this much less diverse than the training images bring
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return cli.run(_run, _parser, argv)
+    return cli.run(_run, _parser, argv, "interrupted; the same command goes on after the last checkpoint")
 
 
 def _parser() -> cli.Parser:

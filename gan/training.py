@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import time
@@ -147,8 +146,7 @@ def separate(recipe: GanRecipe, images: Dataset) -> list[Dataset]:
     """Return what each generator of the recipe is trained on: each class alone, or all images."""
     if recipe.labels != "separate":
         return [images]
-    groups = itertools.count()
     return [
         Dataset(images.x[images.y == label], np.zeros((images.y == label).sum(), np.int64), (name,))
-        for label, name in zip(groups, images.classes, strict=False)
+        for label, name in enumerate(images.classes)
     ]
