@@ -16,8 +16,7 @@ from fewshot.data.dataset import Dataset
 from fewshot.engine.player import Player, assign, loop, values
 from fewshot.errors import DivergedError
 from fewshot.seeding import seed_globally, stream_seed
-from gan.generators import to_images
-from gan.networks import build
+from gan.networks import build, to_images
 from gan.recipe import GanRecipe
 
 

@@ -17,7 +17,8 @@ from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError
 from fewshot.fetch import one_line
 from gan import pictures
-from gan.generators import CARD, Generator, draw, to_images
+from gan.generators import CARD, Generator, draw
+from gan.networks import to_images
 
 GRID_EACH = 20  # images of every class
 

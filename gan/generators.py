@@ -18,8 +18,6 @@ from gan.training import Run, identity, separate
 
 CARD = "generator.json"  # what `gan.train` writes beside generator.keras
 
-BATCH = 100  # images made at once
-
 # (latents (N, latent), labels (N,)) -> uint8 images
 Make = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -40,13 +38,6 @@ class Generator:
             latents = rng(seed, f"latents of {name}").standard_normal((each, self.latent), np.float32)
             drawn.append(self.make(latents, np.full(each, label)))
         return Dataset(np.concatenate(drawn), np.repeat(np.arange(len(self.classes)), each), self.classes)
-
-
-def to_images(forward: Callable, *inputs: np.ndarray) -> np.ndarray:
-    """Return the images, uint8, of a generator's inputs, which `forward` takes a batch at a time."""
-    batches = range(0, len(inputs[0]), BATCH)
-    parts = [forward(*(array[i : i + BATCH] for array in inputs)) for i in batches]
-    return np.concatenate(parts).round().clip(0, 255).astype(np.uint8)
 
 
 def draw(generators: list[Generator], each: int, seed: int) -> Dataset:

@@ -6,12 +6,17 @@ logit an image, high for real ones. With `labels` classes, both take one-hot lab
 with 0 they take none. Sides are multiples of 8: three doublings lead from the dense layer's maps to images.
 """
 
+from collections.abc import Callable
+
+import numpy as np
+
 from fewshot.errors import UsageError
 from fewshot.settings import Configurable
 
 architectures = Configurable("architecture")
 
 SIDE = 8  # images' sides are multiples of it
+BATCH = 100  # images made at once
 
 
 def build(text: str, shape: tuple[int, int, int], labels: int):
@@ -28,6 +33,13 @@ def check_shape(shape: tuple[int, int, int]) -> None:
             f"a GAN makes square images whose side is a multiple of {SIDE}: use --image-size 32. "
             f"Received: {height}×{width}"
         )
+
+
+def to_images(forward: Callable, *inputs: np.ndarray) -> np.ndarray:
+    """Return the images, uint8, of a generator's inputs, which `forward` takes a batch at a time."""
+    batches = range(0, len(inputs[0]), BATCH)
+    parts = [forward(*(array[i : i + BATCH] for array in inputs)) for i in batches]
+    return np.concatenate(parts).round().clip(0, 255).astype(np.uint8)
 
 
 @architectures.register("dcgan")
