@@ -203,7 +203,7 @@ def _client(address: str, jobs: int):
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # the system's own
-                dashboard_address=":0",  # any port: 8787 may be taken, and a warning says so at length
+                dashboard_address="localhost:0",  # any port: the usual one may be taken
                 silence_logs=SILENT,
                 preload=[worker.__name__],
             )

@@ -16,9 +16,9 @@ import pytest
 from clusters import Machines, free_port
 from helpers import QUICK, Brightness, one_line, records, trials_of
 from test_interrupt import _children, _gone, start
-from test_testbed import Counting, KillsItsWorkerOnce, timeless
+from test_testbed import Counting, KillsItsWorkerOnce, die, timeless
 
-from fewshot import worker
+from fewshot import testbed, worker
 from fewshot.cluster import Cluster
 from fewshot.data import transfer
 from fewshot.errors import FewshotError, UsageError
@@ -53,6 +53,16 @@ class WantsWhatIsNotThere(Brightness):
 
     def fit(self, train, seed, watch=None):
         raise UsageError("there is no such thing")
+
+
+@dataclass
+class AlwaysKillsItsWorker(Brightness):
+    """Dies as from the kernel's hand whenever it trains on seed 1."""
+
+    def fit(self, train, seed, watch=None):
+        if seed == 1:
+            die()
+        return super().fit(train, seed, watch)
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +260,19 @@ def test_a_killed_worker_costs_nothing_but_time(data, results, on_cluster, tmp_p
     assert [r["accuracy"] for r in found] == [r["accuracy"] for r in expected]
     assert learner.log.read_text().split().count("1") >= 2
     assert AGAIN in capsys.readouterr().err.splitlines()
+
+
+def test_a_trial_that_always_kills_its_worker_ends_the_run_after_the_others(data, on_cluster, monkeypatch):
+    import dask
+
+    monkeypatch.setattr(testbed, "LIVES", 2)
+    trials, recorded = trials_of(data, AlwaysKillsItsWorker(), seeds=4), []
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        pytest.raises(FewshotError, match="worker processes keep dying"),
+    ):
+        on_cluster("local", trials, on_record=lambda trial, record, fresh: recorded.append(trial.seed))
+    assert {0} <= set(recorded) <= {0, 2, 3}
 
 
 def test_a_killed_scheduler_ends_the_run_and_the_same_goes_on(
