@@ -33,10 +33,10 @@ STRATEGIES = {
     "k-nn": ("knn:k=3,distance=cosine,scale=zscore-scalar", 1),
     "baseline": ("baseline", 3),
     "patches": ("patches", 3),
-    "strong": ("baseline:policy=strong,updates=500", 10),
+    "strong": ("baseline:policy=strong,epochs=500", 10),
     "lite-tuned": ("tuned:size=96,recipe=report,epochs=20,batch=10,learning_rate=0.001", 30),
     "best": ("compact:recipe=best", 80),
-    "synthetic": ("baseline:synthetic=1000,updates=500", 150),
+    "synthetic": ("baseline:synthetic=1000,keep=agree,epochs=30", 150),
 }
 PHOTO_SIZE = 224  # pixels of a folder's images, for backbones; networks from scratch see fewer
 MOST_DRAWS = 40

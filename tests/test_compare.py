@@ -8,6 +8,8 @@ import pytest
 from helpers import Brightness, one_line
 from PIL import Image
 
+from experiments.compare import STRATEGIES
+from experiments.methods import learner
 from experiments.tournament import Clock, Comparison, hard_images
 from fewshot.data.tasks import Protocol
 from fewshot.store import Store
@@ -118,3 +120,8 @@ def test_wrong_usage(command, args, message):
     done = command("compare", "--data", "digits", *args)
     assert done.returncode == 2
     assert message in one_line(done.stderr)
+
+
+def test_every_strategy_is_a_method():
+    for name, (spec, _) in STRATEGIES.items():
+        assert learner(spec, {}).describe(), name
