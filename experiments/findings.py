@@ -89,6 +89,8 @@ class Findings:
 
         splits: the images, in the size to show them in.
         """
+        from matplotlib import rc_context
+
         from fewshot.report import figures
         from fewshot.report.sheet import sheet
         from fewshot.report.shots import figure
@@ -99,7 +101,8 @@ class Findings:
         paths = figures.strip(analyse(records, self.winner), self.winner, folder / "accuracy", title)
         if len(self.points) > 1:
             curve = {shots: summary(found) for shots, found in self.points.items()}
-            paths += figures.write(figure({self.winner: curve}), folder / "shots")
+            with rc_context(figures.STYLE):
+                paths += figures.write(figure({self.winner: curve}), folder / "shots")
         if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
         if self.protocol.name == "distinct":
