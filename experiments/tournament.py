@@ -69,10 +69,15 @@ class Comparison:
         return SLACK * (START_UP + selection.LEAST_DRAWS * min(self.costs.values()) / self._jobs) / DRAWING
 
     def draw(self, number: int, store: Store, show) -> bool:
-        """Run all active strategies on one more draw; return False where the time left is too short."""
-        expected = [self.costs[name] for name in self.active]
-        if number and max(sum(expected) / self._jobs, max(expected)) * SLACK > self._clock.left(DRAWING):
-            return False
+        """Run all active strategies on one more draw; return False where the time left is too short.
+
+        Before that, the dearest ones drop out, as long as they do not lead.
+        """
+        while number and self._expected() > self._clock.left(DRAWING):
+            dearest = max(self.active, key=self.costs.get)
+            if len(self.active) == 1 or dearest == selection.leader(self.scores):
+                return False
+            self.active.remove(dearest)
         trials = [self._trial_of(name, number) for name in self.active]
         for name, record in zip(self.active, run(trials, store, self._jobs, show), strict=True):
             self.records[name][number] = record
@@ -82,6 +87,11 @@ class Comparison:
             self.stopped[name] = len(self.records[name])
         self.active = [name for name in self.active if name not in self.stopped]
         return True
+
+    def _expected(self) -> float:
+        """Return the seconds that one more draw would take."""
+        costs = [self.costs[name] for name in self.active]
+        return max(sum(costs) / self._jobs, max(costs)) * SLACK
 
     def standings(self) -> list[selection.Standing]:
         """Return the methods, the winner first."""

@@ -57,6 +57,17 @@ def test_drawing_ends_with_its_share_of_the_budget(data, tmp_path):
         assert not comparison.draw(1, store, lambda *_: None)
 
 
+def test_the_dearest_drops_out_unless_it_leads(data, tmp_path):
+    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
+    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    with Store(tmp_path).open() as store:
+        assert comparison.draw(0, store, lambda *_: None)
+        comparison.costs |= {"bad": 1e6}
+        assert comparison.draw(1, store, lambda *_: None)
+        assert comparison.active == ["good"]
+        assert sorted(comparison.records["bad"]) == [0]
+
+
 def test_images_that_every_method_gets_wrong(tmp_path):
     """Image 7 is called 1 by both methods, twice; image 8 is right once; image 9 was held out once only."""
     store = Store(tmp_path)
