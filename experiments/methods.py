@@ -17,7 +17,7 @@ from fewshot.features import PIXELS, parse
 from fewshot.learner import EstimatorLearner, KerasLearner, Learner
 from fewshot.models import networks
 from fewshot.numpy_learner import NumpyLearner
-from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
+from fewshot.recipe import OPTIMIZERS, PRECISIONS, Recipe, recipes, schedules
 from gan.learner import KEEP, SyntheticLearner
 
 ONLINE = "online:"
@@ -26,7 +26,7 @@ FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "up
 SYNTHETIC = {
     field.name: field.default for field in dataclasses.fields(SyntheticLearner) if field.name != "base"
 }
-NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS}
+NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
 
 
 def learner(

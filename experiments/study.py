@@ -37,6 +37,7 @@ class Study:
     those that the study is about. specs: the names among them that stand for another (`experiments.methods`).
     baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
     reported: published results, a method → text, shown beside ours. notes: the end of the help.
+    seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Study:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reported: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
+    seeds: int = 10
+    protocol: str | None = None
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
@@ -73,7 +76,8 @@ class Study:
             metavar="NAME",
             help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
-        cli.add_study_options(parser)
+        cli.add_study_options(parser, self.seeds)
+        parser.set_defaults(protocol=self.protocol)
         return parser
 
     def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
@@ -137,7 +141,7 @@ class Study:
         device = backend.resolve_device(args.device)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)
-            for seed in args.seeds or range(QUICK_SEEDS if args.quick else 10)
+            for seed in args.seeds or range(min(QUICK_SEEDS, self.seeds) if args.quick else self.seeds)
             for method, learner in learners.items()
         ]
 

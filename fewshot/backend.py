@@ -117,6 +117,11 @@ def _start_jax(threads: int, device: str) -> None:
 _STARTERS = {"tensorflow": _start_tensorflow, "jax": _start_jax}
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether the backend says with an error that the device's memory is full."""
+    return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
+
+
 def compile_forward(model, finish: Callable = lambda outputs: outputs) -> Callable[..., np.ndarray]:
     """Return the forward pass as one compiled function, from float32 arrays to one in memory.
 

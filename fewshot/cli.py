@@ -110,11 +110,11 @@ def seeds(text: str) -> range:
     )
 
 
-def add_study_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every study."""
+def add_study_options(parser: argparse.ArgumentParser, tasks: int = 10) -> None:
+    """Add the options of every study. tasks: how many there are by default."""
     task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
     task.add_argument(
-        "--seeds", type=seeds, metavar="N|A-B", help="how many tasks, or a range of seeds (default: 10)"
+        "--seeds", type=seeds, metavar="N|A-B", help=f"how many tasks, or a range of seeds (default: {tasks})"
     )
     add_draw_options(task)
     add_data_options(parser)
@@ -158,6 +158,12 @@ def add_draw_options(task: argparse._ActionsContainer) -> None:
     task.add_argument("--ways", type=positive, help="classes a task (default: 2; all for a folder)")
     task.add_argument(
         "--shots", type=positive, default=50, help="training images a class (default: %(default)s)"
+    )
+    task.add_argument(
+        "--limit-train",
+        type=positive,
+        metavar="N",
+        help="of --protocol full: train on N images in all, as many of each class",
     )
     task.add_argument(
         "--unbalanced",
@@ -224,7 +230,10 @@ def protocol(args: argparse.Namespace, data: Prepared, least: int = 2) -> Protoc
     ways = len(args.classes) if args.classes else args.ways or traits.get("ways", data.default_ways)
     if ways is not None and ways < least:
         raise UsageError("a task needs two classes or more")
-    return Protocol(name, ways, args.shots, tuple(args.classes or ()), not args.unbalanced)
+    if args.limit_train and not traits.get("whole"):
+        raise UsageError(f"--limit-train is for --protocol full: '{name}' takes --shots images a class")
+    classes = tuple(args.classes or ())
+    return Protocol(name, ways, args.shots, classes, not args.unbalanced, args.limit_train)
 
 
 def apply_environment(args: argparse.Namespace) -> None:

@@ -29,7 +29,10 @@ class Trace:
 
     def __init__(self, updates: int, epoch: int):
         self.updates, self._epoch = updates, epoch
-        self.points = np.unique(np.linspace(0, updates, POINTS + 1).round().astype(int))[1:].tolist()
+        whole = epoch if updates % epoch == 0 and updates // epoch >= POINTS else 1  # at the ends of epochs
+        self.points = (
+            np.unique(np.linspace(0, updates // whole, POINTS + 1).round().astype(int))[1:] * whole
+        ).tolist()
         self._seen: list[tuple[float, float, int]] = []  # loss, right answers, images of every update
         self._held_out: list[dict[str, float]] = []
 
@@ -50,6 +53,14 @@ class Trace:
     def watch(self, measured: dict[str, float]) -> None:
         """Keep what `fewshot.metrics` measured on held-out images at a point."""
         self._held_out.append(measured)
+
+    def state(self) -> tuple[dict, np.ndarray]:
+        """Return what `restore` takes: a note that JSON knows, and what the updates saw."""
+        return {"held_out": self._held_out}, np.array(self._seen)
+
+    def restore(self, note: dict, seen: np.ndarray) -> None:
+        """Go on from a state."""
+        self._held_out, self._seen = list(note["held_out"]), [tuple(update) for update in seen.tolist()]
 
     def curve(self) -> Curve:
         """Return the curve. Training loss and accuracy are means over the last epoch before each point."""

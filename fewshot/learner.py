@@ -1,6 +1,7 @@
 """Learners: everything that can be trained on a task and predict, behind one small contract."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,13 +25,17 @@ ENGINE_VERSION = 1  # raise it when the engine's results change
 
 @dataclass(frozen=True)
 class Fit:
-    """What training took. `curve` maps "update", "loss", "accuracy", … to equally long lists."""
+    """What training took. `curve` maps "update", "loss", "accuracy", … to equally long lists.
+
+    seconds_before: those of a training that was cut off, and was gone on with here.
+    """
 
     n_train: int
     updates: int
     images_seen: int
     parameters: int
     curve: dict[str, list]
+    seconds_before: float = 0.0
 
 
 class Learner(Protocol):
@@ -38,9 +43,12 @@ class Learner(Protocol):
 
     fitted: Fit
 
-    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "Learner":
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "Learner":
         """Learn from `train` alone and return self; `watch` may be measured for curves, nothing else.
 
+        checkpoint: a file to keep a long training in along the way, and to go on from; few learners do.
         Raises `DivergedError` where training breaks down.
         """
 
@@ -76,10 +84,12 @@ class KerasLearner:
     expansion: str = "none"
     features: str = PIXELS
 
-    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "KerasLearner":
-        """Train from new weights. Needs `fewshot.backend.start` before.
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "KerasLearner":
+        """Train from new weights, or go on from a checkpoint. Needs `fewshot.backend.start` before.
 
-        The curve is the mean of the members'.
+        The curve is the mean of the members', each of which has a checkpoint of its own.
         """
         from fewshot.engine import compiled
 
@@ -89,10 +99,12 @@ class KerasLearner:
             examples = replace(examples, x=extract(self.features, examples.x))
             watch = watch and replace(watch, x=extract(self.features, watch.x))
         self._engine = compiled(self.network, recipe, examples.x.shape[1:], len(train.classes))
-        self._members, curves = [], []
+        self._members, curves, before = [], [], 0.0
         for member in range(recipe.members):
             own_seed = stream_seed(seed, f"member {member}") if member else seed
-            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch)))
+            own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
+            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own)))
+            before += self._engine.seconds_before
             self._members.append(self._engine.weights())
         self.fitted = Fit(
             n_train=len(examples),
@@ -100,6 +112,7 @@ class KerasLearner:
             images_seen=recipe.members * recipe.images_seen(len(examples)),
             parameters=recipe.members * self._engine.parameters,
             curve=_mean(curves),
+            seconds_before=before,
         )
         return self
 
@@ -184,7 +197,9 @@ class EstimatorLearner:
     features: str = PIXELS
     mirror: bool = False
 
-    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "EstimatorLearner":
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "EstimatorLearner":
         """Fit a new estimator. There is no curve: it has one end and no way."""
         examples = expand(train, self.expansion, seed)
         rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)

@@ -41,3 +41,17 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     )
     values = {"accuracy": right.sum() / matrix.sum(), "precision": precision, "recall": recall, "f1": f1}
     return {name: float(100 * value) for name, value in values.items()}
+
+
+def per_class(matrix: np.ndarray) -> np.ndarray:
+    """Return the accuracy on each class (its recall) in percent, float (classes,); NaN without images."""
+    images = matrix.sum(1)
+    return np.where(images > 0, 100 * np.diag(matrix) / np.maximum(images, 1), np.nan)
+
+
+def most_confused(matrix: np.ndarray, count: int) -> list[tuple[int, int, int]]:
+    """Return (class, answer, images) of the most frequent mistakes, the most frequent first."""
+    mistakes = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(mistakes, axis=None, kind="stable")[::-1][:count]
+    places = zip(*np.unravel_index(order, matrix.shape), strict=True)
+    return [(int(i), int(j), int(mistakes[i, j])) for i, j in places if mistakes[i, j]]

@@ -1,6 +1,7 @@
 """The networks from scratch as learners: the same tasks, recipes and records as the Keras networks."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +31,9 @@ class NumpyLearner:
     recipe: Recipe = Recipe()
     expansion: str = "none"
 
-    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "NumpyLearner":
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "NumpyLearner":
         """Train from new weights."""
         examples = expand(train, self.expansion, seed, self.recipe.epochs)
         self._net = numpy_net.build(self.network, train.image_shape, len(train.classes), seed)

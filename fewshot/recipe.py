@@ -12,7 +12,8 @@ from fewshot.registry import Registry
 
 schedules = Registry("schedule")
 recipes = Registry("recipe")
-OPTIMIZERS = ("sgd", "adagrad", "adam")  # made by fewshot.engine.optimizers, in NumPy by numpy_net's
+OPTIMIZERS = ("sgd", "adagrad", "adadelta", "adam", "adamw")  # made by fewshot.engine.optimizers
+PRECISIONS = ("float32", "bfloat16")
 
 
 # A schedule is `course(progress, epochs)`: shares of the learning rate, at each update's progress in [0, 1).
@@ -73,8 +74,9 @@ RANGES = {
 class Recipe:
     """An optimiser with PyTorch's weight decay on cross-entropy.
 
-    optimizer: sgd, adagrad or adam; momentum and nesterov are SGD's.
-    weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included.
+    optimizer: one of `OPTIMIZERS`; momentum and nesterov are SGD's.
+    weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included;
+    adamw's is decoupled (arXiv 1711.05101).
     schedule: a registered course of the learning rate, of which `learning_rate` is the highest.
     updates: gradient updates in all, instead of `epochs` passes through the training images.
     policy: the registered online policy (`fewshot.augment.online`) that every batch goes through.
@@ -82,6 +84,7 @@ class Recipe:
     ema: predictions use the weights' exponential moving average of this decay; 0 the last weights.
     members: as many networks are trained, from other seeds, and their probabilities averaged.
     mirror: probabilities are averaged over each image and its mirror image.
+    precision: of the layers' arithmetic; with bfloat16 weights, losses and updates stay in float32.
     """
 
     optimizer: str = "sgd"
@@ -98,11 +101,13 @@ class Recipe:
     ema: float = 0.0
     members: int = 1
     mirror: bool = False
+    precision: str = "float32"
 
     def __post_init__(self):
         schedules[self.schedule]
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
+        for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
         for name, (fits, wanted) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not fits(value):
@@ -111,7 +116,7 @@ class Recipe:
     def compiled(self) -> "Recipe":
         """Return what a compiled update depends on: the recipe, all other fields at their defaults."""
         fields = ("optimizer", "momentum", "nesterov", "weight_decay", "policy", "label_smoothing", "ema")
-        return Recipe(**{name: getattr(self, name) for name in fields})
+        return Recipe(**{name: getattr(self, name) for name in (*fields, "precision")})
 
     def steps(self, n: int) -> int:
         """Return how many updates a training set of `n` images gets."""
@@ -160,4 +165,22 @@ def best():
         policy="strong",
         label_smoothing=0.1,
         mirror=True,
+    )
+
+
+@recipes.register("whole")
+def whole():
+    """30 epochs on a whole dataset: Nesterov, one-cycle up to 0.2, crops, cutout, label smoothing.
+
+    Batches, rate and decay as arXiv 1708.07120 and arXiv 1708.04552 have them for CIFAR-10.
+    """
+    return Recipe(
+        learning_rate=0.2,
+        nesterov=True,
+        schedule="one-cycle",
+        epochs=30,
+        policy="flip+shift-crop+cutout",
+        label_smoothing=0.1,
+        mirror=True,
+        precision="bfloat16",
     )

@@ -2,6 +2,7 @@
 
     results/trials.jsonl             a record a line, flushed to disk before the next trial's
     results/predictions/KEY.npz      its held-out class probabilities (float16) and image indices
+    results/checkpoints/KEY-0.npz    a long training that is under way
 
 A record counts once its line is complete, and its predictions are written before it. So whatever cuts a
 run off, at most the trials under way are lost. A later record of the same key replaces an earlier one.
@@ -86,6 +87,16 @@ class Store:
     def predictions_path(self, key: str) -> Path:
         """Return where a trial's probabilities, labels and image indices stand."""
         return self._predictions / f"{key}.npz"
+
+    def checkpoint_path(self, key: str) -> Path:
+        """Return where a trial that is under way is kept; learners add an ending of their own."""
+        return self.folder / "checkpoints" / key
+
+    def drop_checkpoint(self, key: str) -> None:
+        """Delete what was kept of a trial under way."""
+        path = self.checkpoint_path(key)
+        for file in path.parent.glob(f"*{key}*"):
+            file.unlink(missing_ok=True)
 
     def _mend(self) -> None:
         """End a file that was cut off inside a line, so that the next record starts on its own line."""

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
 
@@ -20,7 +21,7 @@ from threadpoolctl import threadpool_limits
 import fewshot
 from fewshot import backend, metrics, plugins
 from fewshot.data import Prepared, open_splits, verify
-from fewshot.data.tasks import Protocol, Task
+from fewshot.data.tasks import Protocol, Task, protocols
 from fewshot.errors import DivergedError, FewshotError
 from fewshot.learner import Learner
 from fewshot.store import Store, key_of
@@ -31,7 +32,10 @@ AGAIN = "a worker process died: its trial runs again"
 
 @dataclass(frozen=True)
 class Trial:
-    """One method on one task. curves: measure the held-out images along the way, too."""
+    """One method on one task.
+
+    curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
+    """
 
     method: str
     learner: Learner
@@ -41,6 +45,7 @@ class Trial:
     threads: int = 1
     device: str = "cpu"
     curves: bool = False
+    checkpoint: Path | None = None
 
     def identity(self) -> dict:
         """Return everything that determines the result."""
@@ -103,6 +108,11 @@ def run(
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())
+    if isinstance(executor, Processes):  # the workers of a cluster may see another disk
+        pending = {i: _with_checkpoint(trial, store.checkpoint_path(keys[i])) for i, trial in pending.items()}
+    if fresh:
+        for i in pending:
+            store.drop_checkpoint(keys[i])
     tasks = _shared(pending)
     for _ in each(tasks, executor, prepare_task):
         on_prepared(len(tasks))
@@ -113,6 +123,7 @@ def run(
                 "from those here; what is recorded stays, and the same command goes on"
             )
         store.add(record, predictions)
+        store.drop_checkpoint(record["key"])
         records[i] = record
         on_record(pending[i], record, True)
     return records
@@ -133,12 +144,14 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:
         with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
-            learner.fit(task.train, trial.seed, watch=task.test if trial.curves else None)
+            watch = task.test if trial.curves else None
+            learner.fit(task.train, trial.seed, watch, trial.checkpoint)
             probabilities = learner.predict(task.test.x)
     except DivergedError as error:
         failure = str(error)
     else:
         measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
+        begin -= measured.pop("seconds_before")
         predictions = _predictions(task, probabilities)
     record = {
         "key": trial.key,
@@ -154,6 +167,12 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
         "fewshot": fewshot.__version__,
     }
     return record, predictions
+
+
+def _with_checkpoint(trial: Trial, path: Path) -> Trial:
+    """Return a trial that keeps what it has learnt, where it trains on a whole dataset: that takes long."""
+    whole = protocols[trial.protocol.name].traits.get("whole")
+    return replace(trial, checkpoint=path) if whole else trial
 
 
 _UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))

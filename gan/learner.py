@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +43,9 @@ class SyntheticLearner:
         """What training the base took: generators are shared, and their time is not in it."""
         return self.base.fitted
 
-    def fit(self, train: Dataset, seed: int, watch: Dataset | None = None) -> "SyntheticLearner":
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "SyntheticLearner":
         """Train the base on a set of its own. Generators come from the cache, or are trained now."""
         real = self._expanded(train, seed)
         made = self._made(real, seed)
@@ -50,7 +53,7 @@ class SyntheticLearner:
         whole = Dataset(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in "xy"), train.classes
         )
-        self.base = copy.copy(self.base).fit(whole, seed, watch)
+        self.base = copy.copy(self.base).fit(whole, seed, watch, checkpoint)
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:

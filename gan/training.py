@@ -1,18 +1,15 @@
 """Training: a run that can be left after any update, kept on disk, and gone on with."""
 
-import contextlib
 import hashlib
 import json
-import os
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend
+from fewshot import backend, checkpoints
 from fewshot.data.dataset import Dataset
-from fewshot.errors import DivergedError, FewshotError, UsageError
+from fewshot.errors import DivergedError, UsageError
 from gan.recipe import GanRecipe
 
 FORMAT = 1
@@ -81,41 +78,20 @@ class Run:
         state = self.engine.state()
         if not all(np.isfinite(array).all() for array in state):
             raise DivergedError(f"a weight was no longer finite after update {self.done}")
-        meta = self._meta() | {"done": self.done, "seconds": self.seconds, "log": log}
-        arrays = {f"{number:04}": array for number, array in enumerate(state)}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.savez(file, meta=np.array(json.dumps(meta)), traces=self.traces, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            kept = "the checkpoint before it stays" if path.exists() else "there is none before it"
-            raise FewshotError(
-                f"cannot write the checkpoint {path} ({error.strerror}): {kept}; free some space, and the "
-                "same command goes on"
-            ) from error
+        note = self._meta() | {"done": self.done, "seconds": self.seconds, "log": log}
+        checkpoints.save(path, note, {"traces": self.traces, **checkpoints.numbered(state)})
 
     def resume(self, path: Path) -> list[dict]:
         """Go on from a checkpoint and return its log; `UsageError` where it is of another run."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            meta = json.loads(str(arrays.pop("meta")))
-            traces = arrays.pop("traces")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise FewshotError(f"the checkpoint {path} cannot be read: delete it, or use --fresh") from error
+        meta, arrays = checkpoints.load(path)
+        traces = arrays.pop("traces", self.traces)
         differs = _difference(meta, self._meta())
         if differs:
             raise UsageError(
                 f"{path} is the checkpoint of another run ({differs}): use another --out, or --fresh"
             )
         try:
-            self.engine.restore([arrays[name] for name in sorted(arrays)])
+            self.engine.restore(checkpoints.in_order(arrays))
         except ValueError as error:
             raise UsageError(f"{path} holds {error}: use another --out, or --fresh") from error
         self.done, self.seconds, self.traces = meta["done"], meta["seconds"], traces

@@ -39,7 +39,7 @@ class Brightness:
     scale: float = 20.0
     diverges: tuple[int, ...] = ()
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         if seed in self.diverges:
             raise DivergedError("the loss was no longer finite at update 3 of 10")
         self._labels = np.unique(train.y)

@@ -51,7 +51,7 @@ class Prepared(Counting):
 class WantsWhatIsNotThere(Brightness):
     """Cannot train at all."""
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         raise UsageError("there is no such thing")
 
 
@@ -59,7 +59,7 @@ class WantsWhatIsNotThere(Brightness):
 class AlwaysKillsItsWorker(Brightness):
     """Dies as from the kernel's hand whenever it trains on seed 1."""
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         if seed == 1:
             die()
         return super().fit(train, seed, watch)

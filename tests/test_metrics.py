@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from fewshot.metrics import confusion, measure, scores
+from fewshot.metrics import confusion, measure, most_confused, per_class, scores
 
 
 def test_accuracy_balanced_accuracy_and_likelihood_by_hand():
@@ -46,3 +46,10 @@ def test_small_integers_do_not_overflow():
     """Answers are stored in few bits: 16 × 16 classes do not fit into eight."""
     labels = np.array([15, 3], np.int8)
     assert confusion(labels, labels, 16)[15, 15] == 1
+
+
+def test_classes_and_mistakes_by_hand():
+    matrix = np.array([[2, 1, 0], [3, 1, 0], [0, 0, 0]])
+    assert per_class(matrix)[:2] == pytest.approx([200 / 3, 25])
+    assert np.isnan(per_class(matrix)[2])
+    assert most_confused(matrix, 3) == [(1, 0, 3), (0, 1, 1)]

@@ -128,6 +128,27 @@ def test_full_uses_everything_and_splits_where_there_is_no_test_part(blobs):
     assert not set(task.train_index) & set(task.test_index)
 
 
+def test_full_keeps_a_tenth_for_choices(blobs):
+    """Tuning seeds share one validation set of training images, and never see the test images."""
+    first, second = (Protocol("full", None).draw(blobs, TUNING + seed) for seed in range(2))
+    assert (len(first.train), len(first.test), first.test_part) == (9900, 1100, "train")
+    assert np.bincount(first.test.y).tolist() == [110] * 10
+    assert not set(first.train_index) & set(first.test_index)
+    assert first.test_index.tolist() == second.test_index.tolist()
+    with pytest.raises(UsageError, match="no test images to keep apart"):
+        Protocol("full", None).draw(Splits("blobs", blobs.train), TUNING)
+
+
+def test_full_limited(blobs):
+    some, more = (Protocol("full", None, limit=limit).draw(blobs, 0) for limit in (205, 300))
+    assert np.bincount(some.train.y).tolist() == [20] * 10
+    assert set(some.train_index) < set(more.train_index)
+    assert len(some.test) == 200
+    with pytest.raises(UsageError, match="less than an image for each class"):
+        Protocol("full", None, limit=9).draw(blobs, 0)
+    assert "limit" not in Protocol("full", None).describe()  # records without a limit keep their keys
+
+
 def test_unequal_classes(blobs):
     keep = np.concatenate([np.flatnonzero(blobs.train.y == c)[: 60 + 10 * c] for c in range(2)])
     data = Splits("unequal", blobs.train.take(keep))

@@ -32,7 +32,7 @@ class Counting(Brightness):
 
     log: Path = Path()
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         with open(self.log, "a") as file:
             file.write(f"{seed}\n")
         return super().fit(train, seed, watch)
@@ -45,7 +45,7 @@ class Counting(Brightness):
 class Interrupted(Counting):
     """As if Ctrl-C were pressed during the third trial."""
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         if self.count() == 2:
             raise KeyboardInterrupt
         return super().fit(train, seed, watch)
@@ -55,7 +55,7 @@ class Interrupted(Counting):
 class KillsItsWorkerOnce(Counting):
     """Dies as from the kernel's hand the first time it trains on seed 1."""
 
-    def fit(self, train, seed, watch=None):
+    def fit(self, train, seed, watch=None, checkpoint=None):
         first = str(seed) not in (self.log.read_text().split() if self.log.exists() else [])
         super().fit(train, seed, watch)
         if seed == 1 and first:

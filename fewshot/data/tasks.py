@@ -1,7 +1,8 @@
 """Protocols: the rules that draw tasks. A task is a function of protocol and seed alone.
 
 Seeds below 1000 draw the tasks that are reported. Seeds from 1000 on draw *tuning tasks*: every choice
-(a learning rate, a recipe) is made on those, and none of their images stands in a reported task.
+(a learning rate, a recipe) is made on those, and none of their images stands in a reported task; where a
+rule takes the whole training set, none of those that a reported task is measured on.
 """
 
 import itertools
@@ -20,7 +21,8 @@ TUNING = 1000  # the first tuning seed
 POOL = 1000  # the reported tasks of the testbed use the first 1000 images of a class …
 TUNING_POOL = 4000  # … and the tuning tasks the 4000 after them
 HELD_OUT = 350  # held-out images a class, from position 50 of the pool
-FULL_HELD_OUT = 0.2  # the share that `full` holds out where the data have no test images
+FULL_HELD_OUT = 0.2  # the share that `full` holds out where the data have no test images …
+VALIDATION = 0.1  # … and for tuning, where they have no val images
 DEIC_SPLITS = 3  # as published
 DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR-10 has test images
 
@@ -52,6 +54,7 @@ class Protocol:
 
     name: a registered rule. ways: classes a task, None for all. shots: training images a class.
     classes: fixed class names instead of drawn ones. balanced: as many held-out images of each class.
+    limit: where a rule takes the whole training set, at most so many of its images, as many of each class.
     """
 
     name: str = "testbed"
@@ -59,6 +62,7 @@ class Protocol:
     shots: int = 50
     classes: tuple[str, ...] = field(default=())
     balanced: bool = True
+    limit: int | None = None
 
     def draw(self, splits: Splits, seed: int) -> Task:
         """Return the task of one seed; `UsageError` where the data cannot give it."""
@@ -79,7 +83,10 @@ class Protocol:
 
     def describe(self) -> dict:
         """Return what identifies the rule, for records and their keys."""
-        return {**asdict(self), "classes": list(self.classes), "version": protocols[self.name].version}
+        settings = {**asdict(self), "classes": list(self.classes), "version": protocols[self.name].version}
+        if self.limit is None:
+            del settings["limit"]
+        return settings
 
     def labels(self, splits: Splits, drawn: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
@@ -255,18 +262,31 @@ def deic(protocol, splits, seed):
 
 @protocols.register("full", ways=None, whole=True)
 def full(protocol, splits, seed):
-    """The whole training set; the whole test set (a stratified fifth, where there is none)."""
-    prng = rng(seed, "task")
+    """The whole training set; the whole test set (a stratified fifth, where there is none).
+
+    Tuning seeds are measured on the val images or, where there are none, on a stratified tenth of the
+    training images, which they are not trained on; it is the same tenth for all of them.
+    """
+    tuning = seed >= TUNING
+    if tuning and splits.test is None:
+        raise UsageError(f"{splits.name} has no test images to keep apart: divide it into train/ and test/")
+    prng = rng(TUNING if tuning else seed, "task")
     labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
-    part = _held_out_part(splits, seed)
+    part = next(part for part in (("val",) if tuning else ("test",)) + ("train",) if part in splits.parts)
     index = _where(splits.train, labels, least=2)
     if part == "train":
+        share = VALIDATION if tuning else FULL_HELD_OUT
         shuffled = [prng.permutation(i) for i in index]
-        cuts = [max(1, round(len(i) * FULL_HELD_OUT)) for i in shuffled]
+        cuts = [max(1, round(len(i) * share)) for i in shuffled]
         index = [i[cut:] for i, cut in zip(shuffled, cuts, strict=True)]
         held_out = [i[:cut] for i, cut in zip(shuffled, cuts, strict=True)]
     else:
         held_out = _where(splits.parts[part], labels, part)
+    if protocol.limit:
+        each = protocol.limit // len(index)
+        if not each:
+            raise UsageError(f"--limit-train {protocol.limit} is less than an image for each class")
+        index = [rng(seed, f"limit {label}").permutation(i)[:each] for label, i in enumerate(index)]
     train, held_out = (np.concatenate(_balance(i, protocol)) for i in (index, held_out))
     return labels, train, held_out, part
 

@@ -10,23 +10,28 @@ Import this after `fewshot.backend.start`.
 
 import functools
 import itertools
+import time
+from pathlib import Path
 
+import keras
 import numpy as np
 from keras import ops
 
-from fewshot import backend, metrics
+from fewshot import backend, checkpoints, metrics
 from fewshot.augment import online
 from fewshot.augment.expand import Examples
 from fewshot.curves import Curve, Trace
 from fewshot.data.dataset import Dataset
 from fewshot.engine import optimizers
 from fewshot.engine.player import Player, assign, loop, values
+from fewshot.errors import FewshotError, UsageError
 from fewshot.models import build
 from fewshot.recipe import Recipe
 from fewshot.seeding import rng, seed_globally, stream_seed
 
 STRETCH = 200  # updates a call: Ctrl-C waits for no more
 PREDICT_BATCH = 350
+KEPT_EVERY = 60.0  # seconds between checkpoints
 
 
 def compiled(network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int) -> "Engine":
@@ -39,15 +44,15 @@ class Engine:
 
     def __init__(self, network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int):
         self._recipe = recipe
-        self._build = functools.partial(build, network, shape, outputs)
+        self._build = functools.partial(_build, recipe.precision, network, shape, outputs)
         self.network = self._build()
         self._policy = online.build(recipe.policy)
         self.optimizer = optimizers.make(recipe)
         player = Player(self._objective, self.network.trainable_variables, self.optimizer)
         self._slots = values(self.optimizer.variables)
-        state = [v for layer in self._policy for v in layer.variables]
-        self.loop = loop([player], self.network.non_trainable_variables + state)
-        self._forward = backend.compile_forward(self.network, ops.softmax)
+        self._drawing = [v for layer in self._policy for v in layer.variables]
+        self.loop = loop([player], self.network.non_trainable_variables + self._drawing)
+        self._forward = backend.compile_forward(self.network, lambda x: ops.softmax(ops.cast(x, "float32")))
 
     @property
     def parameters(self) -> int:
@@ -77,29 +82,92 @@ class Engine:
         """Assign values, as `weights` returns them, to the network's variables."""
         assign(self.network.variables, weights)
 
-    def fit(self, examples: Examples, recipe: Recipe, seed: int, watch: Dataset | None = None) -> Curve:
+    def fit(
+        self,
+        examples: Examples,
+        recipe: Recipe,
+        seed: int,
+        watch: Dataset | None = None,
+        checkpoint: Path | None = None,
+    ) -> Curve:
         """Train from the weights of `seed`; return the learning curve.
 
         recipe: one that the engine was compiled for; rates, batches and the length of training are its own.
+        checkpoint: a file that the training is kept in along the way, and goes on from where there is one.
 
         Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
         Raises `DivergedError` at the first loss that is no number.
         """
         self.reset(seed)
+        self.seconds_before = 0.0
         placed = self.loop.place(arrays(examples))
-        trace = Trace(recipe.steps(len(examples)), recipe.epoch_steps(len(examples)))
+        epoch = recipe.epoch_steps(len(examples))
+        trace = Trace(recipe.steps(len(examples)), epoch)
+        if checkpoint and checkpoint.exists():
+            self._resume(checkpoint, trace)
         batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
+        batches = itertools.islice(batches, len(trace), None)
         rates = recipe.rates(len(examples))[:, None]
-        stops = {*range(STRETCH, trace.updates, STRETCH), trace.updates, *(trace.points if watch else [])}
-        for stop in sorted(stops):
+        stops = {*_stretches(epoch, trace.updates), trace.updates, *(trace.points if watch else [])}
+        begin = kept = time.monotonic()
+        for stop in sorted(stop for stop in stops if stop > len(trace)):
             done = len(trace)
             stretch = list(itertools.islice(batches, stop - done))
-            losses, hits = self.loop.run(placed, stretch, rates[done:stop])
+            losses, hits = self._run(placed, stretch, rates[done:stop])
             trace.add(losses, hits, map(len, stretch))
             if watch and stop in trace.points:
                 trace.watch(self._evaluate(watch))
+            if checkpoint and (time.monotonic() - kept > KEPT_EVERY or stop == trace.updates):
+                kept = time.monotonic()
+                self._keep(checkpoint, trace, self.seconds_before + kept - begin)
         self._average()
         return trace.curve()
+
+    def _run(self, placed, stretch: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
+        """Make a stretch of updates; `UsageError` where a batch does not fit the device's memory."""
+        try:
+            return self.loop.run(placed, stretch, rates)
+        except Exception as error:
+            if not backend.is_out_of_memory(error):
+                raise
+            fits = self._largest(placed, stretch[0], rates[:1])
+            advice = f"take batch={fits}, which does" if fits else "not even one image does"
+            raise UsageError(
+                f"a batch of {len(stretch[0])} does not fit the device's memory: {advice}, or use a smaller "
+                "network"
+            ) from error
+
+    def _largest(self, placed, batch: np.ndarray, rate: np.ndarray) -> int:
+        """Return the largest half, quarter, … of a batch that fits; 0 where not even one image does."""
+        size = len(batch) // 2
+        while size:
+            try:
+                self.loop.run(placed, [batch[:size]], rate)
+            except Exception as error:
+                if not backend.is_out_of_memory(error):
+                    raise
+                size //= 2
+            else:
+                return size
+        return 0
+
+    def _state(self) -> list:
+        """Return the variables that a training changes."""
+        return [*self.network.variables, *self.optimizer.variables, *self._drawing]
+
+    def _keep(self, path: Path, trace: Trace, seconds: float) -> None:
+        note, seen = trace.state()
+        note["seconds"] = seconds
+        checkpoints.save(path, note, {"seen": seen, **checkpoints.numbered(values(self._state()))})
+
+    def _resume(self, path: Path, trace: Trace) -> None:
+        note, found = checkpoints.load(path)
+        seen, state = found.pop("seen", None), checkpoints.in_order(found)
+        if seen is None or [v.shape for v in state] != [tuple(v.shape) for v in self._state()]:
+            raise FewshotError(f"the checkpoint {path} is of another network: delete it, or use --fresh")
+        trace.restore(note, seen)
+        self.seconds_before = note["seconds"]
+        assign(self._state(), state)
 
     def _evaluate(self, watch: Dataset) -> dict:
         """Measure on `watch` what training would end with here."""
@@ -119,7 +187,7 @@ class Engine:
         x, y = batch(placed, index)
         for layer in self._policy:
             x, y = layer(x, y)
-        logits = self.network(x, training=True)
+        logits = ops.cast(self.network(x, training=True), "float32")
         smooth = self._recipe.label_smoothing
         target = (1 - smooth) * y + smooth / y.shape[-1]
         loss = ops.mean(ops.categorical_crossentropy(target, logits, from_logits=True))
@@ -130,6 +198,26 @@ class Engine:
         """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32)."""
         batches = (x[i : i + PREDICT_BATCH] for i in range(0, len(x), PREDICT_BATCH))
         return np.concatenate([self._forward(batch.astype(np.float32)) for batch in batches])
+
+
+def _build(precision: str, network: str, shape: tuple[int, int, int], outputs: int):
+    """Return a new network whose layers compute in a precision."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        return build(network, shape, outputs)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _stretches(epoch: int, updates: int) -> range:
+    """Return after which updates a call of the loop ends; on a GPU it is a number of whole epochs.
+
+    There a call is compiled anew for each number of equal batches.
+    """
+    whole = backend.started()[1] == "gpu"
+    length = -(-STRETCH // epoch) * epoch if whole else STRETCH
+    return range(length, updates, length)
 
 
 _compiled = functools.lru_cache(maxsize=32)(Engine)  # a study may have as many methods, and goes seed by seed

@@ -39,19 +39,31 @@ class CoupledAdagrad(Coupled, keras.optimizers.Adagrad):
     """Adagrad (Duchi et al. 2011)."""
 
 
+class CoupledAdadelta(Coupled, keras.optimizers.Adadelta):
+    """Adadelta (arXiv 1212.5701)."""
+
+
 class CoupledAdam(Coupled, keras.optimizers.Adam):
     """Adam (arXiv 1412.6980)."""
 
 
+class PacedAdamW(Coupled, keras.optimizers.AdamW):
+    """AdamW, whose own decay is decoupled (arXiv 1711.05101)."""
+
+
 def make(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
-    shared = {"coupled_weight_decay": recipe.weight_decay}
-    if recipe.ema:
-        shared |= {"use_ema": True, "ema_momentum": recipe.ema}
+    shared = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    if recipe.optimizer == "adamw":
+        decay = {"weight_decay": recipe.weight_decay, "coupled_weight_decay": 0.0}
+        return PacedAdamW(recipe.learning_rate, epsilon=1e-8, **decay, **shared)
+    shared |= {"coupled_weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
         return CoupledSGD(recipe.learning_rate, **momentum, **shared)
     if recipe.optimizer == "adam":
         return CoupledAdam(recipe.learning_rate, epsilon=1e-8, **shared)
+    if recipe.optimizer == "adadelta":
+        return CoupledAdadelta(recipe.learning_rate, rho=0.9, epsilon=1e-6, **shared)
     # From zero, as PyTorch; its epsilon of 1e-10 stands outside the root, Keras's inside.
     return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-20, **shared)

@@ -40,14 +40,23 @@ def _channels(wanted: float) -> int:
 
 
 def _mobilenet(
-    stages, shape, outputs, *, stem: Stem = "auto", norm: Norm = "batch", se=False, dropout=0.2, width=1.0
+    stages,
+    shape,
+    outputs,
+    *,
+    stem: Stem = "auto",
+    norm: Norm = "batch",
+    se=False,
+    dropout=0.2,
+    width=1.0,
+    size=0,
 ):
     """Inverted residual blocks: 1×1 convolutions to more channels, 3×3 depthwise, 1×1 back to fewer.
 
     stem: imagenet, all strides; cifar, without the first ones, so that maps are an eighth of the image;
     auto, cifar below 64×64. norm: the normalisation after every convolution. se: squeeze-and-excitation
     after the depthwise ones. dropout: the share dropped before the last layer. width: multiplies all
-    channels.
+    channels. size: images are resized to this side first; 0 leaves them as they are.
     """
     import keras
     from keras import layers
@@ -70,9 +79,10 @@ def _mobilenet(
         y = normalise(conv(y, filters, 1, bias=bias, initial=HE), norm)
         return layers.Add()([x, y]) if x.shape == y.shape else y
 
-    first, *strides = _small(_strides(stages)) if small_form(stem, shape) else _strides(stages)
     inputs = keras.Input(shape)
-    x = unit(Normalise()(inputs), _channels(32 * width), 3, first)
+    x = layers.Resizing(size, size)(inputs) if size else inputs
+    first, *strides = _small(_strides(stages)) if small_form(stem, x.shape[1:]) else _strides(stages)
+    x = unit(Normalise()(x), _channels(32 * width), 3, first)
     for (expansion, channels, blocks, _), stride in zip(stages, strides, strict=True):
         for i in range(blocks):
             x = block(x, expansion, _channels(channels * width), 1 if i else stride)

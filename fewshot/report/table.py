@@ -55,6 +55,8 @@ def note(results: Sequence[MethodResult]) -> str:
     """Return the sentence that names the least p within this study's reach, and what to do above .05."""
     deltas = [result.delta for result in results if result.delta]
     n, methods = max((delta.n for delta in deltas), default=0), len(deltas)
+    if n < 2:
+        return "One task: nothing can be tested. Use --seeds 2 or more."
     least = least_p(n, methods)
     text = (
         f"The least p that {plural(n, 'paired task')} can reach after Holm's correction "

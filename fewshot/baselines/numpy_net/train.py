@@ -16,7 +16,7 @@ from fewshot.errors import UsageError
 from fewshot.recipe import Recipe
 from fewshot.seeding import rng
 
-UNFIT = ("policy", "ema", "members")  # fields of a recipe that only the Keras engine follows
+UNFIT = ("policy", "ema", "members", "precision")  # fields of a recipe that only the Keras engine follows
 Progress = Callable[[int, int, float], None]  # (update, updates in all, loss of its batch)
 
 
@@ -25,6 +25,10 @@ def check_recipe(recipe: Recipe) -> None:
     for name in UNFIT:
         if getattr(recipe, name) != getattr(Recipe(), name):
             raise UsageError(f"a NumPy network cannot follow a recipe's {name}: use a Keras network")
+    if recipe.optimizer not in OPTIMIZERS:
+        raise UsageError(
+            f"NumPy networks know {', '.join(OPTIMIZERS)}. Received: optimizer={recipe.optimizer}"
+        )
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:

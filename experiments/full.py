@@ -1,0 +1,137 @@
+"""How accurate are these networks with all the images? The reports' recipes, and good ones.
+
+python -m experiments.full --method lenet resnet18-whole --seeds 3
+python -m experiments.full --method optimizers --limit-train 10000 --epochs 5 --validate
+KERAS_BACKEND=jax python -m experiments.full --method resnet18:recipe=whole,epochs=60 --device gpu
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.full_details import details, pictures
+from experiments.study import Report, Study, listed
+from fewshot import cli
+from fewshot.data.tasks import TUNING
+from fewshot.errors import UsageError
+from fewshot.testbed import Trial
+
+RATES, OPTIMIZERS = (0.1, 0.01), ("sgd", "adam", "adadelta")
+MLP_REPORT = "policy=shift-crop+flip+rotation+color-jitter+erasing,optimizer=adamw,learning_rate=0.001"
+OPTIMIZER_TABLE = {
+    f"short-{optimizer}-{rate}": (
+        f"mobilenetv2-short:optimizer={optimizer},learning_rate={rate},epochs=20,weight_decay=0",
+        f"the fast-response report's MobileNetV2: {optimizer}, rate {rate}",
+    )
+    for optimizer in OPTIMIZERS
+    for rate in RATES
+}
+REPORTS = {
+    "lenet": (
+        "lecture-net:optimizer=adam,learning_rate=0.001,epochs=20,weight_decay=0",
+        "LeNet, Adam, rate .001 (fast response)",
+    ),
+    "lecture": (
+        "lecture-net:learning_rate=0.001,batch=4,epochs=2,weight_decay=0",
+        "the lecture's net, SGD, rate .001, two epochs of batches of four",
+    ),
+    "resnet34-sgd": ("resnet34:learning_rate=0.1,epochs=20", "ResNet-34, SGD, rate .1 (fast response)"),
+    **OPTIMIZER_TABLE,
+    "resnet18-step": (
+        "resnet18:learning_rate=0.1,schedule=step,epochs=20",
+        "ResNet-18 with StepLR (baselines)",
+    ),
+    "vgg16-slow": (
+        "vgg16:optimizer=adam,learning_rate=0.0001,epochs=20,weight_decay=0",
+        "VGG-16, rate .0001 (baselines)",
+    ),
+    "mlp-report": (
+        f"mlp:{MLP_REPORT},batch=64,epochs=25,weight_decay=0.01",
+        "the MLP, AdamW, batch 64, five augmentations",
+    ),
+    "mobilenetv2-224": (
+        f"mobilenetv2:size=224,{MLP_REPORT},batch=16,epochs=25,weight_decay=0.01",
+        "MobileNetV2 at 224 pixels, batch 16",
+    ),
+}
+WHOLE = {
+    "lenet-whole": (
+        "lecture-net:recipe=whole,label_smoothing=0,policy=flip+shift-crop",
+        "LeNet, trained well",
+    ),
+    "mlp-whole": ("mlp:dropout=0.1,recipe=whole,learning_rate=0.05,policy=flip+shift-crop", "the MLP"),
+    "resnet18-whole": ("resnet18:recipe=whole", "ResNet-18"),
+    "vgg16-whole": ("vgg16:norm=batch,recipe=whole,learning_rate=0.05", "VGG-16 with BatchNorm"),
+    "short-whole": ("mobilenetv2-short:recipe=whole", "the shortened MobileNetV2"),
+    "mobilenetv2-whole": ("mobilenetv2:recipe=whole", "MobileNetV2"),
+}
+REPORTED = {
+    "lenet": "63",
+    "resnet34-sgd": "75.5",
+    "short-sgd-0.1": "66.56",
+    "short-sgd-0.01": "83.27",
+    "short-adam-0.1": "28.95",
+    "short-adam-0.01": "82.07",
+    "short-adadelta-0.1": "76.25",
+    "short-adadelta-0.01": "62.67",
+    "resnet18-step": "50.71",
+    "vgg16-slow": "51.47",
+    "mlp-report": "42 (validation)",
+    "mobilenetv2-224": "90",
+}
+
+
+class Full(Study):
+    """The study, with validation images for choices, and what each class came to."""
+
+    def parser(self) -> cli.Parser:
+        """Add the options of this study."""
+        parser = super().parser()
+        parser.add_argument_group("choices").add_argument(
+            "--validate",
+            action="store_true",
+            help="train on nine tenths of the training images, measure on the last tenth, along the way, "
+            "too: for choices; the test images stay unseen",
+        )
+        return parser
+
+    def _trials(self, args: argparse.Namespace, learners, data) -> list[Trial]:
+        if args.validate:
+            seeds = args.seeds or range(self.seeds)
+            if seeds.stop > TUNING:
+                raise UsageError(f"--validate takes seeds below {TUNING}")
+            args.seeds, args.curves = range(TUNING + seeds.start, TUNING + seeds.stop), True
+        return super()._trials(args, learners, data)
+
+    def _report(
+        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
+    ) -> Report:
+        report = super()._report(args, by_method, trial, part)
+        folder = Path(args.out) / self.name / part
+        found, lines = details(by_method, args.out)
+        report.document["details"] = found
+        with cli.writing(folder):
+            paths = pictures(by_method, args.out, folder)
+        report.document["figures"] += paths
+        return Report(report.document, "\n".join([report.text, f"by class: {', '.join(paths)}", "", *lines]))
+
+
+STUDY = Full(
+    name="full",
+    question="How accurate are these networks with all the images? The reports' recipes, and good ones. "
+    "Choices are made with --validate; the test images are looked at once, after the last epoch.",
+    **listed(REPORTS | WHOLE),
+    baseline="lenet",
+    groups={"optimizers": tuple(OPTIMIZER_TABLE), "reports": tuple(REPORTS), "whole": tuple(WHOLE)},
+    reported=REPORTED,
+    seeds=1,
+    protocol="full",
+    notes="""
+  NETWORK:recipe=whole,…   any network by the good recipe: 30 epochs of Nesterov, one-cycle, crops, cutout,
+                           label smoothing, bfloat16; more epochs=N bring more
+""",
+)
+main = STUDY.main
+
+if __name__ == "__main__":
+    sys.exit(main())

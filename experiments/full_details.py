@@ -1,0 +1,76 @@
+"""What a classifier of many classes came to, class by class, and the figures of rates and optimisers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fewshot import metrics
+from fewshot.report.predictions import pool
+from fewshot.report.table import aligned
+from fewshot.stats import analyse
+from fewshot.store import Store
+
+CONFUSED = 3  # pairs of classes that are named
+Records = Mapping[str, Sequence[dict]]
+
+
+def details(by_method: Records, out: str) -> tuple[dict[str, dict], list[str]]:
+    """Return, for each method, macro scores, every class's accuracy and the most confused pairs.
+
+    As a document, and as the lines of a table. Predictions of all seeds count together.
+    """
+    found = {}
+    for method, (names, matrix) in _matrices(by_method, out).items():
+        confused = metrics.most_confused(matrix, CONFUSED)
+        found[method] = {
+            **metrics.scores(matrix),
+            "classes": dict(zip(names, metrics.per_class(matrix).tolist(), strict=True)),
+            "confused": [{"class": names[i], "answer": names[j], "images": n} for i, j, n in confused],
+        }
+    heads = ["method", "precision", "recall", "F1", "best class", "worst class", "most confused"]
+    rows = [[method, *_row(entry)] for method, entry in found.items()]
+    return found, aligned([list(column) for column in zip(heads, *rows, strict=True)])
+
+
+def pictures(by_method: Records, out: str, folder: Path) -> list[str]:
+    """Draw the confusion matrices, and for each network and optimiser its learning rates' curves."""
+    from fewshot.report import figures
+    from fewshot.report.confusion import confusions
+
+    paths: list[Path] = []
+    found = _matrices(by_method, out)
+    if found:
+        names = next(iter(found.values()))[0]
+        matrices = {method: matrix for method, (_, matrix) in found.items()}
+        paths += confusions(matrices, names, folder / "confusion", "Which class is taken for which")
+    groups: dict[tuple[str, str], dict] = {}
+    for method, records in by_method.items():
+        learner = records[0]["learner"]
+        if "recipe" in learner:
+            key = learner["network"], learner["recipe"]["optimizer"]
+            groups.setdefault(key, {})[method] = records
+    for (network, optimizer), group in groups.items():
+        if len(group) > 1:
+            slug = re.sub(r"[^\w.-]", "-", f"{network}-{optimizer}")
+            results = analyse(group, next(iter(group)))
+            paths += figures.curves(results, folder / f"curves-{slug}", f"{network}, {optimizer}")
+    return [str(path) for path in paths]
+
+
+def _matrices(by_method: Records, out: str) -> dict[str, tuple[tuple[str, ...], object]]:
+    """Return class names and the pooled confusion matrix of each method that has predictions."""
+    store, found = Store(out), {}
+    for method, records in by_method.items():
+        pooled = pool(store, records)
+        if len(pooled.truth):
+            matrix = metrics.confusion(pooled.truth, pooled.predicted, len(pooled.names))
+            found[method] = pooled.names, matrix
+    return found
+
+
+def _row(entry: dict) -> list[str]:
+    classes = {name: value for name, value in entry["classes"].items() if value == value}
+    best, worst = max(classes, key=classes.get), min(classes, key=classes.get)
+    confused = ", ".join(f"{c['class']} → {c['answer']} {c['images']}" for c in entry["confused"])
+    scores = [f"{entry[name]:.2f}" for name in ("precision", "recall", "f1")]
+    return [*scores, f"{best} {classes[best]:.1f}", f"{worst} {classes[worst]:.1f}", confused or "–"]
