@@ -12,11 +12,12 @@ from fewshot.augment.expand import expansions
 from fewshot.augment.grammar import FILE
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
-from fewshot.errors import unknown
+from fewshot.errors import UsageError, unknown
 from fewshot.features import PIXELS, parse
 from fewshot.learner import EstimatorLearner, KerasLearner, Learner
 from fewshot.models import networks
 from fewshot.numpy_learner import NumpyLearner
+from fewshot.pretraining import TransferLearner
 from fewshot.recipe import OPTIMIZERS, PRECISIONS, Recipe, recipes, schedules
 from gan.learner import KEEP, SyntheticLearner
 
@@ -25,6 +26,11 @@ IMAGENET = "imagenet/"
 FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
 SYNTHETIC = {
     field.name: field.default for field in dataclasses.fields(SyntheticLearner) if field.name != "base"
+}
+TRANSFER = {
+    field.name: field.default
+    for field in dataclasses.fields(TransferLearner)
+    if field not in dataclasses.fields(KerasLearner)
 }
 NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
 
@@ -61,6 +67,12 @@ def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, 
         return SyntheticLearner(
             base, **settings.typed(f"the method '{method}'", made, SYNTHETIC, {"keep": KEEP})
         )
+    if "transfer" in given:
+        first = {key: given.pop(key) for key in TRANSFER if key in given}
+        base = _with_settings(settings.join(target, given), training, {})
+        if type(base) is not KerasLearner:
+            raise UsageError(f"'{name}': transfer= is for the networks of `experiments.models`")
+        return TransferLearner(**vars(base), **settings.typed(f"the method '{method}'", first, TRANSFER))
     if not target.startswith(IMAGENET):
         return _trained(method, target, given, training)
     weights = {"weights": given.pop("weights")} if "weights" in given else {}
@@ -117,5 +129,7 @@ def notes(listed: Collection[str]) -> str:
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
         imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)
+        NETWORK:transfer=cifar10,…   trained on the classes that the task does not have, first
+            (experiments.transfer); {", ".join(key for key in TRANSFER if key != "transfer")}
         NAME:synthetic=1000,…   with so many generated images a class (experiments.synthetic)
         """).replace("\n", "\n  ")

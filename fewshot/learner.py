@@ -91,19 +91,18 @@ class KerasLearner:
 
         The curve is the mean of the members', each of which has a checkpoint of its own.
         """
-        from fewshot.engine import compiled
-
         recipe = self.recipe
         examples = expand(train, self.expansion, seed, recipe.epochs)
         if self.features != PIXELS:
             examples = replace(examples, x=extract(self.features, examples.x))
             watch = watch and replace(watch, x=extract(self.features, watch.x))
-        self._engine = compiled(self.network, recipe, examples.x.shape[1:], len(train.classes))
+        self._engine = self._compiled(examples.x.shape[1:], len(train.classes))
+        start = self._start(train, seed)
         self._members, curves, before = [], [], 0.0
         for member in range(recipe.members):
             own_seed = stream_seed(seed, f"member {member}") if member else seed
             own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
-            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own)))
+            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own, start)))
             before += self._engine.seconds_before
             self._members.append(self._engine.weights())
         self.fitted = Fit(
@@ -115,6 +114,15 @@ class KerasLearner:
             seconds_before=before,
         )
         return self
+
+    def _compiled(self, shape: tuple[int, int, int], outputs: int):
+        from fewshot.engine import compiled
+
+        return compiled(self.network, self.recipe, shape, outputs)
+
+    def _start(self, train: Dataset, seed: int) -> list[list[np.ndarray]] | None:
+        """Return the weights of every layer to begin with, or None for new ones."""
+        return None
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""

@@ -34,18 +34,24 @@ PREDICT_BATCH = 350
 KEPT_EVERY = 60.0  # seconds between checkpoints
 
 
-def compiled(network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int) -> "Engine":
-    """Return this process's engine for a network, what an update takes of a recipe, and the shapes."""
-    return _compiled(network, recipe.compiled(), shape, outputs)
+def compiled(
+    network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int, last: int = 0
+) -> "Engine":
+    """Return this process's engine for a network, what an update takes of a recipe, and the shapes.
+
+    last: only so many of the last layers with weights are trained; 0, all.
+    """
+    return _compiled(network, recipe.compiled(), shape, outputs, last)
 
 
 class Engine:
     """A network and its optimiser, compiled once, and `loop`, the backend's. Made by `compiled`."""
 
-    def __init__(self, network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int):
+    def __init__(self, network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int, last: int):
         self._recipe = recipe
         self._build = functools.partial(_build, recipe.precision, network, shape, outputs)
         self.network = self._build()
+        _freeze(self.network, last)
         self._policy = online.build(recipe.policy)
         self.optimizer = optimizers.make(recipe)
         player = Player(self._objective, self.network.trainable_variables, self.optimizer)
@@ -59,10 +65,15 @@ class Engine:
         """The number of trainable weights."""
         return sum(int(np.prod(v.shape)) for v in self.network.trainable_variables)
 
-    def reset(self, seed: int) -> None:
-        """Draw the weights of `seed`; reset the optimiser and every seed generator of the network."""
+    def reset(self, seed: int, start: list[list[np.ndarray]] | None = None) -> None:
+        """Draw the weights of `seed`; reset the optimiser and every seed generator of the network.
+
+        start: the weights that every layer but the last begins with instead.
+        """
         seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
         self.load(self._build().variables)
+        for layer, given in zip(_weighted(self.network)[:-1], [w for w in start or [] if w], strict=False):
+            layer.set_weights(given)
         assign(self.optimizer.variables, self._slots)
         seed_globally(stream_seed(seed, "online"))
         for layer, fresh in zip(self._policy, online.build(self._recipe.policy), strict=True):
@@ -89,8 +100,9 @@ class Engine:
         seed: int,
         watch: Dataset | None = None,
         checkpoint: Path | None = None,
+        start: list[list[np.ndarray]] | None = None,
     ) -> Curve:
-        """Train from the weights of `seed`; return the learning curve.
+        """Train from the weights of `seed`, or those to start with; return the learning curve.
 
         recipe: one that the engine was compiled for; rates, batches and the length of training are its own.
         checkpoint: a file that the training is kept in along the way, and goes on from where there is one.
@@ -98,7 +110,7 @@ class Engine:
         Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
         Raises `DivergedError` at the first loss that is no number.
         """
-        self.reset(seed)
+        self.reset(seed, start)
         self.seconds_before = 0.0
         placed = self.loop.place(arrays(examples))
         epoch = recipe.epoch_steps(len(examples))
@@ -208,6 +220,20 @@ def _build(precision: str, network: str, shape: tuple[int, int, int], outputs: i
         return build(network, shape, outputs)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def _weighted(network) -> list:
+    """Return the layers that have weights."""
+    return [layer for layer in network.layers if layer.weights]
+
+
+def _freeze(network, last: int) -> None:
+    """Leave only the last layers to be trained, so many of them; 0: all."""
+    layers = _weighted(network)
+    if last > len(layers):
+        raise UsageError(f"the network has {len(layers)} layers with weights. Received: last={last}")
+    for layer in layers[:-last] if last else []:
+        layer.trainable = False
 
 
 def _stretches(epoch: int, updates: int) -> range:
