@@ -90,6 +90,32 @@ def test_alexnet_s_first_maps_are_55_wide():
     assert first.output.shape == (None, 55, 55, 64)
 
 
+def test_whitening_makes_patches_of_unit_variance(task):
+    """The first half of the maps: uncorrelated, variance 1; the second half: their negatives."""
+    from fewshot.models.layers import Normalise, Whiten
+
+    layer = Whiten(2)
+    x = Normalise()(task.train.x.astype(np.float32))
+    layer(x)
+    layer.adapt(task.train.x)
+    rows = layer(x).numpy().reshape(-1, 24)
+    assert np.allclose(rows[:, :12], -rows[:, 12:], atol=1e-4)
+    second = rows[:, :12].T @ rows[:, :12] / len(rows)
+    assert np.allclose(second, np.diag(np.diag(second)), atol=0.01)
+    assert np.diag(second).max() == pytest.approx(1, abs=0.01)
+
+
+def test_identity_convolutions_pass_the_image_on():
+    from keras import layers
+
+    from fewshot.models.layers import Dirac
+
+    x = np.random.default_rng(0).random((2, 7, 7, 3), np.float32)
+    wide = layers.Conv2D(5, 3, padding="same", use_bias=False, kernel_initializer=Dirac(27))
+    assert np.allclose(wide(x)[..., :3], x, atol=1e-6)
+    assert not np.allclose(wide(x)[..., 3:], 0)
+
+
 def test_plain_resnets_lose_the_shortcuts_alone():
     """The twin has no projections: 64·128 + 128·256 + 256·512 weights and two numbers a BatchNorm channel."""
     projections = 64 * 128 + 128 * 256 + 256 * 512 + 2 * (128 + 256 + 512)

@@ -42,6 +42,14 @@ def shift_crop():
     return [layers.Shift(4)]
 
 
+@policies.register("shift-crop-2")
+def shift_crop_2():
+    """Shift by up to 2 pixels each way, reflecting at the border."""
+    from fewshot.augment import layers
+
+    return [layers.Shift(2)]
+
+
 @policies.register("rotation")
 def rotation():
     """Rotate by up to 15°, bilinear, reflecting at the border."""

@@ -26,6 +26,7 @@ from fewshot.engine import optimizers
 from fewshot.engine.player import Player, assign, loop, values
 from fewshot.errors import FewshotError, UsageError
 from fewshot.models import build
+from fewshot.models.layers import Whiten
 from fewshot.recipe import Recipe
 from fewshot.seeding import rng, seed_globally, stream_seed
 
@@ -111,6 +112,9 @@ class Engine:
         Raises `DivergedError` at the first loss that is no number.
         """
         self.reset(seed, start)
+        for layer in self.network.layers if start is None else ():
+            if isinstance(layer, Whiten):
+                layer.adapt(examples.x)
         self.seconds_before = 0.0
         placed = self.loop.place(arrays(examples))
         epoch = recipe.epoch_steps(len(examples))

@@ -12,7 +12,8 @@ from fewshot.recipe import Recipe
 class Coupled:
     """Adds the decay to the gradients of a Keras optimiser; a variable may have a `pace` of its own.
 
-    The pace is a share of the learning rate (`fewshot.backbones.tuned`).
+    The pace is a share of the learning rate (`fewshot.backbones.tuned`). Variables that say `decays = False`
+    have no decay.
     """
 
     def __init__(self, *args, coupled_weight_decay: float, **kwargs):
@@ -23,12 +24,14 @@ class Coupled:
         """Make the slots, and note every variable's pace: updates see the backend's own variables."""
         super().build(variables)
         self._paces = [getattr(variable, "pace", 1.0) for variable in variables]
+        decay = self.coupled_weight_decay
+        self._decays = [decay if getattr(variable, "decays", True) else 0.0 for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""
-        gradient = gradient + self.coupled_weight_decay * variable
-        pace = self._paces[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * pace)
+        number = self._get_variable_index(variable)
+        gradient = gradient + self._decays[number] * variable
+        super().update_step(gradient, variable, learning_rate * self._paces[number])
 
 
 class CoupledSGD(Coupled, keras.optimizers.SGD):

@@ -39,4 +39,13 @@ def least_size(text: str) -> int:
     return networks.trait(text, "least_size") or 1
 
 
-from fewshot.models import cnn, convnext, heads, lenet, mobilenet, resnet, vgg  # noqa: E402, F401  (they register)
+from fewshot.models import (  # noqa: E402  (they register)
+    cnn,  # noqa: F401
+    convnext,  # noqa: F401
+    heads,  # noqa: F401
+    lenet,  # noqa: F401
+    mobilenet,  # noqa: F401
+    resnet,  # noqa: F401
+    speedrun,  # noqa: F401
+    vgg,  # noqa: F401
+)

@@ -46,6 +46,58 @@ class TorchUniform(keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable("fewshot")
+class Dirac(TorchUniform):
+    """The identity for as many channels as there are filters; filters beyond are PyTorch's default."""
+
+    def __call__(self, shape, dtype=None):
+        """Return the values of a kernel of odd sides, (height, width, inputs, outputs)."""
+        values = np.array(super().__call__(shape))
+        height, width, inputs, outputs = shape
+        values[..., : min(inputs, outputs)] = 0
+        for channel in range(min(inputs, outputs)):
+            values[height // 2, width // 2, channel, channel] = 1
+        return keras.ops.cast(values, dtype or "float32")
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class Whiten(layers.Layer):
+    """Take patches apart along the principal directions of the training images, each scaled to variance 1.
+
+    `adapt` finds the directions; they are not trained, the biases are. Every direction comes with its
+    negative, for the ReLU-like function that follows. Without `adapt` the directions are random.
+    """
+
+    def __init__(self, patch: int, **kwargs):
+        super().__init__(**kwargs)
+        self.patch = patch
+
+    def build(self, shape):
+        """Make kernels for all directions of a patch, and biases."""
+        side, size = self.patch, self.patch**2 * shape[-1]
+        self.kernel = self.add_weight(
+            shape=(side, side, shape[-1], 2 * size), initializer=TorchUniform(size), trainable=False
+        )
+        self.bias = self.add_weight(shape=(2 * size,), initializer="zeros")
+
+    def adapt(self, images: np.ndarray) -> None:
+        """Take the directions from raw images, uint8 (N, height, width, channels), of which some suffice."""
+        x = (images[:5000].astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
+        patches = np.lib.stride_tricks.sliding_window_view(x, (self.patch, self.patch), (1, 2))
+        rows = np.moveaxis(patches, 3, -1).reshape(-1, self.patch**2 * x.shape[-1])
+        variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
+        scaled = directions / np.sqrt(variances + 5e-4)
+        self.kernel.assign(np.concatenate([scaled, -scaled], 1).reshape(self.kernel.shape))
+
+    def call(self, x):
+        """Return the patches' coordinates, (N, height - patch + 1, width - patch + 1, directions)."""
+        return keras.ops.conv(x, self.kernel, padding="valid") + self.bias
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return {**super().get_config(), "patch": self.patch}
+
+
+@keras.saving.register_keras_serializable("fewshot")
 class Normalise(layers.Layer):
     """Scale raw pixels to [0, 1], then normalise each channel by `MEAN` and `STD`.
 
