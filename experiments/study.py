@@ -1,6 +1,7 @@
 """What every study does: methods × seeds through the testbed, then table, pictures and JSON."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.methods import learner, notes
-from fewshot import __version__, backend, cli, cluster
+from fewshot import __version__, backend, cli, cluster, together
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, protocols
 from fewshot.learner import Learner
@@ -104,7 +105,10 @@ class Study:
         n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
         if not self.before(args, trials, n):
             return None
-        executor = cluster.executor(args.cluster, cli.jobs(args, first.threads))
+        if args.cluster is None and any(map(together.fits, trials)):
+            executor = contextlib.nullcontext(together.Together())
+        else:
+            executor = cluster.executor(args.cluster, cli.jobs(args, first.threads))
         with Store(args.out).open() as store, executor as chosen:
             _header(trials, args, n)
             records = _run_with_progress(trials, store, chosen, args.fresh)

@@ -58,7 +58,7 @@ def started() -> tuple[int, str] | None:
 
 
 def start(threads: int, device: str) -> None:
-    """Import Keras with `threads` threads on `device` ("cpu" or "gpu"); once a process.
+    """Import Keras with `threads` threads on `device` ("cpu", "gpu" or "gpus"); once a process.
 
     Float sums depend on the number of threads, so it cannot change afterwards: `FewshotError`.
     """
@@ -89,6 +89,10 @@ def _start_tensorflow(threads: int, device: str) -> None:
             "TensorFlow already runs in this process with threads of its own: "
             "use worker processes (--jobs 2) or a new process"
         ) from error
+    if device == "gpus":
+        raise FewshotError(
+            "TensorFlow uses one GPU here: KERAS_BACKEND=jax divides batches among all of them"
+        )
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
@@ -110,8 +114,17 @@ def _start_jax(threads: int, device: str) -> None:
     with _hidden(tuple(package for package in UNUSED_BY_KERAS if package != "jax")):
         import jax
         import keras  # noqa: F401
-    if device == "gpu" and jax.default_backend() != "gpu":
+    if device != "cpu" and jax.default_backend() != "gpu":
         raise FewshotError("JAX finds no GPU: use --device cpu, or install jax[cuda12]")
+    if device == "gpus":
+        spread()
+
+
+def spread() -> None:
+    """Divide every batch among all devices from now on, and keep the weights on each (JAX)."""
+    import keras
+
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 
 
 _STARTERS = {"tensorflow": _start_tensorflow, "jax": _start_jax}

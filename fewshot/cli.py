@@ -205,7 +205,10 @@ def add_jobs_options(machine: argparse._ActionsContainer) -> None:
 def add_device_option(machine: argparse._ActionsContainer) -> None:
     """Add the option that `fewshot.backend.resolve_device` reads."""
     machine.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
+        "--device",
+        choices=("auto", "cpu", "gpu", "gpus"),
+        default="auto",
+        help="gpus: every batch divided among all of them, on JAX (default: %(default)s)",
     )
 
 

@@ -1,5 +1,7 @@
 """Learners: everything that can be trained on a task and predict, behind one small contract."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -9,11 +11,11 @@ import numpy as np
 import fewshot.backbones.tuned  # noqa: F401  (registers its network)
 from fewshot import backend, baselines
 from fewshot.augment import online
-from fewshot.augment.expand import check, expand, mixes, size, versions
+from fewshot.augment.expand import Examples, check, expand, mixes, size, versions
 from fewshot.baselines import estimators
 from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Task
-from fewshot.errors import UsageError
+from fewshot.errors import DivergedError, UsageError
 from fewshot.features import PIXELS, describe, extract
 from fewshot.fetch import one_line
 from fewshot.models import check_size, networks
@@ -91,10 +93,8 @@ class KerasLearner:
 
         The curve is the mean of the members', each of which has a checkpoint of its own.
         """
-        recipe = self.recipe
-        examples = expand(train, self.expansion, seed, recipe.epochs)
+        recipe, examples = self.recipe, self._examples(train, seed)
         if self.features != PIXELS:
-            examples = replace(examples, x=extract(self.features, examples.x))
             watch = watch and replace(watch, x=extract(self.features, watch.x))
         self._engine = self._compiled(examples.x.shape[1:], len(train.classes))
         start = self._start(train, seed)
@@ -105,15 +105,47 @@ class KerasLearner:
             curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own, start)))
             before += self._engine.seconds_before
             self._members.append(self._engine.weights())
-        self.fitted = Fit(
-            n_train=len(examples),
-            updates=recipe.members * recipe.steps(len(examples)),
-            images_seen=recipe.members * recipe.images_seen(len(examples)),
+        self.fitted = self._fitted(len(examples), curves, before)
+        return self
+
+    def fit_together(
+        self, trains: Sequence[Dataset], seeds: Sequence[int]
+    ) -> "list[KerasLearner | DivergedError]":
+        """Train once for each seed, on its own images, in one compiled call; on JAX, without members.
+
+        Returns a fitted learner for each, or the error with which its training broke down.
+        """
+        from fewshot.engine import together
+
+        examples = [self._examples(train, seed) for train, seed in zip(trains, seeds, strict=True)]
+        engine = self._compiled(examples[0].x.shape[1:], len(trains[0].classes))
+        found = []
+        for outcome in together.fit(engine, examples, self.recipe, seeds):
+            if isinstance(outcome, tuple):
+                fitted = copy.copy(self)
+                curve, weights = outcome
+                fitted._engine, fitted._members = engine, [weights]
+                fitted.fitted = fitted._fitted(len(examples[0]), [asdict(curve)], 0.0)
+            found.append(fitted if isinstance(outcome, tuple) else outcome)
+        return found
+
+    def _examples(self, train: Dataset, seed: int) -> Examples:
+        """Return what the network is trained on."""
+        examples = expand(train, self.expansion, seed, self.recipe.epochs)
+        if self.features == PIXELS:
+            return examples
+        return replace(examples, x=extract(self.features, examples.x))
+
+    def _fitted(self, n: int, curves: list[dict], before: float) -> Fit:
+        recipe = self.recipe
+        return Fit(
+            n_train=n,
+            updates=recipe.members * recipe.steps(n),
+            images_seen=recipe.members * recipe.images_seen(n),
             parameters=recipe.members * self._engine.parameters,
             curve=_mean(curves),
             seconds_before=before,
         )
-        return self
 
     def _compiled(self, shape: tuple[int, int, int], outputs: int):
         from fewshot.engine import compiled

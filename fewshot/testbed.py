@@ -140,7 +140,6 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
     backend.start(trial.threads, trial.device)
     task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
     begin = time.perf_counter()
-    failure, measured, predictions = None, _UNMEASURED, {}
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:
         with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
@@ -148,10 +147,23 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
             learner.fit(task.train, trial.seed, watch, trial.checkpoint)
             probabilities = learner.predict(task.test.x)
     except DivergedError as error:
-        failure = str(error)
+        return outcome(trial, task, error, time.perf_counter() - begin)
+    return outcome(trial, task, learner, time.perf_counter() - begin, probabilities)
+
+
+def outcome(
+    trial: Trial, task: Task, learner: Learner | DivergedError, seconds: float, probabilities=None
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the record of a trial, and the predictions to keep beside it.
+
+    learner: fitted, or the error with which its training broke down.
+    """
+    failure, measured, predictions = None, _UNMEASURED, {}
+    if isinstance(learner, DivergedError):
+        failure = str(learner)
     else:
         measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
-        begin -= measured.pop("seconds_before")
+        seconds += measured.pop("seconds_before")
         predictions = _predictions(task, probabilities)
     record = {
         "key": trial.key,
@@ -160,7 +172,7 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
         "reason": failure,
         "classes": list(task.classes),
         **measured,
-        "seconds": round(time.perf_counter() - begin, 4),
+        "seconds": round(seconds, 4),
         **trial.identity(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},

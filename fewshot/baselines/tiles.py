@@ -123,7 +123,7 @@ def _started() -> tuple[int, str]:
 
 
 def _tile() -> tuple[int, int]:
-    return TILE[_started()[1]]
+    return TILE["cpu" if _started()[1] == "cpu" else "gpu"]
 
 
 @functools.lru_cache(maxsize=32)

@@ -111,10 +111,7 @@ class Engine:
         Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
         Raises `DivergedError` at the first loss that is no number.
         """
-        self.reset(seed, start)
-        for layer in self.network.layers if start is None else ():
-            if isinstance(layer, Whiten):
-                layer.adapt(examples.x)
+        self.begin(examples, seed, start)
         self.seconds_before = 0.0
         placed = self.loop.place(arrays(examples))
         epoch = recipe.epoch_steps(len(examples))
@@ -136,8 +133,15 @@ class Engine:
             if checkpoint and (time.monotonic() - kept > KEPT_EVERY or stop == trace.updates):
                 kept = time.monotonic()
                 self._keep(checkpoint, trace, self.seconds_before + kept - begin)
-        self._average()
+        self.average()
         return trace.curve()
+
+    def begin(self, examples: Examples, seed: int, start: list[list[np.ndarray]] | None = None) -> None:
+        """Reset, and show the examples to the layers that look at them before the first update."""
+        self.reset(seed, start)
+        for layer in self.network.layers if start is None else ():
+            if isinstance(layer, Whiten):
+                layer.adapt(examples.x)
 
     def _run(self, placed, stretch: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
         """Make a stretch of updates; `UsageError` where a batch does not fit the device's memory."""
@@ -188,12 +192,12 @@ class Engine:
     def _evaluate(self, watch: Dataset) -> dict:
         """Measure on `watch` what training would end with here."""
         running = self.weights()
-        self._average()
+        self.average()
         measured = metrics.measure(self.predict(watch.x), watch.y)
         self.load(running)
         return measured
 
-    def _average(self) -> None:
+    def average(self) -> None:
         """Take the moving average of the weights, where the recipe keeps one."""
         if self._recipe.ema:
             self.optimizer.finalize_variable_values(self.network.trainable_variables)
@@ -245,7 +249,7 @@ def _stretches(epoch: int, updates: int) -> range:
 
     There a call is compiled anew for each number of equal batches.
     """
-    whole = backend.started()[1] == "gpu"
+    whole = backend.started()[1] != "cpu"
     length = -(-STRETCH // epoch) * epoch if whole else STRETCH
     return range(length, updates, length)
 

@@ -23,6 +23,7 @@ class Loop:
 
     def __init__(self, players: Sequence[Player], state):
         self._players, self._state = players, list(state)
+        self._together = jax.jit(self._scan_together, donate_argnums=0)
         if jax.default_backend() == "cpu":
             self._step = jax.jit(self._update, donate_argnums=0)
             self._stretch = self._one_by_one
@@ -38,17 +39,34 @@ class Loop:
 
         rates: the learning rates, float32 (updates, players).
         """
-        values = jax.tree.map(lambda variable: jnp.array(variable.value), self._variables())
-        parts, done = [], 0
+        values, parts, done = self.values(), [], 0
         for _, equal in itertools.groupby(batches, key=len):
-            index = np.stack(list(equal))
+            index = _spread(np.stack(list(equal)))
             values, measured = self._stretch(values, placed, (index, rates[done : done + len(index)]))
             parts.append(measured)
             done += len(index)
+        self.assign(values)
+        return [np.concatenate(traces) for traces in zip(*parts, strict=True)]
+
+    def values(self):
+        """Return a copy of the values of all that an update changes, as `run_together` takes many of."""
+        return jax.tree.map(lambda variable: jnp.array(variable.value), self._variables())
+
+    def assign(self, values) -> None:
+        """Give all that an update changes its value."""
         variables = jax.tree.leaves(self._variables())
         for variable, value in zip(variables, jax.tree.leaves(values), strict=True):
             variable.assign(value)
-        return [np.concatenate(traces) for traces in zip(*parts, strict=True)]
+
+    def run_together(self, values, placed, index: np.ndarray, rates: np.ndarray):
+        """Make the same number of updates in many trainings at once.
+
+        values, placed: of all trainings, stacked along a new first axis. index: positions, int (updates,
+        trainings, batch). rates: as in `run`. Returns the values after it, and what each player measured,
+        (updates, trainings) each.
+        """
+        values, measured = self._together(values, placed, index, rates)
+        return values, [np.asarray(trace) for trace in measured]
 
     def _variables(self):
         """Return all that an update changes: every player's weights and slots, and the state."""
@@ -88,6 +106,10 @@ class Loop:
     def _scan(self, values, placed, batches):
         return jax.lax.scan(lambda values, batch: self._update(values, placed, batch), values, batches)
 
+    def _scan_together(self, values, placed, index, rates):
+        update = jax.vmap(self._update, in_axes=(0, 0, (0, None)))
+        return jax.lax.scan(lambda values, batch: update(values, placed, batch), values, (index, rates))
+
     def _one_by_one(self, values, placed, batches):
         """Do what `_scan` does, with the loop in Python."""
         results = []
@@ -95,3 +117,16 @@ class Loop:
             values, result = self._step(values, placed, batch)
             results.append(result)
         return values, tuple(np.array(column) for column in zip(*results, strict=True))
+
+
+def _spread(index: np.ndarray):
+    """Divide batches of positions, (updates, batch), among the devices of Keras's distribution, if any.
+
+    What is computed of them follows: XLA divides it, too, and adds the gradients up.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None or index.shape[1] % distribution.device_mesh.devices.size:
+        return index
+    mesh = distribution.device_mesh.backend_mesh
+    axes = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
+    return jax.device_put(index, jax.sharding.NamedSharding(mesh, axes))

@@ -1,0 +1,58 @@
+"""Trials whose seeds are trained together: on a GPU, ten small networks take about as long as one.
+
+An executor for `fewshot.testbed.run`, in the place of worker processes, which would share the GPU.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fewshot import backend
+from fewshot.data import open_splits
+from fewshot.data.tasks import protocols
+from fewshot.errors import DivergedError
+from fewshot.learner import KerasLearner
+from fewshot.testbed import Trial, Work, outcome, run_trial
+
+MOST = 16  # seeds at once: what they need adds up in the device's memory
+
+
+def fits(trial: Trial) -> bool:
+    """Return whether the seeds of such a trial can be trained together: small networks on JAX, on a GPU."""
+    whole = protocols[trial.protocol.name].traits.get("whole")
+    one = type(trial.learner) is KerasLearner and trial.learner.recipe.members == 1
+    return backend.name() == "jax" and trial.device == "gpu" and one and not (whole or trial.curves)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Computes in this process: seeds of a method together where they fit, all others one by one."""
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        groups: dict[str, list[tuple[int, Trial]]] = {}
+        for position, trial in pending.items():
+            together = work is run_trial and fits(trial)
+            key = json.dumps(trial.identity() | {"seed": None}, sort_keys=True) if together else f"{position}"
+            groups.setdefault(key, []).append((position, trial))
+        for group in groups.values():
+            for start in range(0, len(group), MOST):
+                part = group[start : start + MOST]
+                yield from _together(part) if len(part) > 1 else [(part[0][0], work(part[0][1]))]
+
+
+def _together(group: list[tuple[int, Trial]]) -> Iterator[tuple[int, Any]]:
+    """Yield what `run_trial` would return of each trial; they share the time equally."""
+    trials = [trial for _, trial in group]
+    first = trials[0]
+    backend.start(first.threads, first.device)
+    tasks = [trial.protocol.draw(open_splits(trial.data.folder), trial.seed) for trial in trials]
+    begin = time.perf_counter()
+    learners = first.learner.fit_together([task.train for task in tasks], [trial.seed for trial in trials])
+    seconds = (time.perf_counter() - begin) / len(group)
+    for (position, trial), task, learner in zip(group, tasks, learners, strict=True):
+        begin = time.perf_counter()
+        probabilities = None if isinstance(learner, DivergedError) else learner.predict(task.test.x)
+        yield position, outcome(trial, task, learner, seconds + time.perf_counter() - begin, probabilities)

@@ -1,0 +1,106 @@
+"""Seeds trained together on JAX: the same as one by one, but for rounding."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys
+import numpy as np
+from fewshot import backend, together
+from fewshot.data import DataSpec, prepare
+from fewshot.data.tasks import Protocol
+from fewshot.learner import KerasLearner
+from fewshot.recipe import Recipe
+from fewshot.store import Store
+from fewshot.testbed import Trial, run
+
+together.fits = lambda trial: trial.method != "alone"  # on a GPU it would say so
+data = prepare(DataSpec("digits"))
+protocol = Protocol("stratified", 2, 20)
+methods = {
+    "plain": KerasLearner("baseline:width=4,norm=batch", Recipe(epochs=8, batch=16, policy="flip+cutout")),
+    "averaged": KerasLearner("compact:width=4", Recipe(epochs=4, ema=0.5, schedule="one-cycle")),
+    "diverging": KerasLearner("baseline:width=4", Recipe(epochs=4, learning_rate=1e30)),
+    "alone": KerasLearner("baseline:width=4", Recipe(epochs=2)),
+}
+trials = [Trial(m, learner, protocol, data, seed) for seed in range(3) for m, learner in methods.items()]
+found = {}
+for name, executor in (("one by one", None), ("together", together.Together())):
+    with Store(f"{sys.argv[1]}/{name}").open() as store:
+        records = run(trials, store, 1, executor=executor)
+        paths = [store.predictions_path(record["key"]) for record in records if record["accuracy"]]
+        probabilities = [np.load(path)["probabilities"].ravel().tolist() for path in paths]
+    fields = ("method", "seed", "status", "reason", "accuracy", "curve")
+    found[name] = {
+        "records": [[record[field] for field in fields] for record in records],
+        "probabilities": probabilities,
+    }
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.jax
+def test_together_is_the_same_as_one_by_one(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    alone, together = found["one by one"], found["together"]
+    assert len(together["records"]) == 12
+    for one, other in zip(alone["records"], together["records"], strict=True):
+        assert one[:4] == other[:4]
+        if one[2] == "failed":
+            assert one[0] == "diverging"
+            assert "no longer finite" in one[3]
+            continue
+        assert other[4] == pytest.approx(one[4], abs=1.0)  # a few images on the border
+        assert other[5]["update"] == one[5]["update"]
+        assert other[5]["loss"] == pytest.approx(one[5]["loss"], rel=1e-3, abs=1e-4)
+    for one, other in zip(alone["probabilities"], together["probabilities"], strict=True):
+        assert other == pytest.approx(one, abs=0.01)
+
+
+SPREAD = """
+import json
+import jax, keras
+import numpy as np
+from fewshot import backend
+from fewshot.data import Dataset
+from fewshot.learner import KerasLearner
+from fewshot.recipe import Recipe
+
+backend.start(1, "cpu")
+prng = np.random.default_rng(0)
+images = Dataset(prng.integers(0, 256, (50, 16, 16, 3), np.uint8), np.arange(50) % 2, ("a", "b"))
+found = []
+for spread in (False, True):
+    if spread:
+        backend.spread()
+    network = "baseline:width=4,norm=batch" if spread else "baseline:norm=batch,width=4"  # compiled anew
+    learner = KerasLearner(network, Recipe(epochs=6, batch=16, policy="flip")).fit(images, 0)
+    weight = learner._engine.network.trainable_variables[0].value
+    scores = learner.predict(images.x).ravel().tolist()
+    found.append([learner.fitted.curve["loss"], scores, len(weight.devices())])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.jax
+def test_a_batch_divided_among_devices_is_the_same():
+    """Two devices that the processor pretends to have; a last batch of two images, and one of 16."""
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    done = subprocess.run([sys.executable, "-c", SPREAD], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    (loss, scores, devices), (other_loss, other_scores, other_devices) = json.loads(done.stdout)
+    assert (devices, other_devices) == (1, 2)
+    assert other_loss == pytest.approx(loss, rel=1e-3)
+    assert other_scores == pytest.approx(scores, abs=0.01)
