@@ -228,7 +228,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
-    if args.augment or args.gan:
+    if args.augment or args.gan or args.full:
         _part(data, args)
         return
     names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
@@ -252,11 +252,17 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _part(data, args: argparse.Namespace) -> None:
-    """Measure augmentation or GANs, in this process."""
+    """Measure augmentation, GANs or whole datasets, in this process."""
     if args.augment:
         from experiments import benchmark_augment as part
 
         measured = part.measure(data, args.rounds)
+    elif args.full:
+        from experiments import benchmark_full as part
+
+        device = backend.resolve_device(args.device)
+        backend.start(CORES, device)
+        measured = part.measure(data, args.rounds, device, lambda line: print(line, file=sys.stderr))
     else:
         from experiments import benchmark_gan as part
 
@@ -291,6 +297,12 @@ def _parser() -> cli.Parser:
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument("--augment", action="store_true", help="measure what augmentation costs, instead")
     parser.add_argument("--gan", action="store_true", help="measure a step of the report's DCGAN, instead")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="measure an epoch of a whole dataset for large networks, on the CPU or a GPU, instead",
+    )
+    cli.add_device_option(parser)
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     return parser
 

@@ -1,0 +1,150 @@
+"""Whole datasets: seconds an epoch, and how much of the chip's arithmetic: `experiments.benchmark --full`."""
+
+import itertools
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from fewshot import backend
+from fewshot.augment.expand import expand
+from fewshot.data import open_splits
+from fewshot.recipe import PRECISIONS, recipes
+from fewshot.report.table import aligned
+
+# The baselines report's seconds an epoch, on its CPU and on an A100.
+NETWORKS = {
+    "resnet18": ("whole", "16.2 / 1.07"),
+    "vgg16:norm=batch": ("whole", "532.6 / 6.55"),
+    "mobilenetv2": ("whole", "241.7 / 10.3"),
+    "speedrun": ("speedrun", "–"),
+}
+CPU_UPDATES = 3  # a round, where a whole epoch would take minutes
+SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are the measure of the chip
+
+
+def measure(data, rounds: int, device: str, progress=lambda line: None) -> dict:
+    """Return, for each network and precision, what an epoch takes; compilation and data are not in it.
+
+    On a CPU so many updates are measured as `CPU_UPDATES` says, and an epoch is reckoned from them.
+    """
+    train = open_splits(data.folder).train
+    train = train.take(np.arange(len(train)))  # in memory
+    kind = "cpu" if device == "cpu" else "gpu"
+    peaks = {precision: _products(precision, SIDE[kind]) for precision in PRECISIONS}
+    rows = []
+    for network, (recipe, reported) in NETWORKS.items():
+        for precision in PRECISIONS:
+            progress(f"{network}, {precision}")
+            chosen = replace(recipes[recipe](), precision=precision)
+            row = _epoch(train, network, chosen, rounds, kind)
+            row["share"] = row["tflops"] / peaks[precision]
+            rows.append({"network": network, "precision": precision, "reported": reported, **row})
+    return {"device": device, "peak_tflops": peaks, "rows": rows, "memory_mb": _memory()}
+
+
+def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
+    """Return the least seconds of an epoch, images a second, and the arithmetic of its convolutions."""
+    from fewshot.engine import arrays, compiled
+    from fewshot.models import summary
+
+    engine = compiled(network, recipe, train.image_shape, len(train.classes))
+    examples = expand(train, "none", 0)
+    engine.begin(examples, 0)
+    placed = engine.loop.place(arrays(examples))
+    updates = recipe.epoch_steps(len(train)) if kind == "gpu" else CPU_UPDATES
+    order = recipe.batches(len(train), np.random.default_rng(0))
+    batches = list(itertools.islice(order, updates))
+    rates = np.full((updates, 1), 1e-3, np.float32)
+    times = []
+    for _ in range(rounds + 1):  # the first one compiles
+        begin = time.perf_counter()
+        engine.loop.run(placed, batches, rates)  # returns losses, so all of it has been computed
+        times.append(time.perf_counter() - begin)
+    rate = sum(map(len, batches)) / min(times[1:])
+    # A multiply-add is two operations, and an update three passes: forward, to the maps, to the weights.
+    operations = 6 * summary.cost(engine.network).multiply_adds
+    return {
+        "epoch": len(train) / rate,
+        "images": rate,
+        "tflops": rate * operations / 1e12,
+        "updates": updates,
+        "compiled": times[0],
+    }
+
+
+def _products(precision: str, side: int) -> float:
+    """Return the chip's speed in 10¹² operations a second: of a chain of matrix products."""
+    import keras
+    from keras import ops
+
+    x = ops.cast(np.random.default_rng(0).standard_normal((side, side)) / side**0.5, precision)
+
+    def chain(x):
+        y = x
+        for _ in range(PRODUCTS):
+            y = ops.matmul(y, x)
+        return ops.sum(ops.cast(y, "float32"))
+
+    run = _jitted(chain)
+    float(keras.ops.convert_to_numpy(run(x)))
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        float(keras.ops.convert_to_numpy(run(x)))
+        times.append(time.perf_counter() - begin)
+    return PRODUCTS * 2 * side**3 / min(times) / 1e12
+
+
+def _jitted(function):
+    if backend.name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)
+
+
+def _memory() -> dict[str, float]:
+    """Return the most memory that was in use, of the host and of the device, in MB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    found = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if backend.started()[1] != "cpu":
+        found["device"] = _device_memory() / 2**20
+    return found
+
+
+def _device_memory() -> int:
+    if backend.name() == "jax":
+        import jax
+
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def table(measured: Mapping) -> str:
+    """Return what was measured as text."""
+    columns = {
+        "network": lambda r: r["network"],
+        "precision": lambda r: r["precision"],
+        "s/epoch": lambda r: f"{r['epoch']:.2f}",
+        "images/s": lambda r: f"{r['images']:,.0f}",
+        "GFLOP/s": lambda r: f"{1000 * r['tflops']:,.0f}",
+        "of the chip": lambda r: f"{100 * r['share']:.0f} %",
+        "compiling": lambda r: f"{r['compiled']:.1f} s",
+        "report, CPU / A100": lambda r: r["reported"],
+    }
+    lines = aligned([[head, *map(cell, measured["rows"])] for head, cell in columns.items()])
+    peaks = ", ".join(f"{1000 * value:,.0f} in {name}" for name, value in measured["peak_tflops"].items())
+    memory = ", ".join(f"{name} {value:,.0f} MB" for name, value in measured["memory_mb"].items())
+    updates = measured["rows"][0]["updates"]
+    if measured["device"] == "cpu":
+        lines.append(f"An epoch is reckoned from {updates} updates.")
+    lines.append(f"The chip multiplies matrices at {peaks} GFLOP/s. Most memory: {memory}.")
+    return "\n".join(lines)
