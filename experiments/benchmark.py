@@ -8,6 +8,7 @@ whose speed drifts treats all alike, and the least time of each contender counts
 """
 
 import argparse
+import importlib
 import json
 import platform
 import subprocess
@@ -22,6 +23,12 @@ from fewshot.errors import FewshotError
 from fewshot.registry import Registry
 
 contenders = Registry("contender")
+PARTS = {  # each a module experiments.benchmark_NAME: measure(data, rounds, device), table(measured)
+    "augment": "what augmentation costs",
+    "baselines": "NumPy networks beside Keras's, and SSIM beside scikit-image's",
+    "full": "an epoch of a whole dataset for large networks, on the CPU or a GPU",
+    "gan": "a step of the report's DCGAN beside PyTorch's",
+}
 WARM_UP = 900  # first seed of the untimed tasks
 CORES = cli.cores()
 
@@ -228,8 +235,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
-    if args.augment or args.gan or args.full:
-        _part(data, args)
+    if args.part:
+        _part(args.part, data, args)
         return
     names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
     measured: dict[str, list[dict]] = {name: [] for name in names}
@@ -251,23 +258,10 @@ def _run(args: argparse.Namespace) -> None:
         _print(machine, rows, args)
 
 
-def _part(data, args: argparse.Namespace) -> None:
-    """Measure augmentation, GANs or whole datasets, in this process."""
-    if args.augment:
-        from experiments import benchmark_augment as part
-
-        measured = part.measure(data, args.rounds)
-    elif args.full:
-        from experiments import benchmark_full as part
-
-        device = backend.resolve_device(args.device)
-        backend.start(CORES, device)
-        measured = part.measure(data, args.rounds, device, lambda line: print(line, file=sys.stderr))
-    else:
-        from experiments import benchmark_gan as part
-
-        backend.start(CORES, "cpu")
-        measured = part.measure(data, args.rounds, CORES)
+def _part(name: str, data, args: argparse.Namespace) -> None:
+    """Measure something else than the ten-seed baseline, in this process."""
+    part = importlib.import_module(f"experiments.benchmark_{name}")
+    measured = part.measure(data, args.rounds, backend.resolve_device(args.device))
     machine = _machine()
     if args.json:
         print(json.dumps({"machine": machine, **measured}, indent=1))
@@ -295,13 +289,10 @@ def _parser() -> cli.Parser:
     parser.add_argument("--data", default="cifar10", metavar="NAME|DIR", help="default: %(default)s")
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    parser.add_argument("--augment", action="store_true", help="measure what augmentation costs, instead")
-    parser.add_argument("--gan", action="store_true", help="measure a step of the report's DCGAN, instead")
-    parser.add_argument(
-        "--full",
-        action="store_true",
-        help="measure an epoch of a whole dataset for large networks, on the CPU or a GPU, instead",
-    )
+    for name, measured in PARTS.items():
+        parser.add_argument(
+            f"--{name}", dest="part", action="store_const", const=name, help=f"measure {measured}, instead"
+        )
     cli.add_device_option(parser)
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     return parser

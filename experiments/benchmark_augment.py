@@ -21,7 +21,7 @@ UPDATES = 50
 LARGEST = "mixing(flip+rotation+patchshuffle)"
 
 
-def measure(data, rounds: int) -> dict:
+def measure(data, rounds: int, device: str) -> dict:
     """Return the milliseconds of everything, for 100 images of one task."""
     backend.start(1, "cpu")
     task = Protocol(data.default_protocol, data.default_ways).draw(open_splits(data.folder), 0)

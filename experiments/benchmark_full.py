@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.augment.expand import expand
 from fewshot.data import open_splits
 from fewshot.recipe import PRECISIONS, recipes
@@ -26,11 +26,12 @@ CPU_UPDATES = 3  # a round, where a whole epoch would take minutes
 SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are the measure of the chip
 
 
-def measure(data, rounds: int, device: str, progress=lambda line: None) -> dict:
+def measure(data, rounds: int, device: str) -> dict:
     """Return, for each network and precision, what an epoch takes; compilation and data are not in it.
 
     On a CPU so many updates are measured as `CPU_UPDATES` says, and an epoch is reckoned from them.
     """
+    backend.start(cli.cores(), device)
     train = open_splits(data.folder).train
     train = train.take(np.arange(len(train)))  # in memory
     kind = "cpu" if device == "cpu" else "gpu"
@@ -38,7 +39,7 @@ def measure(data, rounds: int, device: str, progress=lambda line: None) -> dict:
     rows = []
     for network, (recipe, reported) in NETWORKS.items():
         for precision in PRECISIONS:
-            progress(f"{network}, {precision}")
+            print(f"{network}, {precision}", file=sys.stderr)
             chosen = replace(recipes[recipe](), precision=precision)
             row = _epoch(train, network, chosen, rounds, kind)
             row["share"] = row["tflops"] / peaks[precision]

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from fewshot import backend, cli
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
 from gan.recipe import parse
@@ -13,8 +14,10 @@ STEPS = 5  # a round
 BATCH, FAKES, LATENT = 64, 128, 100
 
 
-def measure(data, rounds: int, threads: int) -> dict[str, float]:
+def measure(data, rounds: int, device: str) -> dict[str, float]:
     """Return the least seconds of a step of each, from interleaved rounds after one that compiles."""
+    threads = cli.cores()
+    backend.start(threads, device)
     x = open_splits(data.folder).train.x[:50]
     contenders = {"testbed": _ours(x)}
     try:
