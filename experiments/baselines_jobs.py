@@ -15,7 +15,7 @@ from fewshot.baselines import estimators, numpy_net
 from fewshot.baselines.numpy_net.train import folds, one_hot, train
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, UsageError
-from fewshot.learner import EstimatorLearner
+from fewshot.estimator_learner import EstimatorLearner
 from fewshot.numpy_learner import NumpyLearner
 from fewshot.recipe import Recipe
 

@@ -13,8 +13,9 @@ from fewshot.augment.grammar import FILE
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
 from fewshot.errors import UsageError, unknown
+from fewshot.estimator_learner import EstimatorLearner
 from fewshot.features import PIXELS, parse
-from fewshot.learner import EstimatorLearner, KerasLearner, Learner
+from fewshot.learner import KerasLearner, Learner
 from fewshot.models import networks
 from fewshot.numpy_learner import NumpyLearner
 from fewshot.pretraining import TransferLearner

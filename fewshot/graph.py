@@ -8,8 +8,9 @@ from keras import layers
 
 from fewshot.baselines.dense import as_dense
 from fewshot.errors import UsageError
+from fewshot.estimator_learner import EstimatorLearner
 from fewshot.features import PIXELS, network, parse
-from fewshot.learner import EstimatorLearner, KerasLearner, Learner
+from fewshot.learner import KerasLearner, Learner
 from fewshot.models.layers import HalfPrecision, Mirror, Temperature
 
 

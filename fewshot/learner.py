@@ -9,15 +9,13 @@ from typing import Protocol
 import numpy as np
 
 import fewshot.backbones.tuned  # noqa: F401  (registers its network)
-from fewshot import backend, baselines
+from fewshot import backend
 from fewshot.augment import online
 from fewshot.augment.expand import Examples, check, expand, mixes, size, versions
-from fewshot.baselines import estimators
 from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Task
 from fewshot.errors import DivergedError, UsageError
 from fewshot.features import PIXELS, describe, extract
-from fewshot.fetch import one_line
 from fewshot.models import check_size, networks
 from fewshot.recipe import Recipe, schedules
 from fewshot.seeding import stream_seed
@@ -175,7 +173,7 @@ class KerasLearner:
         if self.features == PIXELS:
             check_size(self.network, shape)
             return
-        _check_copies(self.expansion)
+        check_copies(self.expansion)
         if not networks.trait(self.network, "rows"):
             raise UsageError(f"the network '{self.network}' takes images, not features: use linear or hidden")
         if self.recipe.policy != "none":
@@ -190,7 +188,7 @@ class KerasLearner:
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
-        _prepare(task, *self.shared(), epochs=self.recipe.epochs)
+        prepare_features(task, *self.shared(), epochs=self.recipe.epochs)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
@@ -224,84 +222,6 @@ class KerasLearner:
         return f"{examples:9,} images {self.recipe.members * self.recipe.steps(examples):9,} updates"
 
 
-@dataclass
-class EstimatorLearner:
-    """A registered scikit-learn estimator on the pixels or the features of the task's images.
-
-    expansion, features: as in `KerasLearner`. mirror: predictions are averaged over each image and its
-    mirror image.
-    """
-
-    estimator: str
-    expansion: str = "none"
-    features: str = PIXELS
-    mirror: bool = False
-
-    def fit(
-        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "EstimatorLearner":
-        """Fit a new estimator. There is no curve: it has one end and no way."""
-        examples = expand(train, self.expansion, seed)
-        rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
-        try:
-            self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
-        except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
-            raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
-        self._classes = len(train.classes)
-        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
-        self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
-        return self
-
-    @property
-    def fitted_estimator(self):
-        """The scikit-learn estimator that `fit` fitted."""
-        return self._estimator
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return probabilities, (N, classes)."""
-        seen = [_rows(self.features, view) for view in views(x, self.mirror)]
-        return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
-
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise `UsageError` for images that an expansion or the estimator cannot take."""
-        check(self.expansion, shape)
-        _check_copies(self.expansion)
-        least = estimators.trait(self.estimator, "least_size")
-        if least and self.features != PIXELS:
-            raise UsageError(f"the estimator '{self.estimator}' takes images, not features")
-        if least and (min(shape[:2]) < least or shape[0] != shape[1]):
-            raise UsageError(
-                f"the estimator '{self.estimator}' needs square images of {least}×{least} pixels or more. "
-                f"Received: {shape[0]}×{shape[1]}"
-            )
-
-    def shared(self) -> tuple:
-        """Return what of the learner decides what `prepare` does; nothing for nothing."""
-        return () if self.features == PIXELS else (self.features, self.expansion, self.mirror)
-
-    def prepare(self, task: Task) -> None:
-        """Compute the features of a task, for this and every other learner."""
-        _prepare(task, *self.shared())
-
-    def describe(self) -> dict:
-        """Return the settings, the definition's version, and the libraries that compute."""
-        more = estimators.trait(self.estimator, "libraries") or ()
-        return {
-            **asdict(self),
-            "estimator": estimators.canonical(self.estimator),
-            "features": describe(self.features),
-            "versions": {
-                "estimator": estimators.version(self.estimator),
-                "expansion": versions(self.expansion),
-            },
-            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
-        }
-
-    def workload(self, n: int) -> str:
-        """Return in words what training on `n` images takes."""
-        return f"{size(self.expansion, n):9,} images, scikit-learn"
-
-
 def views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
     """Return what predictions of images are averaged over: the images, and their mirror images if asked."""
     return [x, x[:, :, ::-1]] if mirror else [x]
@@ -312,17 +232,14 @@ def _seen(features: str, x: np.ndarray) -> np.ndarray:
     return x if features == PIXELS else extract(features, x)
 
 
-def _rows(features: str, x: np.ndarray) -> np.ndarray:
-    """Return what an estimator sees of images."""
-    return baselines.rows(x) if features == PIXELS else extract(features, x)
-
-
-def _check_copies(expansion: str) -> None:
+def check_copies(expansion: str) -> None:
     if mixes(expansion):
         raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
 
 
-def _prepare(task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None) -> None:
+def prepare_features(
+    task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None
+) -> None:
     for x in (expand(task.train, expansion, task.seed, epochs).x, *views(task.test.x, mirror)):
         extract(features, x)
 

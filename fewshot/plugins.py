@@ -15,6 +15,7 @@ import runpy
 import traceback
 from pathlib import Path
 
+import fewshot.estimator_learner
 import fewshot.numpy_learner  # noqa: F401  (all that is ours is registered before anything of a plugin)
 from fewshot.errors import UsageError
 from fewshot.fetch import one_line

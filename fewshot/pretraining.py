@@ -6,7 +6,6 @@ kept in the cache by all that determines it, and shared by all methods on the ta
 
 import functools
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ RANDOM = "none"  # no dataset: the control, random weights frozen and trained al
 
 @dataclass
 class TransferLearner(KerasLearner):
-    """A registered network, trained on other classes first; without members, features and expansions there.
+    """A registered network on pixels, trained on other classes first: one network, without an expansion.
 
     transfer: the dataset whose other classes come first (training images alone), or none: random weights.
     last: so many of the last layers with weights are then trained, the rest stays as it is; 1 is a new head
@@ -89,7 +88,7 @@ class TransferLearner(KerasLearner):
         folder = build_once(cache_dir() / "pretrained" / key_of(identity), build)
         try:
             note, arrays = checkpoints.load(folder / "weights.npz")
-        except (FewshotError, zipfile.BadZipFile) as error:
+        except FewshotError as error:
             raise FewshotError(
                 f"the weights in {folder} are damaged: delete the folder, run again"
             ) from error

@@ -7,7 +7,7 @@ from fewshot import baselines
 from fewshot.baselines import estimators
 from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
-from fewshot.learner import EstimatorLearner
+from fewshot.estimator_learner import EstimatorLearner
 
 
 @pytest.mark.parametrize("name", list(estimators))

@@ -14,7 +14,8 @@ from fewshot.baselines import build, probabilities
 from fewshot.baselines.dense import as_dense
 from fewshot.data import Dataset
 from fewshot.errors import FewshotError, UsageError
-from fewshot.learner import EstimatorLearner, KerasLearner
+from fewshot.estimator_learner import EstimatorLearner
+from fewshot.learner import KerasLearner
 from fewshot.recipe import Recipe
 from gan.learner import SyntheticLearner
 

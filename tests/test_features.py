@@ -12,7 +12,8 @@ from fewshot.augment.expand import expand
 from fewshot.data.dataset import Dataset
 from fewshot.data.tasks import Protocol
 from fewshot.errors import FewshotError, UsageError
-from fewshot.learner import EstimatorLearner, KerasLearner
+from fewshot.estimator_learner import EstimatorLearner
+from fewshot.learner import KerasLearner
 from fewshot.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")

@@ -8,7 +8,8 @@ from helpers import QUICK, one_line
 
 from experiments import methods
 from experiments.finetune import BATCHES, METHODS, RATES, REPORTED, STUDY
-from fewshot.learner import EstimatorLearner, KerasLearner
+from fewshot.estimator_learner import EstimatorLearner
+from fewshot.learner import KerasLearner
 
 SMALL = "imagenet/squeezenet@48"
 

@@ -11,7 +11,7 @@ from fewshot.baselines.pixels import image_shape
 from fewshot.baselines.ssim import ssim
 from fewshot.data.tasks import Protocol
 from fewshot.errors import UsageError
-from fewshot.learner import EstimatorLearner
+from fewshot.estimator_learner import EstimatorLearner
 
 pytestmark = pytest.mark.usefixtures("started")
 

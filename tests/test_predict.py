@@ -13,7 +13,7 @@ from experiments.predict import main
 from fewshot.data import Dataset
 from fewshot.data.folder import load_image
 from fewshot.errors import UsageError
-from fewshot.learner import EstimatorLearner
+from fewshot.estimator_learner import EstimatorLearner
 from fewshot.saved import digest, load
 
 pytestmark = pytest.mark.usefixtures("started")
