@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.findings import Findings
 from experiments.methods import learner
-from experiments.tournament import SLACK, Clock, Comparison, hard_images, leaderboard
+from experiments.tournament import SLACK, Clock, Comparison, hard_images
 from fewshot import backend, cli, selection
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
 from fewshot.data.catalogue import datasets
@@ -131,7 +131,7 @@ def _run(args: argparse.Namespace) -> None:
         for number in range(MOST_DRAWS):
             if not comparison.draw(number, store, _show):
                 break
-            print("", *leaderboard(comparison.standings(), comparison.costs), sep="\n", file=sys.stderr)
+            print("", *comparison.leaderboard(), sep="\n", file=sys.stderr)
         table = comparison.standings()
         winner = table[0].method
         points = _curve(winner, comparison, trial_of, store, jobs, clock)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tournament import Comparison, leaderboard
+from experiments.tournament import Comparison
 from fewshot import selection
 from fewshot.data import Prepared, Splits, duplicates
 from fewshot.data.tasks import Protocol
+from fewshot.report.comparison import read
 from fewshot.store import Store
 
 SHOWN = 24  # images on a sheet
@@ -56,20 +57,9 @@ class Findings:
 
     def text(self, document: dict) -> str:
         """Return the end of the story, for people."""
-        lines = [*leaderboard(self.table, self.comparison.costs), "", document["verdict"]]
-        shots = ", ".join(f"{n}: {mean:.1f} %" for n, mean in document["shots"].items())
-        lines.append(f"{self.winner} by training images a class: {shots}.")
-        if gain := document["fifty_more"]:
-            lines.append(f"Another 50 images a class would bring about {gain['points']:.1f} points.")
-        if self.hard:
-            lines.append(f"{len(self.hard)} images are wrong under every method: look at their labels.")
-        if model := document.get("model"):
-            lines.append(
-                f"model: {model['path']} ({model['method']}, trained on all images), {model['card']}"
-            )
-            lines.append(f"use it: python -m experiments.predict {model['path']} IMAGES…")
-        lines.append(f"pictures: {', '.join(document['figures'])}")
-        return "\n".join(lines)
+        found = read(document)
+        lines = [*self.comparison.leaderboard(), "", found.verdict, *found.consequences(), *found.use()]
+        return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
 
     def temperature(self, method: str) -> float:
         """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
