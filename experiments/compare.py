@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.board import Board
 from experiments.findings import Findings
 from experiments.methods import learner
 from experiments.tournament import SLACK, Clock, Comparison, hard_images
@@ -128,13 +129,16 @@ def _run(args: argparse.Namespace) -> None:
     folder = out / "compare"
     _say(args, small, protocol, comparison, strategies)
     with Store(out).open() as store:
-        for number in range(MOST_DRAWS):
-            if not comparison.draw(number, store, _show):
-                break
-            print("", *comparison.leaderboard(), sep="\n", file=sys.stderr)
-        table = comparison.standings()
-        winner = table[0].method
-        points = _curve(winner, comparison, trial_of, store, jobs, clock)
+        with Board(comparison) as board:
+            for number in range(MOST_DRAWS):
+                if not comparison.draw(number, store, board.trial):
+                    break
+                board.drawn()
+            table = comparison.standings()
+            if not table:
+                raise FewshotError(f"no trial succeeded ({comparison.failure()}): add another --method")
+            winner = table[0].method
+            points = _curve(winner, comparison, trial_of, store, jobs, clock, board.trial)
         hard = hard_images(comparison.records, store)
     found = Findings(comparison, table, points, hard, small, protocol, store)
     document = found.document() | {"command": args.command}
@@ -222,17 +226,8 @@ def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strat
     print(*lines, sep="\n", file=sys.stderr)
 
 
-def _show(trial: Trial, record: dict, computed: bool) -> None:
-    if computed:
-        outcome = f"{record['accuracy']:.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
-        print(
-            f"draw {trial.seed + 1:3}  {trial.method:14} {outcome}  {record['seconds']:.1f} s",
-            file=sys.stderr,
-        )
-
-
 def _curve(
-    winner: str, comparison: Comparison, trial_of, store: Store, jobs: int, clock: Clock
+    winner: str, comparison: Comparison, trial_of, store: Store, jobs: int, clock: Clock, show
 ) -> dict[int, list]:
     """Return the winner's accuracies with fewer images, shots → one a draw, as far as time allows."""
     most = trial_of(winner, 0).protocol.shots
@@ -241,7 +236,7 @@ def _curve(
     for shots in (n for n in SHOTS if n < most):
         if cost * SLACK < clock.left(CURVE):
             trials = [trial_of(winner, draw, shots) for draw in range(1, 2 * CURVE_DRAWS, 2)]
-            records = run(trials, store, jobs, _show)
+            records = run(trials, store, jobs, show)
             points[shots] = [record["accuracy"] for record in records if record["status"] == "ok"]
     return {shots: found for shots, found in sorted(points.items()) if found}
 

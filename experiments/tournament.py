@@ -94,6 +94,11 @@ class Comparison:
         costs = [self.costs[name] for name in self.active]
         return max(sum(costs) / self._jobs, max(costs)) * SLACK
 
+    def failure(self) -> str:
+        """Return why the last failed trial failed."""
+        reasons = [r["reason"] for own in self.records.values() for r in own.values() if r["reason"]]
+        return reasons[-1] if reasons else ""
+
     def leaderboard(self) -> list[str]:
         """Return the lines of the table of all methods."""
         return aligned(columns(self.standings(), self.costs))
