@@ -104,7 +104,7 @@ def _run(args: argparse.Namespace) -> None:
     learners = {name: learner(spec, {}) for name, (spec, _) in strategies.items()}
     cli.apply_environment(args)
     small, large = _prepared(args)
-    protocol = _protocol(args, small)
+    protocol, repeated = _draws(args, small)
     device = backend.resolve_device(args.device)
     jobs = args.jobs or cli.cores()
 
@@ -127,7 +127,7 @@ def _run(args: argparse.Namespace) -> None:
         )
     out = Path(args.out)
     folder = out / "compare"
-    _say(args, small, protocol, comparison, strategies)
+    _say(args, small, protocol, comparison, strategies, repeated)
     with Store(out).open() as store:
         with Board(comparison) as board:
             for number in range(MOST_DRAWS):
@@ -140,7 +140,7 @@ def _run(args: argparse.Namespace) -> None:
             winner = table[0].method
             points = _curve(winner, comparison, trial_of, store, jobs, clock, board.trial)
         hard = hard_images(comparison.records, store)
-    found = Findings(comparison, table, points, hard, small, protocol, store)
+    found = Findings(comparison, table, points, hard, repeated, small, protocol, store)
     document = found.document() | {"command": args.command}
     if not args.no_export and protocol.ways is None and not protocol.classes:
         document["model"] = _export(found, learners, trial_of, folder / "model.keras", args.command)
@@ -191,23 +191,26 @@ def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:
     return small, prepare(DataSpec(args.data, max(PHOTO_SIZE, args.image_size or 0)), args.data_dir)
 
 
-def _protocol(args: argparse.Namespace, data: Prepared) -> Protocol:
-    """Return how draws are made: of a folder, near-duplicates apart and so many shots that some are left."""
+def _draws(args: argparse.Namespace, data: Prepared) -> tuple[Protocol, list[np.ndarray]]:
+    """Return how draws are made, and the groups of near-duplicates that they keep on one side.
+
+    Of a folder: near-duplicates apart, and so many shots that some scenes of each class are left.
+    """
+    train = open_splits(data.folder).train
     if args.data not in datasets and args.protocol is None:
         args.protocol = "distinct"
+    scenes = duplicates.groups(train) if args.protocol == "distinct" else np.arange(len(train))
     if args.shots is None:
-        counts = np.bincount(open_splits(data.folder).train.y)
-        args.shots = (
-            50 if args.data in datasets else min(50, max(1, int(counts.min() * (1 - HELD_OUT_SHARE))))
-        )
-    return cli.protocol(args, data)
+        least = min(len(np.unique(scenes[train.y == label])) for label in np.unique(train.y))
+        args.shots = 50 if args.data in datasets else min(50, max(1, int(least * (1 - HELD_OUT_SHARE))))
+    return cli.protocol(args, data), duplicates.repeated(scenes)
 
 
 def _pretrained(spec: str) -> bool:
     return spec.startswith(("imagenet/", "tuned"))
 
 
-def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strategies) -> None:
+def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strategies, repeated) -> None:
     """Say what is compared, what does not fit into the budget, and which images repeat."""
     left_out = [name for name in strategies if name not in comparison.active]
     lines = [
@@ -218,11 +221,9 @@ def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strat
         lines.append(
             f"not within {args.budget / 60:.0f} minutes: {', '.join(left_out)} (ask for a longer --budget)"
         )
-    if args.data not in datasets:
-        repeated = duplicates.repeated(open_splits(data.folder).train)
-        if repeated:
-            count = sum(map(len, repeated))
-            lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
+    if repeated:
+        count = sum(map(len, repeated))
+        lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
     print(*lines, sep="\n", file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.tournament import Comparison
 from fewshot import selection
-from fewshot.data import Prepared, Splits, duplicates
+from fewshot.data import Prepared, Splits
 from fewshot.data.tasks import Protocol
 from fewshot.report.comparison import read
 from fewshot.store import Store
@@ -21,13 +21,15 @@ class Findings:
     """The end of a comparison.
 
     table: the methods, the winner first. points: its accuracies, shots → one a draw. hard: the images that
-    every method gets wrong, as `experiments.tournament.hard_images` returns them.
+    every method gets wrong, as `experiments.tournament.hard_images` returns them. repeated: the groups of
+    near-duplicates that were kept on one side.
     """
 
     comparison: Comparison
     table: Sequence[selection.Standing]
     points: Mapping[int, Sequence[float]]
     hard: Sequence[tuple[int, str, int]]
+    repeated: Sequence[np.ndarray]
     data: Prepared
     protocol: Protocol
     store: Store
@@ -95,10 +97,8 @@ class Findings:
                 paths += figures.write(figure({self.winner: curve}), folder / "shots")
         if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
-        if self.protocol.name == "distinct":
-            groups = duplicates.repeated(splits.train)
-            if rows := [_pair(splits.train, group) for group in groups[:SHOWN]]:
-                paths += sheet(rows, folder / "duplicates", "Near-duplicates")
+        if rows := [_pair(splits.train, group) for group in self.repeated[:SHOWN]]:
+            paths += sheet(rows, folder / "duplicates", "Near-duplicates")
         return [str(path) for path in paths]
 
     def _row(self, row: selection.Standing) -> dict:

@@ -104,7 +104,10 @@ def decode(directory: Path, listing: Listing, image_size: int) -> tuple[Splits, 
         counts = np.bincount(dataset.y, minlength=len(classes))
         if not counts.all():
             where = directory if len(parts) == 1 else directory / part
-            raise UsageError(f"the class '{classes[counts.argmin()]}' in {where} has no readable image")
+            raise UsageError(
+                f"the class '{classes[counts.argmin()]}' in {where} has no readable image: add some, "
+                "or remove the folder"
+            )
     return Splits(directory.name, **parts), skipped
 
 

@@ -198,7 +198,7 @@ def _stratified(protocol, splits, seed, part, grouped=None):
         if short:
             raise UsageError(
                 f"without near-duplicates there are too few images for {protocol.shots} a class and some "
-                "held out: ask for fewer --shots, or add images"
+                "held out: ask for fewer --shots, add images, or draw regardless with --protocol stratified"
             )
     return labels, np.concatenate(train), np.concatenate(_balance(rest, protocol)), part
 
