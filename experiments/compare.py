@@ -19,7 +19,8 @@ from experiments.methods import learner
 from experiments.tournament import SLACK, Clock, Comparison, hard_images
 from fewshot import backend, cli, selection
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
-from fewshot.data.catalogue import datasets
+from fewshot.data.catalogue import IMAGE_SIZE, datasets
+from fewshot.data.folder import short_side
 from fewshot.data.tasks import Protocol
 from fewshot.errors import FewshotError, UsageError
 from fewshot.store import Store
@@ -121,9 +122,11 @@ def _run(args: argparse.Namespace) -> None:
 
     comparison = Comparison(strategies, trial_of, jobs, clock)
     if not comparison.active:
+        gone = args.budget - clock.left()
+        again = f"; {gone:.0f} s went into reading the images, which are kept: try again" if gone > 10 else ""
         raise UsageError(
             f"a budget of {args.budget:.0f} s is too short for five draws of any strategy: "
-            f"the cheapest takes about {comparison.least():.0f} s in all"
+            f"the cheapest takes about {comparison.least():.0f} s in all{again}"
         )
     out = Path(args.out)
     folder = out / "compare"
@@ -183,12 +186,15 @@ def _export(found: Findings, learners, trial_of, path: Path, command: str) -> di
 def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:
     """Return the images for networks from scratch and for backbones: of a folder, in two sizes.
 
-    Draws depend on labels and seeds alone, so they are the same in both.
+    Draws depend on labels and seeds alone, so they are the same in both. Thousands of tiny images are not
+    blown up on disk: a backbone enlarges them itself.
     """
     small = prepare(DataSpec(args.data, args.image_size), args.data_dir)
     if args.data in datasets:
         return small, small
-    return small, prepare(DataSpec(args.data, max(PHOTO_SIZE, args.image_size or 0)), args.data_dir)
+    least = args.image_size or IMAGE_SIZE
+    size = max(least, min(PHOTO_SIZE, short_side(Path(args.data).expanduser())))
+    return small, prepare(DataSpec(args.data, size), args.data_dir) if size > least else small
 
 
 def _draws(args: argparse.Namespace, data: Prepared) -> tuple[Protocol, list[np.ndarray]]:

@@ -1,5 +1,6 @@
 """From a folder to an answer: who takes part, who stops, what is said, within the budget."""
 
+import argparse
 import io
 import json
 import re
@@ -11,9 +12,10 @@ from helpers import Brightness, one_line
 from PIL import Image
 
 from experiments.board import Board
-from experiments.compare import STRATEGIES
+from experiments.compare import STRATEGIES, _draws, _prepared
 from experiments.methods import learner
 from experiments.tournament import Clock, Comparison, hard_images
+from fewshot.data import open_splits
 from fewshot.data.tasks import Protocol
 from fewshot.store import Store
 from fewshot.testbed import Trial
@@ -180,6 +182,33 @@ def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
     assert {row["method"] for row in found["methods"]} == {"ridge", "k-nn"}
     assert any("duplicates.png" in path for path in found["figures"])
     assert any("shots.png" in path for path in found["figures"])
+
+
+def _compare_options(data, **given):
+    return argparse.Namespace(
+        **{"data": str(data), "data_dir": None, "image_size": None, "shots": None, "protocol": None}
+        | {"classes": None, "ways": None, "unbalanced": False}
+        | given
+    )
+
+
+def test_tiny_images_are_prepared_once_and_photos_in_two_sizes(photos):
+    small, large = _prepared(_compare_options(photos))  # of 48 pixels
+    assert [open_splits(data.folder).train.image_shape[0] for data in (small, large)] == [32, 48]
+    small, large = _prepared(_compare_options(photos, image_size=64))
+    assert small == large
+
+
+def test_of_many_copies_a_scene_counts_once(photos):
+    for number in range(20):
+        copied = (photos / "sea" / "3.jpg").read_bytes()
+        (photos / "sea" / f"another {number}.jpg").write_bytes(copied)
+    args = _compare_options(photos)
+    protocol, repeated = _draws(args, _prepared(args)[0])
+    assert protocol.shots == 11  # seven tenths of sixteen scenes
+    assert [len(group) for group in repeated] == [22]
+    protocol, repeated = _draws(_compare_options(photos, protocol="stratified"), _prepared(args)[0])
+    assert (protocol.name, protocol.shots, repeated) == ("stratified", 11, [])
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,15 @@ def test_a_test_part_loses_what_training_has_seen(images):
     assert not set(task.train_index) & set(task.test_index)
 
 
+def test_of_thousands_no_more_are_held_out_than_of_hundreds():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (1500, 4, 4, 3)).astype(np.uint8)
+    splits = Splits("noise", Dataset(x, (np.arange(1500) % 3 > 0).astype(np.int64), ("a", "b")))
+    assert np.bincount(Protocol("distinct", 2, shots=10).draw(splits, 0).test.y).tolist() == [350, 350]
+    unequal = Protocol("distinct", 2, shots=10, balanced=False).draw(splits, 0)
+    assert np.bincount(unequal.test.y).tolist() == [350, round(350 * 990 / 490)]
+
+
 def test_too_few_scenes(images):
     same = Dataset(images.x[[1, 1, 1, 8, 8, 8]], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     with pytest.raises(UsageError, match="near-duplicates"):
