@@ -17,11 +17,8 @@ from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.names import tasks
 from fewshot.stats import MethodResult, Record, analyse
-from fewshot.store import Store, read
+from fewshot.store import Store, complete, read
 
-FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
-FIELDS |= {"protocol": dict, "learner": dict}
-MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
 # What a document says of a trial that tells its record from all others on the same tasks.
 VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
 USUAL = ("baseline", "none")  # what studies compare with
@@ -92,7 +89,7 @@ def gather(folder: Path) -> Results:
         found, odd = read(store.path)
     except OSError as error:
         raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
-    records = [record for record in found.values() if _complete(record)]
+    records = [record for record in found.values() if complete(record)]
     others = len(found) - len(records) + len(odd)
     if not records:
         if others:
@@ -120,16 +117,6 @@ def gather(folder: Path) -> Results:
     others = [path for path in pictures if path not in drawn]
     notes += troubles + unreadable + more
     return Results(store, compared, own, sheets, studied + left, others, notes)
-
-
-def _complete(record: Record) -> bool:
-    """Say whether a record has all that a report needs: an older version's may not."""
-    numbers = MEASURED if record.get("status") == "ok" else ()
-    return (
-        all(isinstance(record.get(field), kind) for field, kind in FIELDS.items())
-        and all(isinstance(record.get(field), int | float) for field in numbers)
-        and {"name", "data"} <= record["protocol"].keys()
-    )
 
 
 def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:
