@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.board import Board
 from experiments.findings import Findings
 from experiments.methods import learner
-from experiments.tournament import SLACK, Clock, Comparison, hard_images, leaderboard
+from experiments.tournament import SLACK, Clock, Comparison, hard_images
 from fewshot import backend, cli, selection
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
-from fewshot.data.catalogue import datasets
+from fewshot.data.catalogue import IMAGE_SIZE, datasets
+from fewshot.data.folder import short_side
 from fewshot.data.tasks import Protocol
 from fewshot.errors import FewshotError, UsageError
 from fewshot.store import Store
@@ -103,7 +105,7 @@ def _run(args: argparse.Namespace) -> None:
     learners = {name: learner(spec, {}) for name, (spec, _) in strategies.items()}
     cli.apply_environment(args)
     small, large = _prepared(args)
-    protocol = _protocol(args, small)
+    protocol, repeated = _draws(args, small)
     device = backend.resolve_device(args.device)
     jobs = args.jobs or cli.cores()
 
@@ -120,23 +122,28 @@ def _run(args: argparse.Namespace) -> None:
 
     comparison = Comparison(strategies, trial_of, jobs, clock)
     if not comparison.active:
+        gone = args.budget - clock.left()
+        again = f"; {gone:.0f} s went into reading the images, which are kept: try again" if gone > 10 else ""
         raise UsageError(
             f"a budget of {args.budget:.0f} s is too short for five draws of any strategy: "
-            f"the cheapest takes about {comparison.least():.0f} s in all"
+            f"the cheapest takes about {comparison.least():.0f} s in all{again}"
         )
     out = Path(args.out)
     folder = out / "compare"
-    _say(args, small, protocol, comparison, strategies)
+    _say(args, small, protocol, comparison, strategies, repeated)
     with Store(out).open() as store:
-        for number in range(MOST_DRAWS):
-            if not comparison.draw(number, store, _show):
-                break
-            print("", *leaderboard(comparison.standings(), comparison.costs), sep="\n", file=sys.stderr)
-        table = comparison.standings()
-        winner = table[0].method
-        points = _curve(winner, comparison, trial_of, store, jobs, clock)
+        with Board(comparison) as board:
+            for number in range(MOST_DRAWS):
+                if not comparison.draw(number, store, board.trial):
+                    break
+                board.drawn()
+            table = comparison.standings()
+            if not table:
+                raise FewshotError(f"no trial succeeded ({comparison.failure()}): add another --method")
+            winner = table[0].method
+            points = _curve(winner, comparison, trial_of, store, jobs, clock, board.trial)
         hard = hard_images(comparison.records, store)
-    found = Findings(comparison, table, points, hard, small, protocol, store)
+    found = Findings(comparison, table, points, hard, repeated, small, protocol, store)
     document = found.document() | {"command": args.command}
     if not args.no_export and protocol.ways is None and not protocol.classes:
         document["model"] = _export(found, learners, trial_of, folder / "model.keras", args.command)
@@ -179,31 +186,37 @@ def _export(found: Findings, learners, trial_of, path: Path, command: str) -> di
 def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:
     """Return the images for networks from scratch and for backbones: of a folder, in two sizes.
 
-    Draws depend on labels and seeds alone, so they are the same in both.
+    Draws depend on labels and seeds alone, so they are the same in both. Thousands of tiny images are not
+    blown up on disk: a backbone enlarges them itself.
     """
     small = prepare(DataSpec(args.data, args.image_size), args.data_dir)
     if args.data in datasets:
         return small, small
-    return small, prepare(DataSpec(args.data, max(PHOTO_SIZE, args.image_size or 0)), args.data_dir)
+    least = args.image_size or IMAGE_SIZE
+    size = max(least, min(PHOTO_SIZE, short_side(Path(args.data).expanduser())))
+    return small, prepare(DataSpec(args.data, size), args.data_dir) if size > least else small
 
 
-def _protocol(args: argparse.Namespace, data: Prepared) -> Protocol:
-    """Return how draws are made: of a folder, near-duplicates apart and so many shots that some are left."""
+def _draws(args: argparse.Namespace, data: Prepared) -> tuple[Protocol, list[np.ndarray]]:
+    """Return how draws are made, and the groups of near-duplicates that they keep on one side.
+
+    Of a folder: near-duplicates apart, and so many shots that some scenes of each class are left.
+    """
+    train = open_splits(data.folder).train
     if args.data not in datasets and args.protocol is None:
         args.protocol = "distinct"
+    scenes = duplicates.groups(train) if args.protocol == "distinct" else np.arange(len(train))
     if args.shots is None:
-        counts = np.bincount(open_splits(data.folder).train.y)
-        args.shots = (
-            50 if args.data in datasets else min(50, max(1, int(counts.min() * (1 - HELD_OUT_SHARE))))
-        )
-    return cli.protocol(args, data)
+        least = min(len(np.unique(scenes[train.y == label])) for label in np.unique(train.y))
+        args.shots = 50 if args.data in datasets else min(50, max(1, int(least * (1 - HELD_OUT_SHARE))))
+    return cli.protocol(args, data), duplicates.repeated(scenes)
 
 
 def _pretrained(spec: str) -> bool:
     return spec.startswith(("imagenet/", "tuned"))
 
 
-def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strategies) -> None:
+def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strategies, repeated) -> None:
     """Say what is compared, what does not fit into the budget, and which images repeat."""
     left_out = [name for name in strategies if name not in comparison.active]
     lines = [
@@ -214,25 +227,14 @@ def _say(args, data: Prepared, protocol: Protocol, comparison: Comparison, strat
         lines.append(
             f"not within {args.budget / 60:.0f} minutes: {', '.join(left_out)} (ask for a longer --budget)"
         )
-    if args.data not in datasets:
-        repeated = duplicates.repeated(open_splits(data.folder).train)
-        if repeated:
-            count = sum(map(len, repeated))
-            lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
+    if repeated:
+        count = sum(map(len, repeated))
+        lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
     print(*lines, sep="\n", file=sys.stderr)
 
 
-def _show(trial: Trial, record: dict, computed: bool) -> None:
-    if computed:
-        outcome = f"{record['accuracy']:.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
-        print(
-            f"draw {trial.seed + 1:3}  {trial.method:14} {outcome}  {record['seconds']:.1f} s",
-            file=sys.stderr,
-        )
-
-
 def _curve(
-    winner: str, comparison: Comparison, trial_of, store: Store, jobs: int, clock: Clock
+    winner: str, comparison: Comparison, trial_of, store: Store, jobs: int, clock: Clock, show
 ) -> dict[int, list]:
     """Return the winner's accuracies with fewer images, shots → one a draw, as far as time allows."""
     most = trial_of(winner, 0).protocol.shots
@@ -241,7 +243,7 @@ def _curve(
     for shots in (n for n in SHOTS if n < most):
         if cost * SLACK < clock.left(CURVE):
             trials = [trial_of(winner, draw, shots) for draw in range(1, 2 * CURVE_DRAWS, 2)]
-            records = run(trials, store, jobs, _show)
+            records = run(trials, store, jobs, show)
             points[shots] = [record["accuracy"] for record in records if record["status"] == "ok"]
     return {shots: found for shots, found in sorted(points.items()) if found}
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tournament import Comparison, leaderboard
+from experiments.tournament import Comparison
 from fewshot import selection
-from fewshot.data import Prepared, Splits, duplicates
+from fewshot.data import Prepared, Splits
 from fewshot.data.tasks import Protocol
+from fewshot.report.comparison import read
 from fewshot.store import Store
 
 SHOWN = 24  # images on a sheet
@@ -20,13 +21,15 @@ class Findings:
     """The end of a comparison.
 
     table: the methods, the winner first. points: its accuracies, shots → one a draw. hard: the images that
-    every method gets wrong, as `experiments.tournament.hard_images` returns them.
+    every method gets wrong, as `experiments.tournament.hard_images` returns them. repeated: the groups of
+    near-duplicates that were kept on one side.
     """
 
     comparison: Comparison
     table: Sequence[selection.Standing]
     points: Mapping[int, Sequence[float]]
     hard: Sequence[tuple[int, str, int]]
+    repeated: Sequence[np.ndarray]
     data: Prepared
     protocol: Protocol
     store: Store
@@ -56,20 +59,9 @@ class Findings:
 
     def text(self, document: dict) -> str:
         """Return the end of the story, for people."""
-        lines = [*leaderboard(self.table, self.comparison.costs), "", document["verdict"]]
-        shots = ", ".join(f"{n}: {mean:.1f} %" for n, mean in document["shots"].items())
-        lines.append(f"{self.winner} by training images a class: {shots}.")
-        if gain := document["fifty_more"]:
-            lines.append(f"Another 50 images a class would bring about {gain['points']:.1f} points.")
-        if self.hard:
-            lines.append(f"{len(self.hard)} images are wrong under every method: look at their labels.")
-        if model := document.get("model"):
-            lines.append(
-                f"model: {model['path']} ({model['method']}, trained on all images), {model['card']}"
-            )
-            lines.append(f"use it: python -m experiments.predict {model['path']} IMAGES…")
-        lines.append(f"pictures: {', '.join(document['figures'])}")
-        return "\n".join(lines)
+        found = read(document)
+        lines = [*self.comparison.leaderboard(), "", found.verdict, *found.consequences(), *found.use()]
+        return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
 
     def temperature(self, method: str) -> float:
         """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
@@ -105,10 +97,8 @@ class Findings:
                 paths += figures.write(figure({self.winner: curve}), folder / "shots")
         if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
-        if self.protocol.name == "distinct":
-            groups = duplicates.repeated(splits.train)
-            if rows := [_pair(splits.train, group) for group in groups[:SHOWN]]:
-                paths += sheet(rows, folder / "duplicates", "Near-duplicates")
+        if rows := [_pair(splits.train, group) for group in self.repeated[:SHOWN]]:
+            paths += sheet(rows, folder / "duplicates", "Near-duplicates")
         return [str(path) for path in paths]
 
     def _row(self, row: selection.Standing) -> dict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot import selection
+from fewshot.report.comparison import columns
 from fewshot.report.table import aligned
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
@@ -93,41 +94,18 @@ class Comparison:
         costs = [self.costs[name] for name in self.active]
         return max(sum(costs) / self._jobs, max(costs)) * SLACK
 
+    def failure(self) -> str:
+        """Return why the last failed trial failed."""
+        reasons = [r["reason"] for own in self.records.values() for r in own.values() if r["reason"]]
+        return reasons[-1] if reasons else ""
+
+    def leaderboard(self) -> list[str]:
+        """Return the lines of the table of all methods."""
+        return aligned(columns(self.standings(), self.costs))
+
     def standings(self) -> list[selection.Standing]:
         """Return the methods, the winner first."""
         return selection.standings(self.scores, self.stopped)
-
-
-def leaderboard(table: list[selection.Standing], costs: Mapping[str, float]) -> list[str]:
-    """Return the lines of the table: on the reporting draws, no p for methods that were stopped."""
-    columns = {
-        "method": lambda s: s.method,
-        "draws": lambda s: f"stopped after {s.stopped}" if s.stopped else str(s.draws),
-        "mean ± std": lambda s: _spread(s.accuracy),
-        "95 % interval": lambda s: _interval(s.accuracy.ci95, ".1f"),
-        "Δ to the winner": lambda s: _difference(s.to_winner),
-        "p": lambda s: (
-            "–" if s.stopped or not s.to_winner or s.to_winner.p is None else f"{s.to_winner.p:.3f}"
-        ),
-        "s/trial": lambda s: f"{costs[s.method]:.1f}",
-    }
-    return aligned([[head, *map(cell, table)] for head, cell in columns.items()])
-
-
-def _spread(accuracy) -> str:
-    if accuracy.mean is None:
-        return "–"
-    return f"{accuracy.mean:.2f}" + (f" ± {accuracy.std:.2f}" if accuracy.std is not None else "")
-
-
-def _interval(bounds, form: str) -> str:
-    return f"[{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else "–"
-
-
-def _difference(delta) -> str:
-    if delta is None or delta.mean is None:
-        return "–"
-    return f"{delta.mean:+.2f} {_interval(delta.ci95, '+.1f') if delta.ci95 else ''}".rstrip()
 
 
 def hard_images(records: Mapping[str, Mapping[int, dict]], store: Store) -> list[tuple[int, str, int]]:

@@ -70,8 +70,13 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
 
 
 def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int]) -> list[Standing]:
-    """Return the methods, the winner first, the others by their mean on the choosing draws."""
+    """Return the methods, the winner first, the others by their mean on the choosing draws.
+
+    None of them where no trial on these succeeded.
+    """
     winner = leader({method: own for method, own in scores.items() if method not in stopped})
+    if winner is None:
+        return []
 
     def order(method: str) -> tuple[bool, float]:
         chosen = list(choosing(scores[method]).values())

@@ -23,6 +23,9 @@ from filelock import FileLock, Timeout
 from fewshot.errors import FewshotError
 
 FORMAT = 1
+FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
+FIELDS |= {"protocol": dict, "learner": dict}
+MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
 
 
 def key_of(identity: dict) -> str:
@@ -143,6 +146,17 @@ def read(path: Path) -> tuple[dict[str, dict], list[int]]:
                 else:
                     records[record["key"]] = record
     return records, odd
+
+
+def complete(record: dict) -> bool:
+    """Say whether a record has all that studies and reports need: an older version's may not."""
+    numbers = MEASURED if record.get("status") == "ok" else ()
+    return (
+        all(isinstance(record.get(field), kind) for field, kind in FIELDS.items())
+        and all(isinstance(record.get(field), int | float) for field in numbers)
+        and isinstance(record.get("curve"), dict | None)
+        and {"name", "data"} <= record["protocol"].keys()
+    )
 
 
 def parse(line: str) -> dict | None:

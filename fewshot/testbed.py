@@ -24,7 +24,7 @@ from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.tasks import Protocol, Task, protocols
 from fewshot.errors import DivergedError, FewshotError
 from fewshot.learner import Learner
-from fewshot.store import Store, key_of
+from fewshot.store import Store, complete, key_of
 
 LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
 AGAIN = "a worker process died: its trial runs again"
@@ -201,9 +201,11 @@ def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]
 
 
 def _stored(trial: Trial, key: str, store: Store) -> dict | None:
-    """Return the trial's record, unless it lacks the curves that the trial asks for."""
+    """Return the trial's record, unless an older version's lacks fields, or the curves that are asked for."""
     record = store.get(key)
-    if record and trial.curves and record["status"] == "ok" and "held_out_loss" not in record["curve"]:
+    if record is None or not complete(record):
+        return None
+    if trial.curves and record["status"] == "ok" and "held_out_loss" not in (record.get("curve") or {}):
         return None
     return record
 

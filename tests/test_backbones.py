@@ -72,8 +72,13 @@ def test_features_of_small_images(name):
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg16"])
 def test_convolutions_are_pooled_to_one_length_at_any_size(name):
-    for size in (backbones[name].traits["least_size"], backbones[name].traits["size"]):
+    least = backbones[name].traits["least_size"]
+    for size in (least, backbones[name].traits["size"]):
         assert load(name, "random", size=size).output_shape == (None, FEATURES[name])
+    # In a graph, where a map of one pixel is no less a map.
+    assert np.isfinite(load(name, "random", size=least).predict(pixels(side=least), verbose=0)).all()
+    with pytest.raises(UsageError, match=f"from {least}×{least} on"):
+        load(name, "random", size=least - 1)
 
 
 def test_the_inception_of_fid_is_the_one_in_its_file():

@@ -1,6 +1,9 @@
 """From a folder to an answer: who takes part, who stops, what is said, within the budget."""
 
+import argparse
+import io
 import json
+import re
 import time
 
 import numpy as np
@@ -8,9 +11,11 @@ import pytest
 from helpers import Brightness, one_line
 from PIL import Image
 
-from experiments.compare import STRATEGIES
+from experiments.board import Board
+from experiments.compare import STRATEGIES, _draws, _prepared
 from experiments.methods import learner
 from experiments.tournament import Clock, Comparison, hard_images
+from fewshot.data import open_splits
 from fewshot.data.tasks import Protocol
 from fewshot.store import Store
 from fewshot.testbed import Trial
@@ -68,6 +73,67 @@ def test_the_dearest_drops_out_unless_it_leads(data, tmp_path):
         assert sorted(comparison.records["bad"]) == [0]
 
 
+class Terminal(io.StringIO):
+    """A stream that keeps what a terminal would show of it."""
+
+    def isatty(self):
+        return True
+
+    def screen(self):
+        lines, row, column = [""], 0, 0
+        for piece in re.findall(r"\x1b\[A|.|\n", self.getvalue(), re.DOTALL):
+            if piece == "\x1b[A":
+                row -= 1
+            elif piece == "\n":
+                row, column = row + 1, 0
+                lines += [""] * (row == len(lines))
+            elif piece == "\r":
+                column = 0
+            else:
+                lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + 1 :]
+                column += 1
+        return [line.rstrip() for line in lines]
+
+
+def _watched(data, tmp_path, stream, monkeypatch):
+    """Compare over six draws before `stream`; yield the leaderboard after each."""
+    monkeypatch.setattr("sys.stderr", stream)
+    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
+    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    with Store(tmp_path).open() as store, Board(comparison) as board:
+        for number in range(6):
+            comparison.draw(number, store, board.trial)
+            board.drawn()
+            yield comparison.leaderboard()
+
+
+def test_on_a_terminal_the_table_is_redrawn_in_place(data, tmp_path, monkeypatch):
+    terminal = Terminal()
+    for table in _watched(data, tmp_path, terminal, monkeypatch):
+        assert terminal.screen()[: len(table)] == [line.rstrip() for line in table]
+        assert not any(terminal.screen()[len(table) :])
+    assert not any(terminal.screen())  # cleared for the verdict
+
+
+def test_elsewhere_a_trial_is_a_line_and_no_table_repeats(data, tmp_path, monkeypatch):
+    stream = io.StringIO()
+    assert len(list(_watched(data, tmp_path, stream, monkeypatch))) == 6
+    lines = stream.getvalue().splitlines()
+    assert len([line for line in lines if line.startswith("draw")]) == len(lines) - 1 == 6 + 5
+    assert lines[10] == "stopped, clearly behind: bad"
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_where_nothing_succeeds_nobody_wins(data, tmp_path):
+    trial_of = _trial_of(data, bad=Brightness(diverges=(0, 1)))
+    comparison = Comparison({"bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    with Store(tmp_path).open() as store:
+        for number in range(2):
+            assert comparison.draw(number, store, lambda *_: None)
+    assert comparison.standings() == []
+    assert "no longer finite" in comparison.failure()
+
+
 def test_images_that_every_method_gets_wrong(tmp_path):
     """Image 7 is called 1 by both methods, twice; image 8 is right once; image 9 was held out once only."""
     store = Store(tmp_path)
@@ -116,6 +182,33 @@ def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
     assert {row["method"] for row in found["methods"]} == {"ridge", "k-nn"}
     assert any("duplicates.png" in path for path in found["figures"])
     assert any("shots.png" in path for path in found["figures"])
+
+
+def _compare_options(data, **given):
+    return argparse.Namespace(
+        **{"data": str(data), "data_dir": None, "image_size": None, "shots": None, "protocol": None}
+        | {"classes": None, "ways": None, "unbalanced": False}
+        | given
+    )
+
+
+def test_tiny_images_are_prepared_once_and_photos_in_two_sizes(photos):
+    small, large = _prepared(_compare_options(photos))  # of 48 pixels
+    assert [open_splits(data.folder).train.image_shape[0] for data in (small, large)] == [32, 48]
+    small, large = _prepared(_compare_options(photos, image_size=64))
+    assert small == large
+
+
+def test_of_many_copies_a_scene_counts_once(photos):
+    for number in range(20):
+        copied = (photos / "sea" / "3.jpg").read_bytes()
+        (photos / "sea" / f"another {number}.jpg").write_bytes(copied)
+    args = _compare_options(photos)
+    protocol, repeated = _draws(args, _prepared(args)[0])
+    assert protocol.shots == 11  # seven tenths of sixteen scenes
+    assert [len(group) for group in repeated] == [22]
+    protocol, repeated = _draws(_compare_options(photos, protocol="stratified"), _prepared(args)[0])
+    assert (protocol.name, protocol.shots, repeated) == ("stratified", 11, [])
 
 
 @pytest.mark.parametrize(

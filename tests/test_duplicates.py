@@ -1,5 +1,7 @@
 """Near-duplicates are found, and never stand on both sides of a draw."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def images():
 
 
 def test_groups_join_what_is_near(images):
-    found = [group.tolist() for group in repeated(images)]
+    found = [group.tolist() for group in repeated(groups(images))]
     assert found == [[1, 2, 3], [8, 9]]
     number = groups(images)
     assert len(set(number.tolist())) == 40 - 3
@@ -29,15 +31,43 @@ def test_groups_join_what_is_near(images):
     assert (first < second).all()
 
 
+def test_tiles_and_the_order_of_brightness_miss_no_pair(monkeypatch):
+    """Against all pairs, one by one: four scenes in many lights, some too far apart."""
+    rng = np.random.default_rng(0)
+    scenes = rng.integers(0, 120, (4, 16, 16, 3))
+    x = scenes[np.arange(60) % 4] + rng.integers(0, 60, (60, 1, 1, 1)) + rng.integers(0, 9, (60, 16, 16, 3))
+    flat = x.reshape(60, -1)
+    alike = (np.corrcoef(flat) > 0.95) & (np.abs(flat[:, None] - flat).mean(-1) < 20)
+    wanted = np.argwhere(np.triu(alike, 1))
+    monkeypatch.setattr("fewshot.data.duplicates.TILE", 7)
+    many = Dataset(x.astype(np.uint8), np.zeros(60, np.int64), ("a",))
+    np.testing.assert_array_equal(np.stack(pairs(many), 1), wanted)
+    number = groups(many)
+    assert (number[wanted[:, 0]] == number[wanted[:, 1]]).all()
+    assert 4 <= len(set(number.tolist())) < 60
+
+
+def test_thousands_of_one_scene_take_little_memory():
+    """Their pairs, eight million, would take hundreds of megabytes, their colours a thousand times that."""
+    rng = np.random.default_rng(0)
+    x = (rng.integers(0, 200, (1, 16, 16, 3)) + rng.integers(0, 5, (4000, 16, 16, 3))).astype(np.uint8)
+    tracemalloc.start()
+    number = groups(Dataset(x, np.zeros(4000, np.int64), ("a",)))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(number.tolist()) == {0}
+    assert most < 250e6
+
+
 def test_the_same_scene_in_another_light_is_another_image(images):
     x = images.x.copy()
     x[2] = np.clip(x[1].astype(int) // 2, 0, 255)
-    assert repeated(Dataset(x, images.y, images.classes))[0].tolist() == [1, 3]
+    assert repeated(groups(Dataset(x, images.y, images.classes)))[0].tolist() == [1, 3]
 
 
 def test_flat_images_are_no_duplicates():
     x = np.full((3, 16, 16, 3), [[[[10]]], [[[120]]], [[[121]]]], np.uint8)
-    assert repeated(Dataset(x, np.zeros(3, np.int64), ("a",))) == []
+    assert repeated(groups(Dataset(x, np.zeros(3, np.int64), ("a",)))) == []
 
 
 def test_near_duplicates_stay_on_one_side(images):
@@ -56,6 +86,15 @@ def test_a_test_part_loses_what_training_has_seen(images):
     task = Protocol("distinct", 2, shots=3).draw(splits, 0)
     assert task.test_part == "test"
     assert not set(task.train_index) & set(task.test_index)
+
+
+def test_of_thousands_no_more_are_held_out_than_of_hundreds():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (1500, 4, 4, 3)).astype(np.uint8)
+    splits = Splits("noise", Dataset(x, (np.arange(1500) % 3 > 0).astype(np.int64), ("a", "b")))
+    assert np.bincount(Protocol("distinct", 2, shots=10).draw(splits, 0).test.y).tolist() == [350, 350]
+    unequal = Protocol("distinct", 2, shots=10, balanced=False).draw(splits, 0)
+    assert np.bincount(unequal.test.y).tolist() == [350, round(350 * 990 / 490)]
 
 
 def test_too_few_scenes(images):

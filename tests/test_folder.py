@@ -220,6 +220,23 @@ def test_a_second_run_decodes_nothing_and_a_change_is_seen(photos, monkeypatch):
     assert prepare(DataSpec(str(photos), 16)).folder != changed.folder
 
 
+def test_images_are_decoded_into_files_not_into_memory(photos, tmp_path):
+    """What cannot be read leaves no gap there."""
+    (photos / "leaves" / "00 bad.jpg").write_text("no image")
+    (tmp_path / "scratch").mkdir()
+    splits, skipped = folder.decode(photos, folder.list_images(photos), 16, tmp_path / "scratch")
+    assert isinstance(splits.train.x, np.memmap)
+    assert len(skipped) == 1
+    assert [tuple(image[4, 4]) for image in splits.train.x] == [GREEN, GREEN, BLUE, BLUE]
+
+
+def test_how_large_the_images_are(photos, tmp_path):
+    write(photos / "sky" / "large.png", size=(90, 60))
+    (photos / "sky" / "broken.png").touch()
+    assert folder.short_side(photos) == 60
+    assert folder.short_side(tmp_path / "nowhere") == 0
+
+
 def test_the_fingerprint_is_the_content_s(photos, tmp_path):
     first = prepare(DataSpec(str(photos)))
     (photos / "sky" / "0.png").rename(photos / "sky" / "00.png")

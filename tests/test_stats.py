@@ -61,6 +61,18 @@ def test_paired_agrees_with_scipy():
     )
 
 
+def test_with_ties_and_zeros_p_is_scipys():
+    """The values for 10 and 13 pairs are SciPy's, which takes seconds for them."""
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 4, 5, 6):
+        for differences in rng.integers(-2, 5, (4, n)):
+            found = paired(dict(enumerate(differences)), dict.fromkeys(range(n), 0))
+            assert found.p == (scipy_stats.wilcoxon(differences).pvalue if differences.any() else 1)
+    ten = [1, 2, 2, -1, 3, 0, 4, 4, -2, 5]
+    assert paired(dict(enumerate(ten)), dict.fromkeys(range(10), 0)).p == 0.05078125
+    assert paired(dict(enumerate([*ten, 7, 7, -1])), dict.fromkeys(range(13), 0)).p == 0.01708984375
+
+
 def test_ten_wins_of_ten_reach_the_exact_p():
     found = paired({seed: 61.0 + seed for seed in range(10)}, dict.fromkeys(range(10), 60.0))
     assert found.p == pytest.approx(2 / 2**10)

@@ -3,6 +3,7 @@
 Most tests use learners of their own, which need NumPy alone and take no time.
 """
 
+import json
 import math
 import multiprocessing
 import os
@@ -179,6 +180,20 @@ def test_curves_are_computed_where_the_record_lacks_them(data, results, tmp_path
     for again in (curves, False):  # they are there now, and do no harm to who does not ask for them
         assert results(trials_of(data, learner, seeds=1, curves=again)) == [record]
     assert learner.count() == 1 + curves
+
+
+@pytest.mark.parametrize("spoil", ["status", "accuracy", "classes", "curve"])
+def test_an_older_versions_record_is_computed_again(data, results, tmp_path, spoil):
+    """Where a field was added since, or has become another kind of thing."""
+    learner = Counting(log=tmp_path / "log")
+    first = results(trials_of(data, learner, seeds=1))
+    path = tmp_path / "results" / "trials.jsonl"
+    record = json.loads(path.read_text())
+    older = {**record, "curve": [1]} if spoil == "curve" else {k: v for k, v in record.items() if k != spoil}
+    path.write_text(json.dumps(older) + "\n")
+    (again,) = results(trials_of(data, learner, seeds=1))
+    assert learner.count() == 2
+    assert again["accuracy"] == first[0]["accuracy"]
 
 
 def test_two_runs_at_once_are_refused(data, results, tmp_path):

@@ -54,6 +54,8 @@ def _stack(x, table: dict, side: int):
             x = relu(conv(x, f"features.{number}", filters, kernel, strides, padding, bias=True))
         else:
             x = max_pool(x, row, 2)
-    if x.shape[1] != side:
+    if x.shape[1] == 1:
+        x = layers.UpSampling2D(side)(x)  # the same, which Keras's pooling does not manage in a graph
+    elif x.shape[1] != side:
         x = layers.AdaptiveAveragePooling2D(side)(x)
     return layers.Flatten()(x)

@@ -4,6 +4,8 @@ One of them in training and another held out make a method look better than it i
 thumbnails of 16×16 colours: near-duplicates correlate almost perfectly, and differ little in brightness.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fewshot.data.dataset import Dataset
@@ -11,7 +13,8 @@ from fewshot.data.dataset import Dataset
 SIDE = 16
 CORRELATION = 0.95
 DIFFERENCE = 20.0  # mean absolute, of 255
-TILE = 2000  # images compared at once: 2000 × 2000 correlations take 16 MB
+TILE = 2000  # images compared at once: 2000 × 2000 correlations take 16 MB; and pairs, 6 MB
+PART = 100  # images shrunk at once: as floats, those of 224×224 take 60 MB
 
 
 def groups(dataset: Dataset) -> np.ndarray:
@@ -19,32 +22,51 @@ def groups(dataset: Dataset) -> np.ndarray:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    first, second = pairs(dataset)
     n = len(dataset)
-    joined = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    return connected_components(joined, directed=False)[1]
+    number = np.arange(n)
+    for first, second in _near(dataset.x, number):  # as they are found: pairs of many alike fill the memory
+        joined = coo_matrix((np.ones(len(first), bool), (number[first], number[second])), shape=(n, n))
+        number[:] = connected_components(joined, directed=False)[1][number]
+    return number
 
 
-def repeated(dataset: Dataset) -> list[np.ndarray]:
-    """Return the groups of two images or more, each as positions."""
-    number = groups(dataset)
+def repeated(number: np.ndarray) -> list[np.ndarray]:
+    """Return the groups of two images or more, each as positions. number: what `groups` returned."""
     return [np.flatnonzero(number == group) for group in np.flatnonzero(np.bincount(number) > 1)]
 
 
 def pairs(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of all pairs of near-duplicates, the first of each before the second."""
-    colours = _thumbnails(dataset.x)
-    rows = colours - colours.mean(1, keepdims=True)
+    """Return the positions of all pairs of near-duplicates, the first of each before the second, in order."""
+    first, second = np.concatenate([np.zeros((2, 0), int), *_near(dataset.x)], 1)
+    order = np.lexsort((second, first))
+    return first[order], second[order]
+
+
+def _near(x: np.ndarray, number: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Yield the positions of pairs of near-duplicates, (2, pairs), tile by tile.
+
+    number: group numbers, which may change meanwhile; pairs of one group are left out.
+    """
+    colours = _thumbnails(x)
+    # From dark to light: whose means differ by more than DIFFERENCE need not be compared.
+    order = np.argsort(colours.mean(1), kind="stable")
+    colours = colours[order]
+    light = colours.mean(1)
+    rows = colours - light[:, None]
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
-    found = []
     for top in range(0, len(rows), TILE):
-        for left in range(top, len(rows), TILE):
-            close = rows[top : top + TILE] @ rows[left : left + TILE].T > CORRELATION
-            i, j = np.nonzero(np.triu(close, 1) if top == left else close)
-            found.append(np.stack([i + top, j + left]))
-    i, j = np.concatenate(found, 1)
-    near = np.abs(colours[i] - colours[j]).mean(1) < DIFFERENCE
-    return i[near], j[near]
+        tile = rows[top : top + TILE]
+        end = np.searchsorted(light, light[top : top + TILE][-1] + DIFFERENCE, "right")
+        for left in range(top, end, TILE):
+            close = tile @ rows[left : min(left + TILE, end)].T > CORRELATION
+            found = np.argwhere(np.triu(close, 1) if top == left else close) + np.array((top, left))
+            for start in range(0, len(found), TILE):
+                pair = found[start : start + TILE].T
+                if number is not None:
+                    pair = pair[:, number[order[pair[0]]] != number[order[pair[1]]]]
+                near = np.abs(colours[pair[0]] - colours[pair[1]]).mean(1) < DIFFERENCE
+                if near.any():
+                    yield np.sort(order[pair[:, near]], axis=0)
 
 
 def _thumbnails(x: np.ndarray) -> np.ndarray:
@@ -53,8 +75,8 @@ def _thumbnails(x: np.ndarray) -> np.ndarray:
     down, across = max(1, height // SIDE), max(1, width // SIDE)
     rows, columns = height // down, width // across
     small = np.empty((n, rows * columns * channels), np.float32)
-    for start in range(0, n, TILE):
-        part = np.asarray(x[start : start + TILE, : rows * down, : columns * across], np.float32)
+    for start in range(0, n, PART):
+        part = np.asarray(x[start : start + PART, : rows * down, : columns * across], np.float32)
         cells = part.reshape(len(part), rows, down, columns, across, channels)
-        small[start : start + TILE] = cells.mean((2, 4)).reshape(len(part), -1)
+        small[start : start + PART] = cells.mean((2, 4)).reshape(len(part), -1)
     return small

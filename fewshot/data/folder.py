@@ -4,15 +4,16 @@ Images come as cameras, scanners and phones write them; they leave as RGB square
 cannot be read is named and skipped. Decoded once: the cache remembers the files by path, size and time.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
+import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from fewshot.errors import UsageError
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 PART_NAMES = {"val", "valid", "validation", "test"}  # beside train/, these are meant as parts, not classes
+SAMPLE = 100  # images that tell how large all are
 AHEAD = 64  # images decoded and not yet taken
 VERSION = 1  # of the decoding; part of the cache key
 
@@ -46,8 +48,9 @@ def prepare_folder(directory: Path, image_size: int) -> Path:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 
     def build(temporary: Path) -> None:
-        splits, skipped = decode(directory, listing, image_size)
-        save(splits, temporary, str(directory), [f"skipped {file}" for file in skipped])
+        with tempfile.TemporaryDirectory(dir=temporary) as scratch:
+            splits, skipped = decode(directory, listing, image_size, Path(scratch))
+            save(splits, temporary, str(directory), [f"skipped {file}" for file in skipped])
 
     return build_once(cache_dir() / "data" / f"folder-{key}", build)
 
@@ -76,8 +79,11 @@ def list_images(directory: Path) -> Listing:
     return listing
 
 
-def decode(directory: Path, listing: Listing, image_size: int) -> tuple[Splits, list[str]]:
-    """Return the images as splits, and the files (relative, with the reason) that could not be read."""
+def decode(directory: Path, listing: Listing, image_size: int, scratch: Path) -> tuple[Splits, list[str]]:
+    """Return the images as splits, and the files (relative, with the reason) that could not be read.
+
+    The images lie in files in `scratch`: a folder may have more of them than fit into the memory.
+    """
     from tqdm import tqdm
 
     classes = tuple(listing["train"])
@@ -87,25 +93,40 @@ def decode(directory: Path, listing: Listing, image_size: int) -> tuple[Splits, 
         for part, files_of in listing.items():
             files = [file for name in classes for file in files_of[name]]
             y = np.repeat(np.arange(len(classes)), [len(files_of[name]) for name in classes])
-            x = np.empty((len(files), image_size, image_size, 3), np.uint8)
-            kept = np.zeros(len(files), bool)
+            shape = (max(1, len(files)), image_size, image_size, 3)  # a file of no bytes cannot be mapped
+            x = np.memmap(scratch / part, np.uint8, "w+", shape=shape)
+            kept: list[int] = []
             for i, image in enumerate(decoded(files, image_size)):
                 if isinstance(image, Exception):
                     skipped.append(f"{files[i].relative_to(directory)} ({image or type(image).__name__})")
                 else:
-                    x[i], kept[i] = image, True
+                    x[len(kept)] = image
+                    kept.append(i)
                 bar.update()
-            # Without a skipped file, as usual, nothing is copied.
-            x, y = (x, y) if kept.all() else (x[kept], y[kept])
-            parts[part] = Dataset(x, y.astype(np.int64), classes)
+            parts[part] = Dataset(x[: len(kept)], y[kept].astype(np.int64), classes)
     for file in skipped:
         print(f"skipped {file}", file=sys.stderr)
     for part, dataset in parts.items():
         counts = np.bincount(dataset.y, minlength=len(classes))
         if not counts.all():
             where = directory if len(parts) == 1 else directory / part
-            raise UsageError(f"the class '{classes[counts.argmin()]}' in {where} has no readable image")
+            raise UsageError(
+                f"the class '{classes[counts.argmin()]}' in {where} has no readable image: add some, "
+                "or remove the folder"
+            )
     return Splits(directory.name, **parts), skipped
+
+
+def short_side(directory: Path) -> int:
+    """Return the largest short side, in pixels, of some images of a dataset; 0 where none can be read."""
+    from PIL import Image
+
+    files = images_below(directory)
+    sides = [0]
+    for file in files[:: -(-len(files) // SAMPLE) or 1]:
+        with contextlib.suppress(Exception), Image.open(file, formats=FORMATS) as image:
+            sides.append(min(image.size))
+    return max(sides)
 
 
 def load_image(path: Path, size: int) -> np.ndarray:
@@ -161,7 +182,7 @@ def decoded(files: Iterable[Path], size: int) -> Iterator[np.ndarray | Exception
         pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet_pillow() -> Iterator[None]:
     # Its warnings name no file, and an image is either good enough to be read or skipped by name.
     with warnings.catch_warnings():

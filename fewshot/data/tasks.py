@@ -176,9 +176,13 @@ def stratified(protocol, splits, seed):
     return _stratified(protocol, splits, seed, _held_out_part(splits, seed))
 
 
-@protocols.register("distinct", ways=None)
+@protocols.register("distinct", version=2, ways=None)
 def distinct(protocol, splits, seed):
-    """The same for images that repeat: near-duplicates never stand on both sides, nor twice in training."""
+    """The same for images that repeat: near-duplicates never stand on both sides, nor twice in training.
+
+    Of the smallest class no more than HELD_OUT images are held out, of others as large a share, so that a
+    draw from thousands of images costs no more than one from hundreds.
+    """
     part = _held_out_part(splits, seed)
     return _stratified(protocol, splits, seed, part, _groups(splits.train, splits.parts[part]))
 
@@ -205,8 +209,10 @@ def _stratified(protocol, splits, seed, part, grouped=None):
         if short:
             raise UsageError(
                 f"without near-duplicates there are too few images for {protocol.shots} a class and some "
-                "held out: ask for fewer --shots, or add images"
+                "held out: ask for fewer --shots, add images, or draw regardless with --protocol stratified"
             )
+        share = min(1.0, HELD_OUT / min(map(len, rest)))
+        rest = [i[: round(share * len(i))] for i in rest]
     return labels, np.concatenate(train), np.concatenate(_balance(rest, protocol)), part
 
 

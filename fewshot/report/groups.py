@@ -1,4 +1,4 @@
-"""What a results folder holds: its records as groups that may be compared, and its other pictures.
+"""What a results folder holds: a comparison, records as groups that may be compared, and other pictures.
 
 A study writes what it compared, in which order and with which baseline, to NAME/result.json: that is one
 group. A study's next command writes a new document; the records that stand in none any more are grouped
@@ -11,18 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot.data.tasks import TUNING, protocols
+from fewshot.data.tasks import TUNING
 from fewshot.errors import FewshotError, UsageError
+from fewshot.report import comparison
+from fewshot.report.comparison import Comparison
+from fewshot.report.names import tasks
 from fewshot.stats import MethodResult, Record, analyse
-from fewshot.store import Store, read
+from fewshot.store import Store, complete, read
 
-FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
-FIELDS |= {"protocol": dict, "learner": dict}
-MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
 # What a document says of a trial that tells its record from all others on the same tasks.
 VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
 USUAL = ("baseline", "none")  # what studies compare with
 LISTED = 3  # settings named in a label
+COMPARED = "compare"  # the folder of `experiments.compare`
+UNFIT = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)  # a document that is none
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,21 @@ class Group:
     @property
     def tasks(self) -> str:
         """The protocol in a line: "cifar10, testbed: 2 classes × 50 images"."""
-        return f"{self.protocol['data']}, {self.protocol['name']}: {_classes(self.protocol)}" + (
-            "" if _whole(self.protocol) else f" × {self.protocol.get('shots')} images"
-        )
+        return tasks(self.protocol)
 
 
 @dataclass(frozen=True)
 class Results:
-    """A results folder as read. notes: what was left out, a sentence each. pictures: those of no group."""
+    """A results folder as read.
+
+    comparison: what `experiments.compare` found there. compared: its trials, of which no group tells.
+    sheets: its pictures. pictures: those of no group. notes: what was left out, a sentence each.
+    """
 
     store: Store
+    comparison: Comparison | None
+    compared: list[Record]
+    sheets: list[Path]
     groups: list[Group]
     pictures: list[Path]
     notes: list[str]
@@ -82,7 +89,7 @@ def gather(folder: Path) -> Results:
         found, odd = read(store.path)
     except OSError as error:
         raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
-    records = [record for record in found.values() if _complete(record)]
+    records = [record for record in found.values() if complete(record)]
     others = len(found) - len(records) + len(odd)
     if not records:
         if others:
@@ -100,19 +107,16 @@ def gather(folder: Path) -> Results:
     notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
     documents, troubles = _documents(folder, inner)
     studied, more = _studied(documents, records)
-    left = _left(records, studied)
+    compared, unreadable = _comparison(folder)
+    own = [record for record in records if compared and compared.owns(record)]
+    left = _left(records, studied, {record["key"] for record in own})
     studied.sort(key=lambda group: (group.tuning, group.study))
-    return Results(store, studied + left, _pictures(folder, inner), notes + troubles + more)
-
-
-def _complete(record: Record) -> bool:
-    """Say whether a record has all that a report needs: an older version's may not."""
-    numbers = MEASURED if record.get("status") == "ok" else ()
-    return (
-        all(isinstance(record.get(field), kind) for field, kind in FIELDS.items())
-        and all(isinstance(record.get(field), int | float) for field in numbers)
-        and {"name", "data"} <= record["protocol"].keys()
-    )
+    pictures = _pictures(folder, inner)
+    drawn = [path for path in pictures if compared and path.parent == folder / COMPARED]
+    sheets = [path for path in drawn if path.name in compared.figures]  # an older run's may lie beside them
+    others = [path for path in pictures if path not in drawn]
+    notes += troubles + unreadable + more
+    return Results(store, compared, own, sheets, studied + left, others, notes)
 
 
 def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:
@@ -126,7 +130,7 @@ def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]],
             document = json.loads(path.read_text(encoding="utf-8"))
             shape = (document["study"], document["baseline"], dict(document["protocol"]))
             rows = [(row["method"], list(map(dict, row["trials"]))) for row in document["methods"]]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except UNFIT:
             troubles.append(f"{name} is no document of a study: left out.")
         else:
             if all(isinstance(text, str) for text in (*shape[:2], *(method for method, _ in rows))):
@@ -171,13 +175,24 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
     return groups, notes
 
 
+def _comparison(folder: Path) -> tuple[Comparison | None, list[str]]:
+    """Return what `experiments.compare` found, if it ran, or what could not be read."""
+    path = folder / COMPARED / "comparison.json"
+    if not path.exists():
+        return None, []
+    try:
+        return comparison.read(json.loads(path.read_text(encoding="utf-8"))), []
+    except UNFIT:
+        return None, [f"{path.relative_to(folder).as_posix()} is no document of a comparison: left out."]
+
+
 def _values(protocol: Mapping, trial: Mapping) -> str:
     return json.dumps([protocol, *(trial.get(field) for field in VALUES)], sort_keys=True)
 
 
-def _left(records: list[Record], studied: list[Group]) -> list[Group]:
-    """Return the records of no study as groups, each with a baseline on the same tasks."""
-    used = {record["key"] for group in studied for record in group.records}
+def _left(records: list[Record], studied: list[Group], compared: set[str]) -> list[Group]:
+    """Return the records of no study and no comparison as groups, each with a baseline on the same tasks."""
+    used = {record["key"] for group in studied for record in group.records} | compared
     usual = dict.fromkeys([*(group.baseline for group in studied), *USUAL])
     alike = defaultdict(list)
     for record in records:
@@ -241,14 +256,3 @@ def _pictures(folder: Path, inner: list[Path]) -> list[Path]:
         if not any(other in path.parents for other in inner)
         and not (path.name in ("accuracy.png", "curves.png") and path.with_name("result.json").exists())
     ]
-
-
-def _whole(protocol: Mapping) -> bool:
-    return protocol["name"] in protocols and bool(protocols[protocol["name"]].traits.get("whole"))
-
-
-def _classes(protocol: Mapping) -> str:
-    fixed = protocol.get("classes")
-    if fixed:
-        return " / ".join(map(str, fixed))
-    return f"{protocol['ways']} classes" if protocol.get("ways") else "all classes"

@@ -8,14 +8,17 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
-from fewshot.report import calibration, figures, shots
+from fewshot.report import calibration, comparison, figures, shots
 from fewshot.report.album import album
+from fewshot.report.comparison import Comparison
 from fewshot.report.conditions import conditions
-from fewshot.report.groups import Group, Results
+from fewshot.report.groups import COMPARED, Group, Results
 from fewshot.report.markup import Markup, breakable, join, tag
 from fewshot.report.matrix import matrix
 from fewshot.report.names import shortened
+from fewshot.report.parts import command, figure, table
 from fewshot.report.predictions import pool
 from fewshot.report.table import columns, note, plural
 from fewshot.report.vector import inline
@@ -26,8 +29,8 @@ STRIP, CURVES = 24, 12  # methods that a picture can show
 EFFORT = ("images", "updates", "seen", "s/trial")  # columns that stand last
 
 
-def page(results: Results, command: str) -> str:
-    """Return the page. command: the command line that makes it."""
+def page(results: Results, made_by: str) -> str:
+    """Return the page. made_by: the command line that makes it."""
     style, script = (
         files("fewshot.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
@@ -38,6 +41,11 @@ def page(results: Results, command: str) -> str:
     anchors = [f"group-{number}" for number, _ in enumerate(results.groups, 1)]
     pairs = list(zip(anchors, results.groups, strict=True))
     sections = [_group(anchor, group, results) for anchor, group in pairs]
+    pictures, skipped = album(results.store.folder, [*results.sheets, *results.pictures])
+    names = [path.relative_to(results.store.folder).as_posix() for path in results.sheets]
+    sheets = {name: pictures.pop(name) for name in names if name in pictures}
+    if results.comparison:
+        sections.insert(0, _comparison(results.comparison, sheets))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -49,42 +57,46 @@ def page(results: Results, command: str) -> str:
     )
     body = tag(
         "body",
-        tag("header", tag("h1", "Report: ", name), tag("p", _overview(results.groups), class_="lead")),
+        tag("header", tag("h1", "Report: ", name), tag("p", _overview(results), class_="lead")),
         tag(
             "main",
-            _summary(pairs),
+            _summary(results.comparison, pairs),
             *sections,
             _shots(results),
-            _album(results),
+            _pictures(pictures, skipped),
             _notes(results.notes),
         ),
-        tag("footer", tag("p", "Made by "), _command(command)),
+        tag("footer", tag("p", "Made by "), command(made_by)),
         tag("script", Markup(script)),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _overview(groups: Sequence[Group]) -> str:
-    records = {record["key"]: record for group in groups for record in group.records}.values()
-    methods = {result.method for group in groups for result in group.results}
+def _overview(results: Results) -> str:
+    shown = [*results.compared, *(record for group in results.groups for record in group.records)]
+    records = {record["key"]: record for record in shown}.values()
+    methods = {result.method for group in results.groups for result in group.results}
+    methods |= {record["method"] for record in results.compared}
     days = sorted({str(record.get("date", ""))[:10] for record in records} - {""})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
 
 
-def _summary(pairs: Iterable[tuple[str, Group]]) -> Markup:
+def _summary(compared: Comparison | None, pairs: Sequence[tuple[str, Group]]) -> Markup:
     cards = [
-        tag(
-            "section",
-            tag("h3", tag("a", group.title, href=f"#{anchor}")),
-            tag("p", group.tasks, class_="tasks"),
-            *(_sentence(sentence) for sentence in summarise(group)),
-            class_="card",
-        )
+        _card(anchor, group.title, group.tasks, (_sentence(sentence) for sentence in summarise(group)))
         for anchor, group in pairs
     ]
-    how = tag("details", tag("summary", "How to read this"), tag("p", READING))
+    if compared:
+        told = (tag("p", line) for line in (compared.verdict, *compared.consequences()))
+        cards.insert(0, _card(COMPARED, COMPARED, compared.tasks, told))
+    how = tag("details", tag("summary", "How to read this"), tag("p", READING)) if pairs else None
     return tag("section", tag("h2", "Summary"), tag("div", *cards, class_="cards"), how, id="summary")
+
+
+def _card(anchor: str, title: str, tasks: str, told: Iterable[Markup]) -> Markup:
+    link = tag("h3", tag("a", title, href=f"#{anchor}"))
+    return tag("section", link, tag("p", tasks, class_="tasks"), *told, class_="card")
 
 
 def _sentence(sentence: Sentence) -> Markup:
@@ -106,8 +118,31 @@ def _group(anchor: str, group: Group, results: Results) -> Markup:
         _predictions(anchor, group, results),
         tag("h3", "Protocol and machine"),
         _conditions(group),
-        join(tag("h3", "Command"), _command(group.command)) if group.command else None,
+        join(tag("h3", "Command"), command(group.command)) if group.command else None,
         id=anchor,
+    )
+
+
+def _comparison(compared: Comparison, sheets: Mapping[str, Markup]) -> Markup:
+    """Return the table, the pictures, the model and the command of `experiments.compare`."""
+    pictures = {Path(name).stem: picture for name, picture in sheets.items()}
+    shown = [
+        figure(pictures[stem], f"{text}.") for stem, text in comparison.SHEETS.items() if stem in pictures
+    ]
+    model = [tag("p", breakable(line)) for line in compared.use()]
+    return tag(
+        "section",
+        tag("h2", COMPARED),
+        tag("p", compared.tasks, class_="tasks"),
+        table(
+            comparison.columns(compared.table, compared.seconds), compared.winner, f"Results of {COMPARED}"
+        ),
+        tag("p", comparison.READING, class_="note"),
+        *shown,
+        join(tag("h3", "Model"), *model) if model else None,
+        tag("h3", "Command"),
+        command(compared.command),
+        id=COMPARED,
     )
 
 
@@ -115,22 +150,8 @@ def _table(group: Group) -> Markup:
     best = leader(group)
     # What was found stands before what it took: a phone shows the first columns only.
     ordered = sorted(columns(group.results, group.baseline), key=lambda column: column[0] in EFFORT)
-    header, *rows = zip(*ordered, strict=True)
-    heads = [tag("th", tag("span", text), scope="col") for text in header]
-    lines = []
-    for result, cells in zip(group.results, rows, strict=True):
-        method, *numbers = cells
-        is_baseline = result.method == group.baseline and method != "baseline"
-        mark = tag("small", " baseline") if is_baseline else None
-        row = [tag("th", breakable(method), mark, scope="row"), *(tag("td", cell) for cell in numbers)]
-        lines.append(tag("tr", *row, class_="best" if result is best else None))
-    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *lines), class_="results")
-    return _scrolling(table, f"Results of {group.title}")
-
-
-def _scrolling(content: Markup, label: str) -> Markup:
-    """Return wide content in a region that scrolls, with the keyboard, too."""
-    return tag("div", content, class_="scroll", role="region", aria_label=label, tabindex="0")
+    baseline = group.baseline if group.baseline != "baseline" else ""
+    return table(ordered, best and best.method, f"Results of {group.title}", baseline)
 
 
 def _failures(results: Iterable[MethodResult]) -> Markup | None:
@@ -159,13 +180,13 @@ def _figures(anchor: str, group: Group) -> Markup | None:
     shown = _foremost(results, baseline, STRIP)
     text = f"Accuracy of {plural(len(shown), 'method')} on each task, joined by task"
     svg = inline(lambda: figures.strip_figure(shown, baseline, group.tasks), text, f"{anchor}-strip")
-    parts = [_figure(svg, text + _of(shown, results))]
+    parts = [figure(svg, text + _of(shown, results))]
     trained = figures.trained(results)
     if trained:
         drawn = _foremost(trained, baseline, CURVES)
         text = f"Learning curves of {plural(len(drawn), 'method')}, mean ± std over the tasks"
         svg = inline(lambda: figures.curves_figure(drawn, group.tasks), text, f"{anchor}-curves")
-        parts.append(_figure(svg, text + _of(drawn, trained)))
+        parts.append(figure(svg, text + _of(drawn, trained)))
     return join(*parts, _full(short))
 
 
@@ -189,10 +210,6 @@ def _of(shown: Sequence, everything: Sequence) -> str:
     return f": the baseline and the best of {len(everything)}; the table has all."
 
 
-def _figure(content: Markup, caption: str) -> Markup:
-    return tag("figure", _scrolling(content, caption), tag("figcaption", caption))
-
-
 def _predictions(anchor: str, group: Group, results: Results) -> Markup | None:
     """Return confusion and calibration of the baseline and the leader, over all tasks together."""
     best = leader(group)
@@ -212,14 +229,14 @@ def _predictions(anchor: str, group: Group, results: Results) -> Markup | None:
     for method, one in found.items():
         caption = f"{method}: of 100 images of a class (row), how many were taken for each"
         empty = "" if one.met.all() else "; empty where two classes were in no task together"
-        parts.append(_figure(matrix(one), f"{caption}{empty}. {len(one.truth):,} predictions."))
+        parts.append(figure(matrix(one), f"{caption}{empty}. {len(one.truth):,} predictions."))
     if found:
         short = shortened(found)
         reliability = {short[method]: calibration.calibrate(one) for method, one in found.items()}
         text = "Reliability: below the diagonal, a method promises more than it keeps"
         svg = inline(lambda: calibration.figure(reliability), text, f"{anchor}-calibration")
         errors = ", ".join(f"{method} {one.ece:.1f}" for method, one in reliability.items())
-        parts.append(_figure(svg, f"{text}. Expected calibration error, percentage points: {errors}."))
+        parts.append(figure(svg, f"{text}. Expected calibration error, percentage points: {errors}."))
     if not parts:
         return None
     return join(tag("h3", "Confusion and calibration"), tag("div", *parts, class_="side"))
@@ -232,10 +249,6 @@ def _conditions(group: Group) -> Markup:
     return tag("dl", *rows)
 
 
-def _command(command: str) -> Markup:
-    return _scrolling(tag("pre", tag("code", command)), "Command")
-
-
 def _shots(results: Results) -> Markup | None:
     records = {record["key"]: record for group in results.groups for record in group.records}
     parts = []
@@ -244,14 +257,13 @@ def _shots(results: Results) -> Markup | None:
         short = shortened(curves)
         drawn = {short[method]: curve for method, curve in curves.items()}
         svg = inline(lambda drawn=drawn: shots.figure(drawn), text, f"shots-{number}")
-        parts += [_figure(svg, f"{text}."), _full(short)]
+        parts += [figure(svg, f"{text}."), _full(short)]
     return tag("section", tag("h2", "What more images bring"), *parts, id="shots") if parts else None
 
 
-def _album(results: Results) -> Markup | None:
+def _pictures(pictures: Mapping[str, Markup], skipped: Sequence[str]) -> Markup | None:
     """Return the sheets and other pictures of the folder, as far as there is room."""
-    pictures, skipped = album(results.store.folder, results.pictures)
-    parts = [_figure(picture, name) for name, picture in pictures.items()]
+    parts = [figure(picture, name) for name, picture in pictures.items()]
     if skipped:
         text = f"Too large, or no picture, left out: {', '.join(skipped)}."
         parts.append(tag("p", text, class_="note"))

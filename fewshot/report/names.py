@@ -1,6 +1,8 @@
-"""Names that fit into a picture."""
+"""What things are called: methods, where there is little room, and tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from fewshot.data.tasks import protocols
 
 LONGEST = 32  # characters
 
@@ -17,3 +19,17 @@ def shortened(names: Iterable[str]) -> dict[str, str]:
         taken.add(unique)
         short[name] = unique
     return short
+
+
+def tasks(protocol: Mapping) -> str:
+    """Return what a protocol, as records and documents tell of it, draws of which data, in a line."""
+    whole = protocol["name"] in protocols and protocols[protocol["name"]].traits.get("whole")
+    shots = "" if whole else f" × {protocol.get('shots')} images"
+    return f"{protocol['data']}, {protocol['name']}: {_classes(protocol)}{shots}"
+
+
+def _classes(protocol: Mapping) -> str:
+    fixed = protocol.get("classes")
+    if fixed:
+        return " / ".join(map(str, fixed))
+    return f"{protocol['ways']} classes" if protocol.get("ways") else "all classes"

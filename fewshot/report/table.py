@@ -6,7 +6,7 @@ All print the same cells; `columns` is the one place that says what a report sho
 import re
 from collections.abc import Mapping, Sequence
 
-from fewshot.stats import Interval, MethodResult, Summary, least_p, summary
+from fewshot.stats import Interval, MethodResult, Paired, Summary, least_p, summary
 
 NONE = "–"
 
@@ -40,8 +40,13 @@ def aligned(columns: Sequence[Sequence[str]]) -> list[str]:
 def markdown(
     results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None
 ) -> str:
-    """Return the same cells as a Markdown table, numbers aligned to the right."""
-    header, *rows = zip(*columns(results, baseline, reported), strict=True)
+    """Return the same cells as a Markdown table."""
+    return barred(columns(results, baseline, reported))
+
+
+def barred(columns: Sequence[Sequence[str]]) -> str:
+    """Return columns, each its heading and its cells, as a Markdown table; numbers to the right."""
+    header, *rows = zip(*columns, strict=True)
     rule = [":--", *["--:"] * (len(header) - 1)]
     # In a method's name, a bar would end its cell, and <b> would be taken for HTML.
     lines = [
@@ -87,7 +92,7 @@ def columns(
         cells["mean ± std"] = mean_std
     cells |= {
         "95 % interval": lambda r: interval(r.ci95, ".1f"),
-        f"Δ to {baseline}": _delta,
+        f"Δ to {baseline}": lambda r: difference(r.delta),
         "p (Holm)": lambda r: p_value(r.delta.p) if r.delta else NONE,
         "wins": lambda r: f"{r.delta.wins}/{r.delta.n}" if r.delta and r.delta.n else NONE,
         "s/trial": lambda r: _number(r.seconds, ".1f"),
@@ -109,11 +114,12 @@ def mean_std(s: Summary | MethodResult) -> str:
     return f"{s.mean:.2f} ± {s.std:.2f}"
 
 
-def _delta(result) -> str:
-    if result.delta is None or result.delta.mean is None:
+def difference(delta: Paired | None) -> str:
+    """Return "-3.44 [-5.2, -1.7]", or the mean alone where there is no interval."""
+    if delta is None or delta.mean is None:
         return NONE
-    mean = f"{result.delta.mean:+.2f}"
-    return f"{mean} {interval(result.delta.ci95, '+.1f')}" if result.delta.ci95 else mean
+    mean = f"{delta.mean:+.2f}"
+    return f"{mean} {interval(delta.ci95, '+.1f')}" if delta.ci95 else mean
 
 
 def interval(bounds: Interval | None, form: str) -> str:
