@@ -2,7 +2,7 @@
 
 python -m experiments.full --method lenet resnet18-whole --seeds 3
 python -m experiments.full --method optimizers --limit-train 10000 --epochs 5 --validate
-KERAS_BACKEND=jax python -m experiments.full --method resnet18:recipe=whole,epochs=60 --device gpu
+KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 10 --device gpu
 """
 
 import argparse
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from experiments.full_details import details, pictures
 from experiments.study import Report, Study, listed
-from fewshot import cli
+from fewshot import cli, settings
 from fewshot.data.tasks import TUNING
 from fewshot.errors import UsageError
+from fewshot.recipe import recipes
 from fewshot.testbed import Trial
 
 RATES, OPTIMIZERS = (0.1, 0.01), ("sgd", "adam", "adadelta")
@@ -88,6 +89,11 @@ class Full(Study):
     def parser(self) -> cli.Parser:
         """Add the options of this study."""
         parser = super().parser()
+        parser.add_argument(
+            "--recipe",
+            metavar="NAME",
+            help=f"train every method by it: {', '.join(recipes)} (without --method: the network speedrun)",
+        )
         parser.add_argument_group("choices").add_argument(
             "--validate",
             action="store_true",
@@ -95,6 +101,14 @@ class Full(Study):
             "too: for choices; the test images stay unseen",
         )
         return parser
+
+    def named(self, args: argparse.Namespace) -> list[str]:
+        """Return the methods that the command line names, each by the recipe that it names."""
+        if not args.recipe:
+            return super().named(args)
+        recipes[args.recipe]  # raises for an unknown one
+        args.method = args.method or ["speedrun"]
+        return [settings.changed(name, recipe=args.recipe) for name in super().named(args)]
 
     def _trials(self, args: argparse.Namespace, learners, data) -> list[Trial]:
         if args.validate:

@@ -82,6 +82,16 @@ def test_choices_never_see_the_test_images(whole, tmp_path):
     assert not set(predictions["index"]) & set(predictions["train_index"])
 
 
+def test_a_recipe_for_all_methods(whole):
+    parse = STUDY.parser().parse_args
+    assert STUDY.named(parse(["--recipe", "speedrun"])) == ["speedrun:recipe=speedrun"]
+    names = STUDY.named(parse(["--recipe", "whole", "--method", "resnet18", "mlp:width=16"]))
+    assert names == ["resnet18:recipe=whole", "mlp:recipe=whole,width=16"]
+    code, _, errors = whole("--recipe", "speedrum")
+    assert code == 2
+    assert "unknown recipe 'speedrum': did you mean 'speedrun'?" in errors
+
+
 def test_details_without_predictions(tmp_path):
     record = {"key": "0" * 16, "status": "ok", "classes": ["a", "b"]}
     assert details({"lost": [record]}, str(tmp_path))[0] == {}
