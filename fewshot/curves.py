@@ -58,9 +58,16 @@ class Trace:
         """Return what `restore` takes: a note that JSON knows, and what the updates saw."""
         return {"held_out": self._held_out}, np.array(self._seen)
 
-    def restore(self, note: dict, seen: np.ndarray) -> None:
-        """Go on from a state."""
-        self._held_out, self._seen = list(note["held_out"]), [tuple(update) for update in seen.tolist()]
+    def restore(self, note: dict, seen: np.ndarray, watched: bool) -> bool:
+        """Go on from a state; return False, and stay, where it lacks the held-out points that are wanted.
+
+        watched: they are wanted.
+        """
+        held_out = list(note["held_out"]) if watched else []
+        if watched and len(held_out) != sum(point <= len(seen) for point in self.points):
+            return False
+        self._held_out, self._seen = held_out, [tuple(update) for update in seen.tolist()]
+        return True
 
     def curve(self) -> Curve:
         """Return the curve. Training loss and accuracy are means over the last epoch before each point."""

@@ -124,6 +124,17 @@ def test_cut_off_and_gone_on_is_the_same(task, tmp_path, monkeypatch):
     assert curve == undisturbed
     assert all(np.array_equal(a, b) for a, b in zip(weights, trained.weights(), strict=True))
 
+    unwatched = trained.fit(examples, RECIPE, 3, None, path)  # what was watched before is no curve by itself
+    assert (unwatched.loss, unwatched.held_out_loss) == (undisturbed.loss, [])
+    path.unlink()
+    monkeypatch.setattr(trained.loop, "run", cut)
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        trained.fit(examples, RECIPE, 3, None, path)
+    monkeypatch.setattr(trained.loop, "run", run)
+    assert trained.fit(examples, RECIPE, 3, task.test, path) == undisturbed  # begun anew, for its curve
+    assert trained.seconds_before == 0
+
 
 def test_a_checkpoint_of_another_network_or_torn(task, tmp_path, monkeypatch):
     examples, path = expand(task.train, "none", 0), tmp_path / "cut.npz"

@@ -117,7 +117,7 @@ class Engine:
         epoch = recipe.epoch_steps(len(examples))
         trace = Trace(recipe.steps(len(examples)), epoch)
         if checkpoint and checkpoint.exists():
-            self._resume(checkpoint, trace)
+            self._resume(checkpoint, trace, watch is not None)
         batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
         batches = itertools.islice(batches, len(trace), None)
         rates = recipe.rates(len(examples))[:, None]
@@ -180,14 +180,15 @@ class Engine:
         note["seconds"] = seconds
         checkpoints.save(path, note, {"seen": seen, **checkpoints.numbered(values(self._state()))})
 
-    def _resume(self, path: Path, trace: Trace) -> None:
+    def _resume(self, path: Path, trace: Trace, watched: bool) -> None:
+        """Go on from a checkpoint, unless the way so far lacks the curve that is asked for."""
         note, found = checkpoints.load(path)
         seen, state = found.pop("seen", None), checkpoints.in_order(found)
         if seen is None or [v.shape for v in state] != [tuple(v.shape) for v in self._state()]:
             raise FewshotError(f"the checkpoint {path} is of another network: delete it, or use --fresh")
-        trace.restore(note, seen)
-        self.seconds_before = note["seconds"]
-        assign(self._state(), state)
+        if trace.restore(note, seen, watched):
+            self.seconds_before = note["seconds"]
+            assign(self._state(), state)
 
     def _evaluate(self, watch: Dataset) -> dict:
         """Measure on `watch` what training would end with here."""
