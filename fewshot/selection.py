@@ -14,6 +14,7 @@ from fewshot.stats import Paired, Summary, paired, summary
 
 LEAST_DRAWS = 5  # before a method may be stopped
 CLEAR = 3  # choosing draws at least, for an interval
+SURE = 0.99  # of the interval that stops a method: one looks after every draw, and each look may be unlucky
 
 # A method's scores: draw number (from 0) → accuracy in percent.
 Scores = Mapping[int, float]
@@ -64,9 +65,15 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
         if method == best or len(scores[method]) < LEAST_DRAWS:
             continue
         delta = paired(choosing(scores[method]), choosing(scores[best]))
-        if delta.n >= CLEAR and delta.ci95[1] < 0:
+        if delta.n >= CLEAR and delta.mean + _half_width(delta) < 0:
             found.append(method)
     return found
+
+
+def _half_width(delta: Paired) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf((1 + SURE) / 2, delta.n - 1)) * delta.std / delta.n**0.5
 
 
 def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int]) -> list[Standing]:
@@ -107,13 +114,20 @@ def verdict(table: Sequence[Standing]) -> str:
     spread = f" ± {mean.std:.1f} over {mean.n} draws" if mean.std is not None else " on one draw"
     interval = f", 95 % interval of the mean {mean.ci95[0]:.1f}–{mean.ci95[1]:.1f}" if mean.ci95 else ""
     lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
-    worse = [s for s in others if s.stopped is not None or _below(s.to_winner)]
-    equal = [s.method for s in others if s not in worse]
+    doubtful = [s for s in others if s.stopped is not None and _above(s.to_winner)]
+    worse = [s for s in others if s not in doubtful and (s.stopped is not None or _below(s.to_winner))]
+    equal = [s.method for s in others if s not in worse and s not in doubtful]
     if equal:
         lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
     if worse:
         named = (s.method + (f" (stopped after {s.stopped} draws)" if s.stopped else "") for s in worse)
         lines.append(f"Worse: {', '.join(named)}.")
+    if doubtful:
+        named = (f"{s.method} (after {s.stopped} draws)" for s in doubtful)
+        lines.append(
+            f"Stopped on the choosing draws, but no worse on the reporting ones: {', '.join(named)}; "
+            "a longer --budget with --method of these tells more."
+        )
     return " ".join(lines)
 
 
@@ -133,6 +147,10 @@ def more(curve: Mapping[int, float], further: int = 50) -> tuple[float, float] |
         return None
     now, then = (np.exp(level + slope * np.log(n)) for n in (shots[-1], shots[-1] + further))
     return float(now - then), float(-slope)
+
+
+def _above(delta: Paired | None) -> bool:
+    return bool(delta and delta.mean is not None and delta.mean >= 0)
 
 
 def _below(delta: Paired | None) -> bool:

@@ -187,7 +187,7 @@ def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
 def _compare_options(data, **given):
     return argparse.Namespace(
         **{"data": str(data), "data_dir": None, "image_size": None, "shots": None, "protocol": None}
-        | {"classes": None, "ways": None, "unbalanced": False}
+        | {"classes": None, "ways": None, "unbalanced": False, "limit_train": None}
         | given
     )
 
