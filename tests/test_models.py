@@ -48,7 +48,8 @@ CIFAR = {
 }
 
 
-DEEP = ("resnet101", "resnet152")  # a minute each, for the same builder as resnet50
+# Half a minute to a minute each, for the same builders as smaller members of their families.
+DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 
 
