@@ -116,9 +116,16 @@ def verdict(table: Sequence[Standing]) -> str:
     lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
     doubtful = [s for s in others if s.stopped is not None and _above(s.to_winner)]
     worse = [s for s in others if s not in doubtful and (s.stopped is not None or _below(s.to_winner))]
-    equal = [s.method for s in others if s not in worse and s not in doubtful]
+    ahead = [s for s in others if s.stopped is None and s.to_winner and (s.to_winner.ci95 or (0,))[0] > 0]
+    equal = [s.method for s in others if s not in [*worse, *doubtful, *ahead]]
     if equal:
         lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
+    if ahead:
+        named = (f"{s.method} ({s.to_winner.mean:+.1f})" for s in ahead)
+        lines.append(
+            f"Ahead on the reporting draws, though not on those that choose: {', '.join(named)}; "
+            "ask for a longer --budget."
+        )
     if worse:
         named = (s.method + (f" (stopped after {s.stopped} draws)" if s.stopped else "") for s in worse)
         lines.append(f"Worse: {', '.join(named)}.")

@@ -75,6 +75,14 @@ def test_a_stop_that_the_reporting_draws_do_not_bear_out_is_said():
     assert "Stopped on the choosing draws, but no worse on the reporting ones: b (after 5 draws)" in text
 
 
+def test_who_is_ahead_on_the_reporting_draws_alone_is_named():
+    scores = {"a": _scores(95, 90, 96, 90, 95, 91), "b": _scores(94, 95, 95, 94, 95, 96)}
+    text = verdict(standings(scores, {}))
+    assert text.startswith("Use a: ")
+    assert "Ahead on the reporting draws, though not on those that choose: b (+4.7)" in text
+    assert "Not distinguishable" not in text
+
+
 def test_looking_after_every_draw_stops_few_equals():
     """Two equal methods, forty looks: five pairs of a hundred; with intervals of 95 % it would be 22."""
     rng = np.random.default_rng(0)
