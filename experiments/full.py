@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.full_details import details, pictures
+from experiments.full_details import details, pictures, pooled
 from experiments.study import Report, Study, listed
 from fewshot import cli, settings
 from fewshot.data.tasks import TUNING
@@ -123,10 +123,11 @@ class Full(Study):
     ) -> Report:
         report = super()._report(args, by_method, trial, part)
         folder = Path(args.out) / self.name / part
-        found, lines = details(by_method, args.out)
+        matrices = pooled(by_method, args.out)
+        found, lines = details(matrices)
         report.document["details"] = found
         with cli.writing(folder):
-            paths = pictures(by_method, args.out, folder)
+            paths = pictures(by_method, matrices, folder)
         report.document["figures"] += paths
         return Report(report.document, "\n".join([report.text, f"by class: {', '.join(paths)}", "", *lines]))
 

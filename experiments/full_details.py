@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fewshot import metrics
 from fewshot.report.predictions import pool
 from fewshot.report.table import aligned
@@ -12,15 +14,16 @@ from fewshot.store import Store
 
 CONFUSED = 3  # pairs of classes that are named
 Records = Mapping[str, Sequence[dict]]
+Matrices = Mapping[str, tuple[tuple[str, ...], np.ndarray]]  # method → class names, confusion matrix
 
 
-def details(by_method: Records, out: str) -> tuple[dict[str, dict], list[str]]:
+def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
     """Return, for each method, macro scores, every class's accuracy and the most confused pairs.
 
-    As a document, and as the lines of a table. Predictions of all seeds count together.
+    As a document, and as the lines of a table. matrices: as `pooled` returns them.
     """
     found = {}
-    for method, (names, matrix) in _matrices(by_method, out).items():
+    for method, (names, matrix) in matrices.items():
         confused = metrics.most_confused(matrix, CONFUSED)
         found[method] = {
             **metrics.scores(matrix),
@@ -32,17 +35,16 @@ def details(by_method: Records, out: str) -> tuple[dict[str, dict], list[str]]:
     return found, aligned([list(column) for column in zip(heads, *rows, strict=True)])
 
 
-def pictures(by_method: Records, out: str, folder: Path) -> list[str]:
+def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
     """Draw the confusion matrices, and for each network and optimiser its learning rates' curves."""
     from fewshot.report import figures
     from fewshot.report.confusion import confusions
 
     paths: list[Path] = []
-    found = _matrices(by_method, out)
-    if found:
-        names = next(iter(found.values()))[0]
-        matrices = {method: matrix for method, (_, matrix) in found.items()}
-        paths += confusions(matrices, names, folder / "confusion", "Which class is taken for which")
+    if matrices:
+        names = next(iter(matrices.values()))[0]
+        counts = {method: matrix for method, (_, matrix) in matrices.items()}
+        paths += confusions(counts, names, folder / "confusion", "Which class is taken for which")
     groups: dict[tuple[str, str], dict] = {}
     for method, records in by_method.items():
         learner = records[0]["learner"]
@@ -57,14 +59,14 @@ def pictures(by_method: Records, out: str, folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _matrices(by_method: Records, out: str) -> dict[str, tuple[tuple[str, ...], object]]:
-    """Return class names and the pooled confusion matrix of each method that has predictions."""
+def pooled(by_method: Records, out: str) -> Matrices:
+    """Return class names and confusion matrix, over all seeds, of each method that has predictions."""
     store, found = Store(out), {}
     for method, records in by_method.items():
-        pooled = pool(store, records)
-        if len(pooled.truth):
-            matrix = metrics.confusion(pooled.truth, pooled.predicted, len(pooled.names))
-            found[method] = pooled.names, matrix
+        known = pool(store, records)
+        if len(known.truth):
+            matrix = metrics.confusion(known.truth, known.predicted, len(known.names))
+            found[method] = known.names, matrix
     return found
 
 

@@ -30,9 +30,8 @@ class Trace:
     def __init__(self, updates: int, epoch: int):
         self.updates, self._epoch = updates, epoch
         whole = epoch if updates % epoch == 0 and updates // epoch >= POINTS else 1  # at the ends of epochs
-        self.points = (
-            np.unique(np.linspace(0, updates // whole, POINTS + 1).round().astype(int))[1:] * whole
-        ).tolist()
+        places = np.linspace(0, updates // whole, POINTS + 1).round().astype(int)
+        self.points = (np.unique(places)[1:] * whole).tolist()
         self._seen: list[tuple[float, float, int]] = []  # loss, right answers, images of every update
         self._held_out: list[dict[str, float]] = []
 

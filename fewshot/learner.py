@@ -119,12 +119,14 @@ class KerasLearner:
         engine = self._compiled(examples[0].x.shape[1:], len(trains[0].classes))
         found = []
         for outcome in together.fit(engine, examples, self.recipe, seeds):
-            if isinstance(outcome, tuple):
-                fitted = copy.copy(self)
-                curve, weights = outcome
-                fitted._engine, fitted._members = engine, [weights]
-                fitted.fitted = fitted._fitted(len(examples[0]), [asdict(curve)], 0.0)
-            found.append(fitted if isinstance(outcome, tuple) else outcome)
+            if isinstance(outcome, DivergedError):
+                found.append(outcome)
+                continue
+            curve, weights = outcome
+            fitted = copy.copy(self)
+            fitted._engine, fitted._members = engine, [weights]
+            fitted.fitted = fitted._fitted(len(examples[0]), [asdict(curve)], 0.0)
+            found.append(fitted)
         return found
 
     def _examples(self, train: Dataset, seed: int) -> Examples:

@@ -43,15 +43,19 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     return {name: float(100 * value) for name, value in values.items()}
 
 
+def shares(matrix: np.ndarray) -> np.ndarray:
+    """Return a confusion matrix in percent of the images of each class (rows); 0 without images."""
+    return 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+
+
 def per_class(matrix: np.ndarray) -> np.ndarray:
     """Return the accuracy on each class (its recall) in percent, float (classes,); NaN without images."""
-    images = matrix.sum(1)
-    return np.where(images > 0, 100 * np.diag(matrix) / np.maximum(images, 1), np.nan)
+    return np.where(matrix.sum(1) > 0, np.diag(shares(matrix)), np.nan)
 
 
-def most_confused(matrix: np.ndarray, count: int) -> list[tuple[int, int, int]]:
-    """Return (class, answer, images) of the most frequent mistakes, the most frequent first."""
+def most_confused(matrix: np.ndarray, count: int) -> list[tuple[int, int, float]]:
+    """Return (class, answer, value) of the largest mistakes in a matrix of counts or shares, in order."""
     mistakes = matrix - np.diag(np.diag(matrix))
-    order = np.argsort(mistakes, axis=None, kind="stable")[::-1][:count]
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:count]
     places = zip(*np.unravel_index(order, matrix.shape), strict=True)
-    return [(int(i), int(j), int(mistakes[i, j])) for i, j in places if mistakes[i, j]]
+    return [(int(i), int(j), mistakes[i, j].item()) for i, j in places if mistakes[i, j]]

@@ -74,11 +74,12 @@ class TransferLearner(KerasLearner):
         """Return the weights of every layer to begin with; from the cache, or trained now."""
         if self.transfer == RANDOM:
             return None
-        others = self._others(train)
-        identity = self._first() | {"classes": others.classes, "seed": seed, "computer": backend.started()}
+        source, labels = self._other_classes(train)
+        classes = [source.classes[label] for label in labels]
+        identity = self._first() | {"classes": classes, "seed": seed, "computer": backend.started()}
 
         def build(folder: Path) -> None:
-            learner = KerasLearner(self.network, self._recipe_before()).fit(others, seed)
+            learner = KerasLearner(self.network, self._recipe_before()).fit(self._others(train), seed)
             layers = [layer.get_weights() for layer in learner.members()[0].layers]
             arrays = [array for layer in layers for array in layer]
             checkpoints.save(
@@ -97,6 +98,11 @@ class TransferLearner(KerasLearner):
 
     def _others(self, train: Dataset) -> Dataset:
         """Return the source's training images of all classes that the task does not have."""
+        source, labels = self._other_classes(train)
+        return source.take(np.flatnonzero(np.isin(source.y, labels))).compact()
+
+    def _other_classes(self, train: Dataset) -> tuple[Dataset, list[int]]:
+        """Return the source's training images and the labels, among theirs, that the task does not have."""
         whole = open_splits(_source(self.transfer).folder).train
         present = {train.classes[label] for label in np.unique(train.y)}
         others = [label for label, name in enumerate(whole.classes) if name not in present]
@@ -105,7 +111,7 @@ class TransferLearner(KerasLearner):
                 f"{self.transfer} has no two classes beside those of the task: transfer from another dataset "
                 "(transfer=cifar100), or to fewer classes"
             )
-        return whole.take(np.flatnonzero(np.isin(whole.y, others))).compact()
+        return whole, others
 
     def _recipe_before(self):
         return replace(self.recipe, epochs=self.pretrain_epochs, updates=None, members=1)

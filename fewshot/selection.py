@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot.stats import Paired, Summary, paired, summary
+from fewshot.stats import Paired, Summary, half_width, paired, summary
 
 LEAST_DRAWS = 5  # before a method may be stopped
 CLEAR = 3  # choosing draws at least, for an interval
@@ -65,15 +65,9 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
         if method == best or len(scores[method]) < LEAST_DRAWS:
             continue
         delta = paired(choosing(scores[method]), choosing(scores[best]))
-        if delta.n >= CLEAR and delta.mean + _half_width(delta) < 0:
+        if delta.n >= CLEAR and delta.mean + half_width(delta.std, delta.n, SURE) < 0:
             found.append(method)
     return found
-
-
-def _half_width(delta: Paired) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf((1 + SURE) / 2, delta.n - 1)) * delta.std / delta.n**0.5
 
 
 def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int]) -> list[Standing]:

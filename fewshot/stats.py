@@ -78,11 +78,16 @@ def summary(values: Iterable[float]) -> Summary:
     if n == 1:
         return Summary(1, mean, None, None)
 
+    std = float(values.std(ddof=1))
+    half = half_width(std, n)
+    return Summary(n, mean, std, (mean - half, mean + half))
+
+
+def half_width(std: float, n: int, level: float = 0.95) -> float:
+    """Return half of the width of the t interval of a mean of n values, two or more."""
     from scipy.stats import t
 
-    std = float(values.std(ddof=1))
-    half = float(t.ppf(0.975, n - 1)) * std / n**0.5
-    return Summary(n, mean, std, (mean - half, mean + half))
+    return float(t.ppf((1 + level) / 2, n - 1)) * std / n**0.5
 
 
 def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:

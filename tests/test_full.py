@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from experiments.full import STUDY, main
-from experiments.full_details import details
+from experiments.full_details import details, pooled
 from fewshot import engine
 from fewshot.augment.expand import expand
 from fewshot.checkpoints import load, save
@@ -94,7 +94,7 @@ def test_a_recipe_for_all_methods(whole):
 
 def test_details_without_predictions(tmp_path):
     record = {"key": "0" * 16, "status": "ok", "classes": ["a", "b"]}
-    assert details({"lost": [record]}, str(tmp_path))[0] == {}
+    assert details(pooled({"lost": [record]}, str(tmp_path)))[0] == {}
 
 
 def test_cut_off_and_gone_on_is_the_same(task, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot import metrics
 from fewshot.report.figures import STYLE, write
 
 COLUMNS = 4
@@ -37,7 +38,7 @@ def _confusions(matrices, classes, title):
     places = list(np.ndindex(grid.shape))
     for (row, column), (name, counts) in zip(places, matrices.items(), strict=False):
         axes = grid[row, column]
-        share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        share = metrics.shares(counts)
         axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
         below = (row + 1) * columns + column >= len(matrices)  # nothing below it: the names stand here
         if written:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fewshot import metrics
 from fewshot.report.markup import Markup, join, tag
 from fewshot.report.predictions import Pooled
 
@@ -14,9 +15,7 @@ def confusion(pooled: Pooled) -> np.ndarray:
 
     A row sums to 100; rows without an image are 0.
     """
-    size = len(pooled.names)
-    counts = np.bincount(pooled.truth * size + pooled.predicted, minlength=size**2).reshape(size, size)
-    return 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    return metrics.shares(metrics.confusion(pooled.truth, pooled.predicted, len(pooled.names)))
 
 
 def matrix(pooled: Pooled) -> Markup:
@@ -44,11 +43,8 @@ def matrix(pooled: Pooled) -> Markup:
 
 
 def _worst(names: tuple[str, ...], shares: np.ndarray) -> Markup:
-    off = shares - np.diag(np.diag(shares))
-    order = np.argsort(-off, axis=None, kind="stable")[:LISTED]
     lines = [
-        tag("li", f"{names[i]}, taken for {names[j]}: {off[i, j]:.1f} %")
-        for i, j in zip(*np.unravel_index(order, off.shape), strict=True)
-        if off[i, j]
+        tag("li", f"{names[i]}, taken for {names[j]}: {share:.1f} %")
+        for i, j, share in metrics.most_confused(shares, LISTED)
     ]
     return join(tag("p", f"The most frequent confusions of {len(names)} classes:"), tag("ol", *lines))
