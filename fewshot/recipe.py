@@ -38,10 +38,10 @@ def one_cycle(progress, epochs):
     return np.where(progress < 0.3, 1 - (1 - 1 / 25) * cosine(rising, epochs), cosine(falling, epochs))
 
 
-@schedules.register("triangle")
+@schedules.register("triangle", version=2)
 def triangle(progress, epochs):
-    """From a fifth up in the first 23 % of the updates, then down to 7 % in a straight line (airbench94)."""
-    return np.interp(progress, [0, 0.23, 1], [0.2, 1, 0.07])
+    """From a fifth up in the first fifth of the updates, then down to zero in a straight line."""
+    return np.interp(progress, [0, 0.2, 1], [0.2, 1, 0])
 
 
 @schedules.register("linear")
@@ -194,19 +194,20 @@ def whole():
 
 @recipes.register("speedrun")
 def speedrun():
-    """Ten epochs for the network `speedrun`, with airbench94's rates and batches (arXiv 2404.00498).
+    """14 epochs for the network `speedrun`: those of arXiv 2404.00498 before lookahead.
 
-    Its code sums the loss over a batch and divides rate and decay by what momentum adds: here they are
-    the same for the mean.
+    Its ablation reaches 94.03 % (n = 500) in 13.5 epochs at this step; lookahead, flips in turn and shifted
+    views at prediction would save another 3.6. Its code sums the loss over a batch and divides rate and decay
+    by what momentum adds: here they are the same for the mean.
     """
     return Recipe(
-        learning_rate=1.5,
+        learning_rate=1.3,
         momentum=0.85,
         nesterov=True,
-        weight_decay=0.00133,
+        weight_decay=0.00153,
         schedule="triangle",
         batch=1024,
-        epochs=10,
+        epochs=14,
         policy="flip+shift-crop-2",
         label_smoothing=0.2,
         mirror=True,

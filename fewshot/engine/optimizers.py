@@ -10,10 +10,10 @@ from fewshot.recipe import Recipe
 
 
 class Coupled:
-    """Adds the decay to the gradients of a Keras optimiser; a variable may have a `pace` of its own.
+    """Adds the decay to the gradients of a Keras optimiser; variables may have shares of their own.
 
-    The pace is a share of the learning rate (`fewshot.backbones.tuned`). Variables that say `decays = False`
-    have no decay.
+    `pace` is a variable's share of the learning rate (`fewshot.backbones.tuned`), `decay` its share of the
+    decay.
     """
 
     def __init__(self, *args, coupled_weight_decay: float, **kwargs):
@@ -21,11 +21,10 @@ class Coupled:
         self.coupled_weight_decay = coupled_weight_decay
 
     def build(self, variables):
-        """Make the slots, and note every variable's pace: updates see the backend's own variables."""
+        """Make the slots, and note every variable's shares: updates see the backend's own variables."""
         super().build(variables)
         self._paces = [getattr(variable, "pace", 1.0) for variable in variables]
-        decay = self.coupled_weight_decay
-        self._decays = [decay if getattr(variable, "decays", True) else 0.0 for variable in variables]
+        self._decays = [self.coupled_weight_decay * getattr(v, "decay", 1.0) for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""

@@ -3,32 +3,33 @@
 from fewshot.models import networks
 
 
-@networks.register("speedrun", least_size=9)
+@networks.register("speedrun", version=2, least_size=9)
 def speedrun(shape, outputs, *, width=64):
     """The network of airbench94 (arXiv 2404.00498): whitened 2×2 patches, three groups of two convolutions.
 
     The first layer's kernels are the principal directions of the training images' patches, scaled to the
     same variance, and their negatives; they are not trained. Convolutions begin as the identity as far as
-    they can; BatchNorm has no scales, and its biases move 64 times as fast. width: filters of the first
-    group, four times as many in the others.
+    they can; BatchNorm has no scales, and its biases move 64 times as fast, though they decay no faster.
+    width: filters of the first group, four times as many in the others.
     """
     import keras
     from keras import layers
 
-    from fewshot.models.layers import Dirac, Normalise, Whiten, dense
+    from fewshot.models.layers import Dirac, Normalise, TorchUniform, Whiten
 
     def unit(x, filters, pool=False):
         initial = Dirac(9 * x.shape[-1])
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=initial)(x)
         x = layers.MaxPooling2D()(x) if pool else x
-        normal = layers.BatchNormalization(momentum=0.4, epsilon=1e-12, scale=False)
+        normal = layers.BatchNormalization(momentum=0.9, epsilon=1e-12, scale=False)
         x = normal(x)
-        normal.beta.pace, normal.beta.decays = 64.0, False  # read by the optimiser
+        normal.beta.pace, normal.beta.decay = 64.0, 1 / 64  # read by the optimiser
         return layers.Activation("gelu")(x)
 
     inputs = keras.Input(shape)
     x = layers.Activation("gelu")(Whiten(2)(Normalise()(inputs)))
     for filters in (width, 4 * width, 4 * width):
         x = unit(unit(x, filters, pool=True), filters)
-    x = dense(layers.GlobalMaxPooling2D()(x), outputs)
+    x = layers.GlobalMaxPooling2D()(x)
+    x = layers.Dense(outputs, use_bias=False, kernel_initializer=TorchUniform(x.shape[-1]))(x)
     return keras.Model(inputs, layers.Rescaling(1 / 9)(x), name="speedrun")
