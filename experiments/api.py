@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.methods import learner
-from fewshot import backend
+from fewshot import backend, together
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.tasks import Protocol, Task, protocols
 from fewshot.errors import FewshotError
@@ -68,7 +68,7 @@ class Data:
             for name, one in chosen.items()
         ]
         with Store(out).open() as store:
-            records = run(trials, store, jobs)
+            records = run(trials, store, jobs, executor=together.executor(trials))
         by_method: dict[str, list[dict]] = {name: [] for name in chosen}
         for trial, record in zip(trials, records, strict=True):
             by_method[trial.method].append(record)

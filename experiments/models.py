@@ -65,9 +65,7 @@ def _parser() -> cli.Parser:
     cli.add_plugin_option(parser)
     parser.add_argument("--no-time", action="store_true", help="count only, measure nothing")
     parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
-    )
+    cli.add_device_option(parser)
     parser.add_argument(
         "--out",
         default="results",

@@ -105,10 +105,9 @@ class Study:
         n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
         if not self.before(args, trials, n):
             return None
-        if args.cluster is None and any(map(together.fits, trials)):
-            executor = contextlib.nullcontext(together.Together())
-        else:
-            executor = cluster.executor(args.cluster, cli.jobs(args, first.threads))
+        at_once = together.executor(trials) if args.cluster is None else None
+        jobs = cli.jobs(args, first.threads)
+        executor = contextlib.nullcontext(at_once) if at_once else cluster.executor(args.cluster, jobs)
         with Store(args.out).open() as store, executor as chosen:
             _header(trials, args, n)
             records = _run_with_progress(trials, store, chosen, args.fresh)

@@ -44,7 +44,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def resolve_device(requested: str) -> str:
-    """Return "gpu" or "cpu" for "auto", "gpu" or "cpu", without importing the backend."""
+    """Return "gpu" or "cpu" for "auto", any other device as it is, without importing the backend."""
     if requested == "auto":
         return (
             "gpu" if Path("/dev/nvidia0").exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"

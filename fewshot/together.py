@@ -5,7 +5,7 @@ An executor for `fewshot.testbed.run`, in the place of worker processes, which w
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,11 @@ def fits(trial: Trial) -> bool:
     whole = protocols[trial.protocol.name].traits.get("whole")
     one = type(trial.learner) is KerasLearner and trial.learner.recipe.members == 1
     return backend.name() == "jax" and trial.device == "gpu" and one and not (whole or trial.curves)
+
+
+def executor(trials: Iterable[Trial]) -> "Together | None":
+    """Return what computes such trials together, or nothing where none of them can be."""
+    return Together() if any(map(fits, trials)) else None
 
 
 @dataclass(frozen=True)
