@@ -119,7 +119,9 @@ def add_study_options(parser: argparse.ArgumentParser, tasks: int = 10) -> None:
     add_draw_options(task)
     add_data_options(parser)
     training = parser.add_argument_group("training")
-    training.add_argument("--epochs", type=positive, help="passes through the training images (default: 100)")
+    training.add_argument(
+        "--epochs", type=positive, help="passes through the training images (default: the recipe's)"
+    )
     training.add_argument(
         "--updates",
         type=positive,
