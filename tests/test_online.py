@@ -79,7 +79,8 @@ def test_shift_reflects_like_padding(batch):
 
 
 def test_the_identity_matrix_changes_nothing_and_a_half_turn_turns(batch):
-    from fewshot.augment.layers import Affine, resample
+    from fewshot.augment.layers import Affine
+    from fewshot.augment.pixels import resample
 
     x, y = batch
     identity = np.tile(np.eye(2, 3, dtype="float32"), (4, 1, 1))
@@ -89,7 +90,7 @@ def test_the_identity_matrix_changes_nothing_and_a_half_turn_turns(batch):
 
 def test_recolor_by_hand():
     """(100, 50, 200): grey 82.05. Brightness 2, contrast 0.5, saturation 0.5, one pixel a constant image."""
-    from fewshot.augment.layers import recolor
+    from fewshot.augment.pixels import recolor
 
     x = np.tile(np.array([100, 50, 200], "float32"), (1, 4, 4, 1))
     one, half, two = (np.array([value], "float32") for value in (1, 0.5, 2))

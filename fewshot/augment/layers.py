@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import ops, random
 
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as Pillow and torchvision use it
+from fewshot.augment.pixels import boxes, pick, recolor, reflected, resample, rotations
+
 FILL = 127.5  # mid-grey: about zero after normalisation
 
 
@@ -44,7 +45,7 @@ class Flip(Online):
         height, width = x.shape[1:3]
         columns = ops.arange(width)
         columns = ops.where(mirrored[:, None], columns[::-1], columns)
-        return _pick(x, ops.arange(height)[None, :, None], columns[:, None, :]), y
+        return pick(x, ops.arange(height)[None, :, None], columns[:, None, :]), y
 
 
 class Shift(Online):
@@ -64,9 +65,9 @@ class Shift(Online):
     def apply(self, x, y, shifts):
         """Shift the images."""
         height, width = x.shape[1:3]
-        rows = _reflected(ops.arange(height)[None] - shifts[:, :1], height)
-        columns = _reflected(ops.arange(width)[None] - shifts[:, 1:], width)
-        return _pick(x, rows[:, :, None], columns[:, None, :]), y
+        rows = reflected(ops.arange(height)[None] - shifts[:, :1], height)
+        columns = reflected(ops.arange(width)[None] - shifts[:, 1:], width)
+        return pick(x, rows[:, :, None], columns[:, None, :]), y
 
 
 class Affine(Online):
@@ -78,7 +79,7 @@ class Affine(Online):
 
     def draw(self, n, shape):
         """Return a matrix from output to input coordinates for each image, (N, 2, 3)."""
-        return (_rotations(self.uniform((n,), -self.radians, self.radians)),)
+        return (rotations(self.uniform((n,), -self.radians, self.radians)),)
 
     def apply(self, x, y, matrices):
         """Resample the images."""
@@ -134,7 +135,7 @@ class Cutout(Online):
 
     def apply(self, x, y, centres):
         """Fill the squares."""
-        inside = _boxes(x, centres, ops.full_like(centres, self.side))
+        inside = boxes(x, centres, ops.full_like(centres, self.side))
         return ops.where(inside, FILL, x), y
 
 
@@ -152,7 +153,7 @@ class Erasing(Online):
 
     def apply(self, x, y, centres, sides, noise):
         """Fill the rectangles."""
-        return ops.where(_boxes(x, centres, sides), noise, x), y
+        return ops.where(boxes(x, centres, sides), noise, x), y
 
 
 class Mixup(Online):
@@ -188,7 +189,7 @@ class CutMix(Online):
 
     def apply(self, x, y, centres, side):
         """Paste."""
-        inside = _boxes(x, centres, ops.stack([side, side], 1))
+        inside = boxes(x, centres, ops.stack([side, side], 1))
         pasted = ops.mean(ops.cast(inside, "float32"), (1, 2))
         return ops.where(inside, ops.roll(x, 1, 0), x), y + pasted * (ops.roll(y, 1, 0) - y)
 
@@ -213,7 +214,7 @@ class PatchShuffle(Online):
         patch = row // size * (width // size) + column // size
         source = ops.take(ops.reshape(order, (-1, height * width)), patch * size**2 + inner, axis=1)
         top, left = row - row % size, column - column % size
-        shuffled = _pick(x, top + source // size, left + source % size)
+        shuffled = pick(x, top + source // size, left + source % size)
         shuffled = ops.concatenate([shuffled, x[:, height:, :width]], 1)
         shuffled = ops.concatenate([shuffled, x[:, :, width:]], 2)
         return ops.where(chosen[:, None, None, None], shuffled, x), y
@@ -243,7 +244,7 @@ class RandAugment(Online):
     def apply(self, x, y, drawn, signs):
         """Apply the operations."""
         amount = drawn * signs * self.magnitude
-        rotation = _rotations(amount[:, 1] * math.radians(30))
+        rotation = rotations(amount[:, 1] * math.radians(30))
         zero, one = ops.zeros_like(amount[:, 0]), ops.ones_like(amount[:, 0])
         shear = ops.stack([one, amount[:, 2] * 0.3, zero, amount[:, 3] * 0.3, one, zero], 1)
         shear = ops.reshape(shear, (-1, 2, 3))
@@ -259,64 +260,3 @@ class RandAugment(Online):
         x = ops.where(was[11] | (was[10] & (x > 255 * (1 - self.magnitude))), inverted, x)
         low, high = ops.min(x, (1, 2), keepdims=True), ops.max(x, (1, 2), keepdims=True)
         return ops.where(was[12], (x - low) * (255 / ops.maximum(high - low, 1)), x), y
-
-
-def resample(x, matrices):
-    """Sample images bilinearly at `matrices` (N, 2, 3) × (column, row, 1), measured from the centre.
-
-    Outside the image it is reflected.
-    """
-    middle = np.array([(x.shape[2] - 1) / 2, (x.shape[1] - 1) / 2], np.float32)
-    linear, move = matrices[:, :, :2], matrices[:, :, 2]
-    move = move + middle - ops.sum(linear * middle, -1)
-    rows = ops.reshape(ops.concatenate([linear, move[:, :, None]], 2), (-1, 6))
-    transforms = ops.concatenate([rows, ops.zeros_like(rows[:, :2])], 1)
-    return ops.image.affine_transform(x, transforms, interpolation="bilinear", fill_mode="reflect")
-
-
-def recolor(x, brightness, contrast, saturation):
-    """Multiply brightness, contrast (about the image's mean grey) and saturation by (N,) factors, in turn.
-
-    Written out, the three are one sum of the image, its grey values and a constant.
-    """
-    wide = (-1, 1, 1, 1)
-    grey = GREY[0] * x[..., 0:1] + GREY[1] * x[..., 1:2] + GREY[2] * x[..., 2:3]
-    mean = ops.mean(grey, (1, 2, 3))
-    own = ops.reshape(saturation * contrast * brightness, wide)
-    greyed = ops.reshape((1 - saturation) * contrast * brightness, wide)
-    constant = ops.reshape((1 - contrast) * brightness * mean, wide)
-    return ops.clip(own * x + (greyed * grey + constant), 0, 255)
-
-
-def _rotations(radians):
-    """Return the matrices (N, 2, 3) that rotate by angles (N,)."""
-    cos, sin, zero = ops.cos(radians), ops.sin(radians), ops.zeros_like(radians)
-    return ops.reshape(ops.stack([cos, -sin, zero, sin, cos, zero], 1), (-1, 2, 3))
-
-
-def _reflected(index, size):
-    """Fold whole positions into 0 … size − 1 by reflection that does not repeat the border."""
-    period = 2 * (size - 1)
-    index = ops.mod(index, period)
-    return ops.minimum(index, period - index)
-
-
-def _pick(x, rows, columns):
-    """Return the pixels at `rows` and `columns`, which broadcast to (N, height, width)."""
-    height, width, channels = x.shape[1:]
-    number = ops.arange(ops.shape(x)[0])[:, None, None] * (height * width)
-    return ops.take(ops.reshape(x, (-1, channels)), number + rows * width + columns, axis=0)
-
-
-def _boxes(x, centres, sides):
-    """Return which pixels lie in rectangles, bool (N, height, width, 1).
-
-    centres, sides: row and column as shares of the image, (N, 2).
-    """
-    inside = []
-    for axis, size in enumerate(x.shape[1:3]):
-        place = (ops.arange(size, dtype="float32") + 0.5) / size
-        # Two steps: TensorFlow's optimiser drops a new axis from the slice of a stack.
-        centre, side = centres[:, axis][:, None], sides[:, axis][:, None]
-        inside.append(ops.abs(place[None] - centre) < side / 2)
-    return inside[0][:, :, None, None] & inside[1][:, None, :, None]
