@@ -7,20 +7,18 @@ kept in the cache by all that determines it, and shared by all methods on the ta
 import functools
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, checkpoints
+from fewshot import backend
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.dataset import Dataset
-from fewshot.data.sources import build_once, cache_dir
 from fewshot.data.tasks import Task
 from fewshot.errors import FewshotError, UsageError
 from fewshot.features import PIXELS
 from fewshot.learner import KerasLearner
 from fewshot.models import networks
-from fewshot.store import key_of
+from fewshot.trained import cached
 
 RANDOM = "none"  # no dataset: the control, random weights frozen and trained alike
 
@@ -78,22 +76,13 @@ class TransferLearner(KerasLearner):
         classes = [source.classes[label] for label in labels]
         identity = self._first() | {"classes": classes, "seed": seed, "computer": backend.started()}
 
-        def build(folder: Path) -> None:
+        def train_first() -> tuple[dict, list[np.ndarray]]:
             learner = KerasLearner(self.network, self._recipe_before()).fit(self._others(train), seed)
             layers = [layer.get_weights() for layer in learner.members()[0].layers]
-            arrays = [array for layer in layers for array in layer]
-            checkpoints.save(
-                folder / "weights.npz", {"layers": list(map(len, layers))}, checkpoints.numbered(arrays)
-            )
+            return {"layers": list(map(len, layers))}, [array for layer in layers for array in layer]
 
-        folder = build_once(cache_dir() / "pretrained" / key_of(identity), build)
-        try:
-            note, arrays = checkpoints.load(folder / "weights.npz")
-        except FewshotError as error:
-            raise FewshotError(
-                f"the weights in {folder} are damaged: delete the folder, run again"
-            ) from error
-        flat = iter(checkpoints.in_order(arrays))
+        note, weights = cached("pretrained", identity, train_first)
+        flat = iter(weights)
         return [[next(flat) for _ in range(count)] for count in note["layers"]]
 
     def _others(self, train: Dataset) -> Dataset:

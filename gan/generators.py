@@ -1,18 +1,14 @@
 """Trained generators: what training yields, kept on disk by all that determines it, and drawn from."""
 
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from fewshot import trained
 from fewshot.data.dataset import Dataset
-from fewshot.data.sources import build_once, cache_dir
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import UsageError
 from fewshot.seeding import rng
-from fewshot.store import key_of
 from gan.recipe import GanRecipe
 from gan.training import Run, identity, separate
 
@@ -65,25 +61,14 @@ def cached(
 
 
 def _cached(recipe: GanRecipe, images: Dataset, seed: int, progress) -> Generator:
-    def build(folder: Path) -> None:
+    def train() -> tuple[dict, list[np.ndarray]]:
         run = Run(recipe, images, seed)
         for _ in run.advance(run.total):
             progress(run)
-        arrays = {f"{number:04}": array for number, array in enumerate(run.weights())}
-        np.savez(folder / "weights.npz", **arrays)
-        meta = {"seconds": run.seconds, "updates": run.done}
-        (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        return {"seconds": run.seconds, "updates": run.done}, run.weights()
 
-    folder = build_once(cache_dir() / "gan" / key_of(identity(recipe, images, seed)), build)
-    try:
-        with np.load(folder / "weights.npz", allow_pickle=False) as file:
-            weights = [file[name] for name in sorted(file.files)]
-        seconds = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["seconds"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise FewshotError(
-            f"the generator in {folder} is damaged: delete the folder and run again"
-        ) from error
-    return _of_weights(recipe, images, weights, seconds)
+    note, weights = trained.cached("generators", identity(recipe, images, seed), train)
+    return _of_weights(recipe, images, weights, note["seconds"])
 
 
 def _of_weights(recipe: GanRecipe, images: Dataset, weights: list[np.ndarray], seconds: float) -> Generator:
