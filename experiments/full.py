@@ -7,12 +7,14 @@ KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 10 --devi
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.full_details import details, pictures, pooled
+from experiments.methods import FIELDS
 from experiments.study import Report, Study, listed
 from fewshot import cli, settings
-from fewshot.data.tasks import TUNING
+from fewshot.data.tasks import TUNING, Protocol
 from fewshot.errors import UsageError
 from fewshot.recipe import recipes
 from fewshot.testbed import Trial
@@ -29,8 +31,8 @@ OPTIMIZER_TABLE = {
 }
 REPORTS = {
     "lenet": (
-        "lecture-net:optimizer=adam,learning_rate=0.001,epochs=20,weight_decay=0",
-        "LeNet, Adam, rate .001 (fast response)",
+        "lenet5:optimizer=adam,learning_rate=0.001,epochs=20,weight_decay=0",
+        "LeNet-5 with sigmoids, Adam, rate .001 (fast response)",
     ),
     "lecture": (
         "lecture-net:learning_rate=0.001,batch=4,epochs=2,weight_decay=0",
@@ -57,8 +59,8 @@ REPORTS = {
 }
 WHOLE = {
     "lenet-whole": (
-        "lecture-net:recipe=whole,label_smoothing=0,policy=flip+shift-crop",
-        "LeNet, trained well",
+        "lecture-net:recipe=whole,learning_rate=0.05,label_smoothing=0,policy=flip+shift-crop",
+        "LeNet with ReLU and max-pooling, trained well",
     ),
     "mlp-whole": ("mlp:dropout=0.1,recipe=whole,learning_rate=0.05,policy=flip+shift-crop", "the MLP"),
     "resnet18-whole": ("resnet18:recipe=whole", "ResNet-18"),
@@ -92,7 +94,8 @@ class Full(Study):
         parser.add_argument(
             "--recipe",
             metavar="NAME",
-            help=f"train every method by it: {', '.join(recipes)} (without --method: the network speedrun)",
+            help=f"train every method's network by it, the first as the baseline: {', '.join(recipes)} "
+            "(without --method: the network speedrun)",
         )
         parser.add_argument_group("choices").add_argument(
             "--validate",
@@ -102,13 +105,22 @@ class Full(Study):
         )
         return parser
 
-    def named(self, args: argparse.Namespace) -> list[str]:
-        """Return the methods that the command line names, each by the recipe that it names."""
+    def _run(self, args: argparse.Namespace) -> None:
         if not args.recipe:
-            return super().named(args)
+            return super()._run(args)
         recipes[args.recipe]  # raises for an unknown one
         args.method = args.method or ["speedrun"]
-        return [settings.changed(name, recipe=args.recipe) for name in super().named(args)]
+        args.method = [self._by_recipe(name, args.recipe) for name in self.named(args)]
+        study = replace(self, baseline=args.method[0], reported={})
+        args.recipe = None
+        return study._run(args)
+
+    def _by_recipe(self, name: str, recipe: str) -> str:
+        """Return a method with its network's switches alone, and the recipe for all else."""
+        method, given = settings.split(name)
+        network, fixed = settings.split(self.specs.get(method, method))
+        switches = {key: value for key, value in (fixed | given).items() if key not in (*FIELDS, "recipe")}
+        return settings.join(network, switches | {"recipe": recipe})
 
     def _trials(self, args: argparse.Namespace, learners, data) -> list[Trial]:
         if args.validate:
@@ -142,9 +154,11 @@ STUDY = Full(
     reported=REPORTED,
     seeds=1,
     protocol="full",
+    reported_protocol=Protocol("full", None),
     notes="""
   NETWORK:recipe=whole,…   any network by the good recipe: 30 epochs of Nesterov, one-cycle, crops, cutout,
-                           label smoothing, bfloat16; more epochs=N bring more
+                           label smoothing, bfloat16; more epochs=N bring more, and networks without
+                           normalisation want learning_rate=0.05
 """,
 )
 main = STUDY.main

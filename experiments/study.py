@@ -19,7 +19,7 @@ from fewshot.store import Store
 from fewshot.testbed import Executor, Trial, run
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
-REPORTED_PROTOCOL = Protocol()  # published results stand beside ours where the tasks are drawn alike
+TESTBED = Protocol()
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Study:
     name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
     those that the study is about. specs: the names among them that stand for another (`experiments.methods`).
     baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
-    reported: published results, a method → text, shown beside ours. notes: the end of the help.
+    reported: published results, a method → text, shown beside ours where CIFAR-10's tasks are drawn by
+    `reported_protocol`. notes: the end of the help.
     seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
     """
 
@@ -51,6 +52,7 @@ class Study:
     notes: str = ""
     seeds: int = 10
     protocol: str | None = None
+    reported_protocol: Protocol = TESTBED
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
@@ -166,7 +168,7 @@ class Study:
         document = result(self.name, protocol, self.baseline, results, figures, records, args.command)
         with cli.writing(folder):
             self._draw(folder, document, stems, results, _title(trial))
-        as_reported = trial.protocol == REPORTED_PROTOCOL and trial.data.name == "cifar10"
+        as_reported = trial.protocol == self.reported_protocol and trial.data.name == "cifar10"
         text = table(results, self.baseline, reported=self.reported if as_reported else {})
         return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
 
@@ -216,13 +218,14 @@ def _title(trial: Trial) -> str:
 
 def _header(trials: list[Trial], args: argparse.Namespace, n: int) -> None:
     first, seeds = trials[0], sorted({trial.seed for trial in trials})
+    rounding = "" if first.device == "cpu" else " (which may round differently from run to run)"
     versions = backend.versions("keras", backend.name())
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     learners = {trial.method: trial.learner for trial in trials}
     width = max(map(len, learners))
     print(
         f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}\n"
-        f"fewshot {__version__}, {used}, on the {first.device}: "
+        f"fewshot {__version__}, {used}, on the {first.device}{rounding}: "
         f"{_workers(args, first.threads)} × {first.threads} thread(s); results in {args.out}{os.sep}",
         *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in learners.items()),
         sep="\n",

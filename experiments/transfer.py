@@ -21,7 +21,10 @@ METHODS = {
         "compact:transfer=cifar10,last=1",
         "trained on the other classes, then a new last layer",
     ),
-    "compact-frozen-random": ("compact:transfer=none,last=1", "its control"),
+    "compact-frozen-random": (
+        "compact:transfer=none,last=1",
+        "its control; its frozen BatchNorms have no statistics, either",
+    ),
     "compact-all-layers": ("compact:transfer=cifar10", "all layers trained on"),
 }
 REPORT_METHODS = {
@@ -30,7 +33,10 @@ REPORT_METHODS = {
         "the fast-response report's: a new last layer",
     ),
     "mobilenetv2-last": (f"{REPORT},transfer=cifar100,last=5", "its last layers unfrozen"),
-    "mobilenetv2-last-random": (f"{REPORT},transfer=none,last=5", "the control: random weights"),
+    "mobilenetv2-last-random": (
+        f"{REPORT},transfer=none,last=5",
+        "the control: random weights, and BatchNorms without statistics",
+    ),
 }
 
 STUDY = Study(

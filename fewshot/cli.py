@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from fewshot import plugins
+from fewshot import backend, plugins
 from fewshot.data import Prepared
 from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
@@ -270,4 +270,7 @@ def jobs(args: argparse.Namespace, threads: int) -> int:
     """Return how many worker processes of so many threads each; `UsageError` where they are not ours."""
     if args.jobs and args.cluster not in (None, "local"):
         raise UsageError(f"--jobs is for processes of this machine: {args.cluster} has its own workers")
-    return args.jobs or max(1, cores() // threads)
+    if args.jobs:
+        return args.jobs
+    # Processes would share a GPU, of whose memory the first takes most.
+    return max(1, cores() // threads) if backend.resolve_device(args.device) == "cpu" else 1

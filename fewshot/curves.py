@@ -7,7 +7,7 @@ import numpy as np
 
 from fewshot.errors import DivergedError
 
-POINTS = 20  # learning curves have about so many points
+POINTS = 20  # learning curves have about so many points, or one an epoch where there are half as many
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Trace:
 
     def __init__(self, updates: int, epoch: int):
         self.updates, self._epoch = updates, epoch
-        whole = epoch if updates % epoch == 0 and updates // epoch >= POINTS else 1  # at the ends of epochs
+        whole = (
+            epoch if updates % epoch == 0 and updates // epoch >= POINTS // 2 else 1
+        )  # at the ends of epochs
         places = np.linspace(0, updates // whole, POINTS + 1).round().astype(int)
         self.points = (np.unique(places)[1:] * whole).tolist()
         self._seen: list[tuple[float, float, int]] = []  # loss, right answers, images of every update

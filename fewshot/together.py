@@ -44,18 +44,31 @@ class Together:
             groups.setdefault(key, []).append((position, trial))
         for group in groups.values():
             for start in range(0, len(group), MOST):
-                part = group[start : start + MOST]
-                yield from _together(part) if len(part) > 1 else [(part[0][0], work(part[0][1]))]
+                yield from _together(group[start : start + MOST], work)
 
 
-def _together(group: list[tuple[int, Trial]]) -> Iterator[tuple[int, Any]]:
-    """Yield what `run_trial` would return of each trial; they share the time equally."""
+def _together(group: list[tuple[int, Trial]], work: Work) -> Iterator[tuple[int, Any]]:
+    """Yield what `work` would return of each trial; they share the time equally.
+
+    Where they do not fit the device's memory, half as many do, or one by one they say what does.
+    """
+    if len(group) == 1:
+        yield group[0][0], work(group[0][1])
+        return
     trials = [trial for _, trial in group]
     first = trials[0]
     backend.start(first.threads, first.device)
     tasks = [trial.protocol.draw(open_splits(trial.data.folder), trial.seed) for trial in trials]
     begin = time.perf_counter()
-    learners = first.learner.fit_together([task.train for task in tasks], [trial.seed for trial in trials])
+    try:
+        learners = first.learner.fit_together([task.train for task in tasks], [t.seed for t in trials])
+    except Exception as error:
+        if not backend.is_out_of_memory(error):
+            raise
+        half = len(group) // 2
+        yield from _together(group[:half], work)
+        yield from _together(group[half:], work)
+        return
     seconds = (time.perf_counter() - begin) / len(group)
     for (position, trial), task, learner in zip(group, tasks, learners, strict=True):
         begin = time.perf_counter()

@@ -1,6 +1,7 @@
 """Whole datasets: choices apart from the test, trainings that are gone on with, what each class came to."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from PIL import Image
 
 from experiments.full import STUDY, main
 from experiments.full_details import details, pooled
-from fewshot import engine
+from fewshot import cli, engine
 from fewshot.augment.expand import expand
 from fewshot.checkpoints import load, save
 from fewshot.curves import Trace
+from fewshot.data import Prepared
 from fewshot.engine import compiled
 from fewshot.errors import FewshotError, UsageError
 from fewshot.learner import KerasLearner
@@ -82,11 +84,22 @@ def test_choices_never_see_the_test_images(whole, tmp_path):
     assert not set(predictions["index"]) & set(predictions["train_index"])
 
 
+def test_published_numbers_stand_beside_the_protocol_they_are_of():
+    data = Prepared("cifar10", Path(), ("a",) * 10, "", "testbed", 2)
+    assert STUDY.reported_protocol == cli.protocol(STUDY.parser().parse_args([]), data)
+    other = cli.protocol(STUDY.parser().parse_args(["--limit-train", "2000"]), data)
+    assert other != STUDY.reported_protocol
+
+
 def test_a_recipe_for_all_methods(whole):
-    parse = STUDY.parser().parse_args
-    assert STUDY.named(parse(["--recipe", "speedrun"])) == ["speedrun:recipe=speedrun"]
-    names = STUDY.named(parse(["--recipe", "whole", "--method", "resnet18", "mlp:width=16"]))
-    assert names == ["resnet18:recipe=whole", "mlp:recipe=whole,width=16"]
+    """Of the methods the networks stay, with their switches; the first is the baseline."""
+    code, document, errors = whole("--recipe", "report", "--method", "lenet", "mlp:width=16,batch=4")
+    assert code == 0, errors
+    assert [row["method"] for row in document["methods"]] == [
+        "lenet5:recipe=report",
+        "mlp:recipe=report,width=16",
+    ]
+    assert document["baseline"] == "lenet5:recipe=report"
     code, _, errors = whole("--recipe", "speedrum")
     assert code == 2
     assert "unknown recipe 'speedrum': did you mean 'speedrun'?" in errors

@@ -106,6 +106,20 @@ def test_whitening_makes_patches_of_unit_variance(task):
     assert np.diag(second).max() == pytest.approx(1, abs=0.01)
 
 
+def test_whitening_looks_at_all_classes():
+    """Of images that stand class by class, not those of the first class alone."""
+    from fewshot.models.layers import Whiten
+
+    images = np.random.default_rng(0).integers(0, 50, (12_000, 4, 4, 3)).astype(np.uint8)
+    images[6000:] += 200
+    layer, reversed_order = Whiten(2), Whiten(2)
+    for one, given in ((layer, images), (reversed_order, images[::-1])):
+        one.build((None, 4, 4, 3))
+        one.adapt(given)
+    found, other = (np.abs(one.kernel.numpy()[..., 11]) for one in (layer, reversed_order))
+    assert np.allclose(found, other, rtol=0.05)
+
+
 def test_identity_convolutions_pass_the_image_on():
     from keras import layers
 

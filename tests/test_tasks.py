@@ -157,6 +157,9 @@ def test_unequal_classes(blobs):
     kept = Protocol("stratified", 2, classes=("a", "b"), balanced=False).draw(data, 0)
     assert np.bincount(kept.test.y).tolist() == [10, 20]
     assert np.bincount(kept.train.y).tolist() == [50, 50]
+    whole = Protocol("full", None, classes=("a", "b")).draw(data, 0)
+    assert np.bincount(whole.train.y).tolist() == [48, 56]  # all that is not held out
+    assert np.bincount(whole.test.y).tolist() == [12, 12]
 
 
 def test_val_serves_tuning_and_test_the_report(blobs):

@@ -140,7 +140,10 @@ class Cutout(Online):
 
 
 class Erasing(Online):
-    """Fill a rectangle of 2–33 % of the area, aspect 0.3–3.3, with noise, in half of the images."""
+    """Fill a rectangle of 2–33 % of the area, aspect 0.3–3.3, with noise, in half of the images.
+
+    Its centre lies anywhere, so that the border may cut it off (the paper draws again until it fits).
+    """
 
     def draw(self, n, shape):
         """Return centres (N, 2), sides (N, 2) (0 where nothing is erased) and the noise, like the images."""
@@ -225,8 +228,8 @@ class RandAugment(Online):
 
     Each image draws its operations among identity, rotation, two shears, two translations, brightness,
     contrast, saturation, posterise, solarise, invert and autocontrast. Those that move pixels are combined
-    into one matrix and sampled once; then come the colours. (The paper applies them in the order drawn,
-    and knows equalise and sharpness, too.)
+    into one matrix and sampled once; then come the colours. (The paper applies them in the order drawn;
+    it has equalise and sharpness, and no inversion.)
     """
 
     KINDS = 13

@@ -68,7 +68,7 @@ def color_jitter():
 
 @policies.register("diffaugment", bounded=False)
 def diffaugment():
-    """Shift colours and pixels, grey out a square (DiffAugment, arXiv 2006.10738)."""
+    """Shift colours and pixels (by up to 4), grey out a square (DiffAugment, arXiv 2006.10738)."""
     from fewshot.augment import layers
 
     return [layers.ColorShift(), layers.Shift(4), layers.Cutout(0.5)]

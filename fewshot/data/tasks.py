@@ -266,7 +266,7 @@ def deic(protocol, splits, seed):
     return labels, train, np.concatenate([i[end:size] for i in index]), "train"
 
 
-@protocols.register("full", ways=None, whole=True)
+@protocols.register("full", version=2, ways=None, whole=True)
 def full(protocol, splits, seed):
     """The whole training set; the whole test set (a stratified fifth, where there is none).
 
@@ -293,8 +293,7 @@ def full(protocol, splits, seed):
         if not each:
             raise UsageError(f"--limit-train {protocol.limit} is less than an image for each class")
         index = [rng(seed, f"limit {label}").permutation(i)[:each] for label, i in enumerate(index)]
-    train, held_out = (np.concatenate(_balance(i, protocol)) for i in (index, held_out))
-    return labels, train, held_out, part
+    return labels, np.concatenate(index), np.concatenate(_balance(held_out, protocol)), part
 
 
 def _held_out_part(splits: Splits, seed: int) -> str:

@@ -63,10 +63,9 @@ class Loop:
 
         values, placed: of all trainings, stacked along a new first axis. index: positions, int (updates,
         trainings, batch). rates: as in `run`. Returns the values after it, and what each player measured,
-        (updates, trainings) each.
+        (updates, trainings) each; neither is waited for.
         """
-        values, measured = self._together(values, placed, index, rates)
-        return values, [np.asarray(trace) for trace in measured]
+        return self._together(values, placed, index, rates)
 
     def _variables(self):
         """Return all that an update changes: every player's weights and slots, and the state."""

@@ -16,7 +16,8 @@ STD = (0.247, 0.243, 0.261)
 
 # He's initialisation (arXiv 1502.01852), as torchvision draws it: it keeps the size of the gradients
 # through any number of ReLUs, where PyTorch's default lets them fade. To be called once a layer: an
-# initialiser of Keras draws the same values each time.
+# initialiser of Keras draws the same values each time. (Of depthwise kernels torchvision counts all channels
+# as fan-out, Keras one, so that ours begin larger; BatchNorm takes that out again.)
 HE = functools.partial(keras.initializers.VarianceScaling, 2.0, "fan_out", "untruncated_normal")
 
 
@@ -64,11 +65,12 @@ class Whiten(layers.Layer):
     """Take patches apart along the principal directions of the training images, each scaled to variance 1.
 
     `adapt` finds the directions; they are not trained, the biases are. Every direction comes with its
-    negative, for the ReLU-like function that follows. Without `adapt` the directions are random.
+    negative, for the ReLU-like function that follows. Without `adapt` the directions are random. In float32
+    whatever the network's precision: the last directions are small differences of large values.
     """
 
     def __init__(self, patch: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.patch = patch
 
     def build(self, shape):
@@ -80,8 +82,12 @@ class Whiten(layers.Layer):
         self.bias = self.add_weight(shape=(2 * size,), initializer="zeros")
 
     def adapt(self, images: np.ndarray) -> None:
-        """Take the directions from raw images, uint8 (N, height, width, channels), of which some suffice."""
-        x = (images[:5000].astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
+        """Take the directions from raw images, uint8 (N, height, width, channels), of which some suffice.
+
+        These are spread over all of them, which may stand class by class.
+        """
+        some = images[:: max(1, len(images) // 5000)]
+        x = (some.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
         patches = np.lib.stride_tricks.sliding_window_view(x, (self.patch, self.patch), (1, 2))
         rows = np.moveaxis(patches, 3, -1).reshape(-1, self.patch**2 * x.shape[-1])
         variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
@@ -102,8 +108,12 @@ class Normalise(layers.Layer):
     """Scale raw pixels to [0, 1], then normalise each channel by `MEAN` and `STD`.
 
     Keras's `Rescaling` with a value a channel costs ten times as much on a CPU: it broadcasts three
-    values along the innermost axis. Here a whole image is one row.
+    values along the innermost axis. Here a whole image is one row. In float32 whatever the network's
+    precision, in which neighbouring grey levels would be the same.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
 
     def build(self, shape):
         """Lay the constants out for images of this shape."""

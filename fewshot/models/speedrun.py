@@ -3,7 +3,7 @@
 from fewshot.models import networks
 
 
-@networks.register("speedrun", version=2, least_size=9)
+@networks.register("speedrun", version=3, least_size=9)
 def speedrun(shape, outputs, *, width=64):
     """The network of airbench94 (arXiv 2404.00498): whitened 2×2 patches, three groups of two convolutions.
 
