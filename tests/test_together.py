@@ -19,6 +19,14 @@ from fewshot.store import Store
 from fewshot.testbed import Trial, run
 
 together.fits = lambda trial: trial.method != "alone"  # on a GPU it would say so
+fit_together = KerasLearner.fit_together
+
+def full(learner, trains, seeds):
+    if len(seeds) == 3 and learner.recipe.epochs == 8:  # "plain" is then trained in halves
+        raise RuntimeError("RESOURCE_EXHAUSTED: the device's memory")
+    return fit_together(learner, trains, seeds)
+
+KerasLearner.fit_together = full
 data = prepare(DataSpec("digits"))
 protocol = Protocol("stratified", 2, 20)
 methods = {
