@@ -210,7 +210,9 @@ def _parser() -> cli.Parser:
         metavar="N",
         help="images in a view (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (default: 0)")
+    parser.add_argument(
+        "--seed", type=cli.seed, default=0, help="of all that is drawn at random (default: 0)"
+    )
     parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
     cli.add_device_option(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="default: %(default)s")

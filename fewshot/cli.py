@@ -72,12 +72,21 @@ def writing(folder: Path):
 
 def positive(text: str) -> int:
     """Parse a whole number above 0."""
+    return _whole(text, 1, "a whole number above 0")
+
+
+def seed(text: str) -> int:
+    """Parse a whole number, 0 or more, that NumPy takes for a seed."""
+    return _whole(text, 0, "a whole number, 0 or more, below 2³²")
+
+
+def _whole(text: str, least: int, wanted: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"wants a whole number above 0. Received: '{text}'")
+        number = least - 1
+    if not least <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"wants {wanted}. Received: '{text}'")
     return number
 
 

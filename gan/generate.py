@@ -36,7 +36,7 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("folder", metavar="DIR", help="what gan.train wrote: its --out")
     parser.add_argument("--n", type=cli.positive, default=100, help="images a class (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides the images (default: %(default)s)")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="decides the images (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", help="write PNG files here, in a folder for each class")
     parser.add_argument("--npz", metavar="FILE", help="write x (uint8), y and classes to one file")
     parser.add_argument("--grid", metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class")

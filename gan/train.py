@@ -56,7 +56,7 @@ def _parser() -> cli.Parser:
         "--preset", default="best", metavar="NAME", help="how to train (default: %(default)s)"
     )
     task = parser.add_argument_group("images (protocol and seed alone decide which)")
-    task.add_argument("--seed", type=int, default=0, help="the task, and all that is drawn (default: 0)")
+    task.add_argument("--seed", type=cli.seed, default=0, help="the task, and all that is drawn (default: 0)")
     cli.add_draw_options(task)
     cli.add_data_options(parser)
     output = parser.add_argument_group("output")

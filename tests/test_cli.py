@@ -278,3 +278,10 @@ def test_the_benchmark_names_what_it_cannot_do(command):
     assert done.returncode == 2
     assert "invalid choice" in one_line(done.stderr)
     assert os.linesep not in done.stdout
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "1.5", str(2**32)])
+def test_seeds_that_numpy_does_not_take(text):
+    assert cli.seed("0") == 0
+    with pytest.raises(argparse.ArgumentTypeError, match="wants a whole number, 0 or more, below"):
+        cli.seed(text)
