@@ -47,7 +47,7 @@ class Data:
 
     def run(
         self,
-        methods: Sequence[str],
+        methods: str | Sequence[str],
         seeds: int | Iterable[int] = 10,
         *,
         training: Mapping[str, object] | None = None,
@@ -60,6 +60,7 @@ class Data:
         training: fields of every network's recipe, such as {"updates": 500}. Trials that `out` holds already
         are not computed again.
         """
+        methods = [methods] if isinstance(methods, str) else methods
         chosen = {name: learner(name, training or {}) for name in dict.fromkeys(methods)}
         device = backend.resolve_device(device)
         trials = [

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.board import Board
 from experiments.findings import Findings
 from experiments.methods import learner
-from experiments.tournament import SLACK, Clock, Comparison, hard_images
+from experiments.tournament import SLACK, Clock, Comparison, hard_images, pool
 from fewshot import backend, cli, selection
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE, datasets
@@ -82,7 +82,6 @@ def _parser() -> cli.Parser:
     )
     task = parser.add_argument_group("draws")
     cli.add_draw_options(task)
-    task.set_defaults(shots=None)
     cli.add_data_options(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--jobs", type=cli.positive, help="worker processes (default: one a core)")
@@ -120,7 +119,8 @@ def _run(args: argparse.Namespace) -> None:
             device=device,
         )
 
-    comparison = Comparison(strategies, trial_of, jobs, clock)
+    drawn_from = pool(protocol, open_splits(small.folder))
+    comparison = Comparison(strategies, trial_of, jobs, clock, drawn_from)
     if not comparison.active:
         gone = args.budget - clock.left()
         again = f"; {gone:.0f} s went into reading the images, which are kept: try again" if gone > 10 else ""
@@ -145,16 +145,22 @@ def _run(args: argparse.Namespace) -> None:
         hard = hard_images(comparison.records, store)
     found = Findings(comparison, table, points, hard, repeated, small, protocol, store)
     document = found.document() | {"command": args.command}
-    if not args.no_export and protocol.ways is None and not protocol.classes:
-        document["model"] = _export(found, learners, trial_of, folder / "model.keras", args.command)
+    if args.no_export:
+        pass
+    elif protocol.ways is not None or protocol.classes:
+        print("no model is saved: --ways and --classes take some classes of the data only", file=sys.stderr)
+    elif model := _export(found, learners, trial_of, folder / "model.keras", args.command):
+        document["model"] = model
     with cli.writing(folder):
         document["figures"] = found.draw(folder, open_splits(large.folder))
         (folder / "comparison.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     print(json.dumps(document, indent=1) if args.json else found.text(document))
 
 
-def _export(found: Findings, learners, trial_of, path: Path, command: str) -> dict:
+def _export(found: Findings, learners, trial_of, path: Path, command: str) -> dict | None:
     """Train the best method that can be saved on all images; return where the model and its card are.
+
+    None where none can be.
 
     Its temperature is fitted to the held-out predictions of the draws.
     """
@@ -180,7 +186,8 @@ def _export(found: Findings, learners, trial_of, path: Path, command: str) -> di
             print(f"{row.method} is not saved: {error}", file=sys.stderr)
             continue
         return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
-    raise FewshotError("none of the methods can be saved as a model: add one that can, such as lite")
+    print("none of the methods can be saved as a model: add one that can, such as lite", file=sys.stderr)
+    return None
 
 
 def _prepared(args: argparse.Namespace) -> tuple[Prepared, Prepared]:

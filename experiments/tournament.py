@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot import selection
+from fewshot.data import Splits
+from fewshot.data.tasks import Protocol
 from fewshot.report.comparison import columns
 from fewshot.report.table import aligned
 from fewshot.store import Store
@@ -38,8 +40,9 @@ class Comparison:
         trial_of: Callable[[str, int], Trial],
         jobs: int,
         clock: Clock,
+        pool: selection.Pool = selection.APART,
     ):
-        self._trial_of, self._jobs, self._clock = trial_of, jobs, clock
+        self._trial_of, self._jobs, self._clock, self._pool = trial_of, jobs, clock, pool
         self.costs = {name: cost for name, (_, cost) in strategies.items()}
         self.active = self._planned()
         self.records: dict[str, dict[int, dict]] = {name: {} for name in self.active}
@@ -105,7 +108,19 @@ class Comparison:
 
     def standings(self) -> list[selection.Standing]:
         """Return the methods, the winner first."""
-        return selection.standings(self.scores, self.stopped)
+        return selection.standings(self.scores, self.stopped, self._pool)
+
+
+def pool(protocol: Protocol, splits: Splits) -> selection.Pool:
+    """Return what draws share: the images that they hold out over all others of their classes.
+
+    Nothing where draws differ in their classes, and where one test part is held out: means then speak of it.
+    """
+    labels, _, held_out, part = protocol.positions(splits, 0)
+    if part != "train" or not np.array_equal(labels, protocol.positions(splits, 1)[0]):
+        return selection.APART
+    images = int(np.isin(splits.train.y, labels).sum())
+    return selection.Pool(len(held_out) / (images - len(held_out)), images)
 
 
 def hard_images(records: Mapping[str, Mapping[int, dict]], store: Store) -> list[tuple[int, str, int]]:

@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from fewshot import backend, plugins
-from fewshot.data import Prepared
+from fewshot.data import Prepared, open_splits
+from fewshot.data.catalogue import datasets
 from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
+SHOTS = 50  # as the few-shot report has it
 RESUMES = "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
 
 
@@ -168,7 +172,9 @@ def add_draw_options(task: argparse._ActionsContainer) -> None:
     task.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")
     task.add_argument("--ways", type=positive, help="classes a task (default: 2; all for a folder)")
     task.add_argument(
-        "--shots", type=positive, default=50, help="training images a class (default: %(default)s)"
+        "--shots",
+        type=positive,
+        help=f"training images a class (default: {SHOTS}; of a folder, no more than seven tenths of a class)",
     )
     task.add_argument(
         "--limit-train",
@@ -247,7 +253,17 @@ def protocol(args: argparse.Namespace, data: Prepared, least: int = 2) -> Protoc
     if args.limit_train and not traits.get("whole"):
         raise UsageError(f"--limit-train is for --protocol full: '{name}' takes --shots images a class")
     classes = tuple(args.classes or ())
-    return Protocol(name, ways, args.shots, classes, not args.unbalanced, args.limit_train)
+    shots = args.shots or _usual_shots(data)
+    return Protocol(name, ways, shots, classes, not args.unbalanced, args.limit_train)
+
+
+def _usual_shots(data: Prepared) -> int:
+    """Return so many training images a class that of a small folder some are left to be held out."""
+    if data.name in datasets:
+        return SHOTS
+    splits = open_splits(data.folder)
+    least = int(np.bincount(splits.train.y).min())
+    return min(SHOTS, least if "test" in splits.parts else max(1, int(0.7 * least)))
 
 
 def apply_environment(args: argparse.Namespace) -> None:

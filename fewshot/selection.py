@@ -21,6 +21,25 @@ Scores = Mapping[int, float]
 
 
 @dataclass(frozen=True)
+class Pool:
+    """The images that all draws are of, as far as draws are alike for it.
+
+    overlap: as in `fewshot.stats.summary`. images: how many there are.
+    """
+
+    overlap: float
+    images: int
+
+    def bound(self, accuracies: Sequence[float]) -> float:
+        """Return the variance, in percent², that an accuracy has by the choice of the pool's images."""
+        mean = float(np.mean(accuracies)) if accuracies else 50.0
+        return mean * (100 - mean) / self.images
+
+
+APART = Pool(0.0, 1)  # draws that share no images, or next to none
+
+
+@dataclass(frozen=True)
 class Standing:
     """One method's place: on the reporting draws, and against the leader on those.
 
@@ -57,7 +76,8 @@ def leader(scores: Mapping[str, Scores]) -> str | None:
 def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
     """Return the active methods to stop: their interval to the leader lies wholly below 0.
 
-    Only choosing draws decide, so that the reported ones stay untouched by it.
+    Only choosing draws decide, so that the reported ones stay untouched by it. The interval speaks of these
+    images alone: it decides where time goes, not what is said in the end.
     """
     best = leader({method: scores[method] for method in active})
     found = []
@@ -70,31 +90,31 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
     return found
 
 
-def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int]) -> list[Standing]:
+def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int], pool: Pool = APART) -> list[Standing]:
     """Return the methods, the winner first, the others by their mean on the choosing draws.
 
-    None of them where no trial on these succeeded.
+    None of them where no trial on these succeeded. pool: what all draws are of.
     """
     winner = leader({method: own for method, own in scores.items() if method not in stopped})
     if winner is None:
         return []
 
+    def row(method: str) -> Standing:
+        own, best = reporting(scores[method]), reporting(scores[winner])
+        bounds = [pool.bound(list(values.values())) for values in (own, best)]
+        return Standing(
+            method,
+            draws=len(scores[method]),
+            accuracy=summary(own.values(), pool.overlap, bounds[0]),
+            to_winner=None if method == winner else paired(own, best, pool.overlap, sum(bounds)),
+            stopped=stopped.get(method),
+        )
+
     def order(method: str) -> tuple[bool, float]:
         chosen = list(choosing(scores[method]).values())
         return method != winner, -float(np.mean(chosen)) if chosen else np.inf
 
-    return [
-        Standing(
-            method,
-            draws=len(scores[method]),
-            accuracy=summary(reporting(scores[method]).values()),
-            to_winner=None
-            if method == winner
-            else paired(reporting(scores[method]), reporting(scores[winner])),
-            stopped=stopped.get(method),
-        )
-        for method in sorted((method for method in scores if scores[method]), key=order)
-    ]
+    return [row(method) for method in sorted((m for m in scores if scores[m]), key=order)]
 
 
 def verdict(table: Sequence[Standing]) -> str:
@@ -109,9 +129,10 @@ def verdict(table: Sequence[Standing]) -> str:
     interval = f", 95 % interval of the mean {mean.ci95[0]:.1f}–{mean.ci95[1]:.1f}" if mean.ci95 else ""
     lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
     doubtful = [s for s in others if s.stopped is not None and _above(s.to_winner)]
-    worse = [s for s in others if s not in doubtful and (s.stopped is not None or _below(s.to_winner))]
+    worse = [s for s in others if _below(s.to_winner)]
+    behind = [s for s in others if s.stopped is not None and s not in [*worse, *doubtful]]
     ahead = [s for s in others if s.stopped is None and s.to_winner and (s.to_winner.ci95 or (0,))[0] > 0]
-    equal = [s.method for s in others if s not in [*worse, *doubtful, *ahead]]
+    equal = [s.method for s in others if s not in [*worse, *behind, *doubtful, *ahead]]
     if equal:
         lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
     if ahead:
@@ -121,8 +142,10 @@ def verdict(table: Sequence[Standing]) -> str:
             "ask for a longer --budget."
         )
     if worse:
-        named = (s.method + (f" (stopped after {s.stopped} draws)" if s.stopped else "") for s in worse)
-        lines.append(f"Worse: {', '.join(named)}.")
+        lines.append(f"Worse: {', '.join(s.method for s in worse)}.")
+    if behind:
+        named = (f"{s.method} (after {s.stopped} draws)" for s in behind)
+        lines.append(f"Stopped early, behind on the choosing draws: {', '.join(named)}.")
     if doubtful:
         named = (f"{s.method} (after {s.stopped} draws)" for s in doubtful)
         lines.append(

@@ -122,6 +122,15 @@ def test_a_folder_of_photos(command, tmp_path):
         assert len(kept["labels"]) == 30
 
 
+def test_fifty_photos_a_class_are_enough(command, tmp_path):
+    """Of so few not all are trained on."""
+    data = photos(tmp_path / "photos", {"a": 50, "b": 60})
+    done = command("augment", "--data", data, "--quick", "--method", "none", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    (record, _) = records(tmp_path / "results").values()
+    assert (record["protocol"]["shots"], record["n_train"]) == (35, 70)
+
+
 def test_sheets_are_drawn_without_training(command, tmp_path):
     done = command("augment", "--data", "digits", "--method", "flip+rotation", "online:flip", "--sheet")
     assert done.returncode == 0, done.stderr
@@ -224,7 +233,7 @@ def test_an_error_in_the_grammar_has_a_caret(command):
     [
         ({}, "no"),
         ({"a": 5}, "class"),
-        ({"a": 60, "b": 30}, "too few images per class in the train part (b 30)"),
+        ({"a": 60, "b": 1}, "too few images per class in the train part (b 1)"),
     ],
 )
 def test_folders_that_make_no_task(command, tmp_path, counts, message):

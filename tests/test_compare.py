@@ -14,9 +14,10 @@ from PIL import Image
 from experiments.board import Board
 from experiments.compare import STRATEGIES, _draws, _prepared
 from experiments.methods import learner
-from experiments.tournament import Clock, Comparison, hard_images
-from fewshot.data import open_splits
+from experiments.tournament import Clock, Comparison, hard_images, pool
+from fewshot.data import Splits, open_splits
 from fewshot.data.tasks import Protocol
+from fewshot.selection import APART, Pool
 from fewshot.store import Store
 from fewshot.testbed import Trial
 
@@ -229,3 +230,12 @@ def test_wrong_usage(command, args, message):
 def test_every_strategy_is_a_method():
     for name, (spec, _) in STRATEGIES.items():
         assert learner(spec, {}).describe(), name
+
+
+def test_what_draws_share(blobs):
+    first = np.concatenate([np.flatnonzero(blobs.train.y == label)[:20] for label in (0, 1)])
+    few = Splits("few", blobs.train.take(first))
+    protocol = Protocol("stratified", None, 14, classes=("a", "b"))
+    assert pool(protocol, few) == Pool(12 / 28, 40)
+    assert pool(protocol, Splits("tested", few.train, blobs.test)) == APART  # one test part
+    assert pool(Protocol("testbed", 2, 14), blobs) == APART  # other classes from draw to draw

@@ -209,6 +209,16 @@ def test_an_unreadable_file_is_named_and_skipped(kind, photos, capsys):
     assert (splits.train.x[0] == GREEN).all()
 
 
+def test_images_of_other_kinds_are_counted(photos, capsys):
+    for i in range(3):
+        (photos / "sky" / f"{i}.HEIC").write_bytes(b"")
+    write(photos / "sky" / "scan.tiff", RED)
+    prepared = prepare(DataSpec(str(photos)))
+    assert "not read: 3 .heic (JPEG," in capsys.readouterr().err
+    assert len(prepared.notes) == 1
+    assert open_splits(prepared.folder).train.y.tolist() == [0, 0, 1, 1, 1]
+
+
 def test_a_second_run_decodes_nothing_and_a_change_is_seen(photos, monkeypatch):
     first = prepare(DataSpec(str(photos)))
     with monkeypatch.context() as patch:

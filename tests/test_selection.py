@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from fewshot.selection import choosing, hopeless, leader, more, reporting, standings, verdict
+from fewshot.selection import (
+    APART,
+    Pool,
+    choosing,
+    hopeless,
+    leader,
+    more,
+    reporting,
+    standings,
+    verdict,
+)
+from fewshot.stats import half_width
 
 
 def _scores(*values):
@@ -62,7 +73,24 @@ def test_the_verdict_says_what_can_be_told():
     text = verdict(table)
     assert text.startswith("Use a: 95.0 % ± 0.8 over 4 draws, 95 % interval of the mean 93.7–96.3.")
     assert "Not distinguishable from it: b." in text
-    assert "Worse: c, d (stopped after 5 draws)." in text
+    assert "Worse: c, d." in text
+
+
+def test_a_stop_without_a_clear_difference_is_no_verdict():
+    scores = {"a": _scores(95, 90, 96, 90, 95, 90), "b": _scores(91, 80, 92, 89, 91)}
+    text = verdict(standings(scores, {"b": 5}))
+    assert "Worse" not in text
+    assert "Stopped early, behind on the choosing draws: b (after 5 draws)." in text
+
+
+def test_draws_of_the_same_images_widen_the_intervals():
+    scores = {"a": _scores(95, 94, 96, 96, 95, 95), "b": _scores(94, 93, 95, 94, 94, 94)}
+    apart, alike = (standings(scores, {}, pool) for pool in (APART, Pool(0.5, 10)))
+    for one, other in ((apart[0].accuracy, alike[0].accuracy), (apart[1].to_winner, alike[1].to_winner)):
+        assert np.diff(other.ci95)[0] == pytest.approx(np.diff(one.ci95)[0] * (1 + 3 * 0.5) ** 0.5)
+    bounded = standings(scores, {}, Pool(1e9, 1000))[0].accuracy
+    added = bounded.mean * (100 - bounded.mean) / 1000  # no more than the binomial variance
+    assert bounded.ci95[1] - bounded.mean == pytest.approx(half_width((bounded.std**2 + 3 * added) ** 0.5, 3))
 
 
 def test_a_stop_that_the_reporting_draws_do_not_bear_out_is_said():

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +22,9 @@ from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import PARTS, build_once, cache_dir, save
 from fewshot.errors import UsageError
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+FOREIGN = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".dng", ".raw", ".cr2", ".nef", ".arw"}
 PART_NAMES = {"val", "valid", "validation", "test"}  # beside train/, these are meant as parts, not classes
 SAMPLE = 100  # images that tell how large all are
 AHEAD = 64  # images decoded and not yet taken
@@ -50,7 +51,11 @@ def prepare_folder(directory: Path, image_size: int) -> Path:
     def build(temporary: Path) -> None:
         with tempfile.TemporaryDirectory(dir=temporary) as scratch:
             splits, skipped = decode(directory, listing, image_size, Path(scratch))
-            save(splits, temporary, str(directory), [f"skipped {file}" for file in skipped])
+            notes = [f"skipped {file}" for file in skipped]
+            if others := _others(directory):
+                notes.append(f"not read: {others} (JPEG, PNG, BMP, GIF, WebP and TIFF are)")
+                print(notes[-1], file=sys.stderr)
+            save(splits, temporary, str(directory), notes)
 
     return build_once(cache_dir() / "data" / f"folder-{key}", build)
 
@@ -200,12 +205,21 @@ def _classes_of(directory: Path) -> dict[str, list[Path]]:
 
 def images_below(folder: Path) -> list[Path]:
     """Return the image files of a directory and all below it, hidden ones left out, in order."""
+    return [file for file in _files_below(folder) if file.suffix.lower() in SUFFIXES]
+
+
+def _others(directory: Path) -> str:
+    """Say how many images there are of each kind that is not read here; nothing for none."""
+    endings = (file.suffix.lower() for file in _files_below(directory))
+    counts = Counter(ending for ending in endings if ending in FOREIGN)
+    return ", ".join(f"{count} {ending}" for ending, count in counts.most_common())
+
+
+def _files_below(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts) and file.is_file()
     )
 
 

@@ -16,7 +16,9 @@ from fewshot.stats import Paired, Record, Summary
 READING = (
     "Odd draws choose the winner and who is stopped, even draws give the accuracies, so that luck in the "
     "choice does not flatter it. Δ is the mean paired difference to the winner with its 95 % interval, p a "
-    "two-sided Wilcoxon signed-rank test, not corrected for the number of methods; who was stopped has none."
+    "two-sided Wilcoxon signed-rank test, not corrected for the number of methods; who was stopped has none. "
+    "Draws from one folder hold out the same images again and again: intervals are as much wider, and p is "
+    "that of the corrected resampled t test."
 )
 SHEETS = {  # the pictures, by their names
     "accuracy": "Accuracy of every method on each draw, joined by draw",
