@@ -141,12 +141,13 @@ class Study:
     ) -> list[Trial]:
         """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
         protocol = cli.protocol(args, data)
-        whole = protocols[protocol.name].traits.get("whole")
-        threads = args.threads or (cli.cores() if whole else 1)
+        traits = protocols[protocol.name].traits
+        threads = args.threads or (cli.cores() if traits.get("whole") else 1)
+        count = traits.get("seeds", self.seeds)
         device = backend.resolve_device(args.device)
         return [
             Trial(method, learner, protocol, data, seed, threads, device, args.curves)
-            for seed in args.seeds or range(min(QUICK_SEEDS, self.seeds) if args.quick else self.seeds)
+            for seed in args.seeds or range(min(QUICK_SEEDS, count) if args.quick else count)
             for method, learner in learners.items()
         ]
 

@@ -127,7 +127,10 @@ def add_study_options(parser: argparse.ArgumentParser, tasks: int = 10) -> None:
     """Add the options of every study. tasks: how many there are by default."""
     task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
     task.add_argument(
-        "--seeds", type=seeds, metavar="N|A-B", help=f"how many tasks, or a range of seeds (default: {tasks})"
+        "--seeds",
+        type=seeds,
+        metavar="N|A-B",
+        help=f"how many tasks, or a range of seeds (default: {tasks}; pairs45: 45, deic: 3)",
     )
     add_draw_options(task)
     add_data_options(parser)

@@ -15,8 +15,12 @@ import pytest
 from helpers import QUICK, one_line, records
 from PIL import Image
 
+from experiments.cnn import STUDY
 from fewshot import cli
+from fewshot.data import Prepared
+from fewshot.data.sources import save
 from fewshot.errors import FewshotError
+from fewshot.learner import KerasLearner
 
 CHATTER = ("oneDNN", "cudart", "cuInit", "absl::InitializeLog", "retracing", "Traceback")
 
@@ -120,6 +124,14 @@ def test_a_folder_of_photos(command, tmp_path):
     assert sorted(record["classes"]) == ["grün", "röt"]
     with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
         assert len(kept["labels"]) == 30
+
+
+def test_deic_has_three_tasks_unless_asked_otherwise(blobs, tmp_path):
+    save(blobs, tmp_path, "test")
+    data = Prepared("cifar10", tmp_path, blobs.classes, "", "deic", None)
+    for given, count in (([], 3), (["--seeds", "1"], 1), (["--quick"], 2), (["--protocol", "pairs45"], 45)):
+        args = STUDY.parser().parse_args(given)
+        assert len({trial.seed for trial in STUDY._trials(args, {"none": KerasLearner()}, data)}) == count
 
 
 def test_fifty_photos_a_class_are_enough(command, tmp_path):

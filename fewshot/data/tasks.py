@@ -26,8 +26,8 @@ VALIDATION = 0.1  # … and for tuning, where they have no val images
 DEIC_SPLITS = 3  # as published
 DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR-10 has test images
 
-# Traits: `ways`, the default number of classes in place of the dataset's (None for all); `whole`, it takes
-# all training images, whatever the shots.
+# Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
+# tasks, where there is one; `whole`, it takes all training images, whatever the shots.
 protocols = Registry("protocol")
 
 
@@ -158,7 +158,7 @@ def testbed_test(protocol, splits, seed):
     return labels, train, _official_test(splits, labels), "test"
 
 
-@protocols.register("pairs45")
+@protocols.register("pairs45", seeds=45)
 def pairs45(protocol, splits, seed):
     """Every pair of classes once, in order: the seed is the number of the pair (45 for 10 classes)."""
     pairs = list(itertools.combinations(range(len(splits.classes)), 2))
@@ -237,7 +237,7 @@ def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-@protocols.register("deic", ways=None)
+@protocols.register("deic", ways=None, seeds=DEIC_SPLITS)
 def deic(protocol, splits, seed):
     """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (--seeds 3).
 
