@@ -78,7 +78,7 @@ def _parser() -> cli.Parser:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="only these strategies, or any method of any study",
+        help="only these, strategies or what is registered: NETWORK:switches, ridge, flip, online:strong, …",
     )
     task = parser.add_argument_group("draws")
     cli.add_draw_options(task)

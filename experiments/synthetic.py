@@ -74,8 +74,8 @@ class Synthetic(Study):
             nargs="+",
             action="extend",
             metavar="NAME",
-            help=f"who is trained: {', '.join(CLASSIFIERS)}; report (the last eight); or any method of any "
-            "study (default: baseline)",
+            help=f"who is trained: {', '.join(CLASSIFIERS)}; report (the last eight); or what is "
+            "registered, such as NETWORK:switches (default: baseline)",
         )
         parser.add_argument("--splits", dest="seeds", type=cli.seeds, metavar="N", help="the same as --seeds")
         return parser
