@@ -145,12 +145,9 @@ def _run(args: argparse.Namespace) -> None:
         hard = hard_images(comparison.records, store)
     found = Findings(comparison, table, points, hard, repeated, small, protocol, store)
     document = found.document() | {"command": args.command}
-    if args.no_export:
-        pass
-    elif protocol.ways is not None or protocol.classes:
-        print("no model is saved: --ways and --classes take some classes of the data only", file=sys.stderr)
-    elif model := _export(found, learners, trial_of, folder / "model.keras", args.command):
-        document["model"] = model
+    if not args.no_export:
+        model = _export(found, learners, trial_of, folder / "model.keras", args.command)
+        document |= {"model": model} if model else {}
     with cli.writing(folder):
         document["figures"] = found.draw(folder, open_splits(large.folder))
         (folder / "comparison.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -160,10 +157,12 @@ def _run(args: argparse.Namespace) -> None:
 def _export(found: Findings, learners, trial_of, path: Path, command: str) -> dict | None:
     """Train the best method that can be saved on all images; return where the model and its card are.
 
-    None where none can be.
-
-    Its temperature is fitted to the held-out predictions of the draws.
+    Its temperature is fitted to the held-out predictions of the draws. None, and a line that says why, where
+    no model can be saved.
     """
+    if found.protocol.ways is not None or found.protocol.classes:
+        print("no model is saved: these draws take some classes of the data only", file=sys.stderr)
+        return None
     threads, device = backend.started() or (cli.cores(), trial_of(found.winner, 0).device)
     backend.start(threads, device)
     from fewshot.export import export
