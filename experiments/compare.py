@@ -43,7 +43,6 @@ STRATEGIES = {
 PHOTO_SIZE = 224  # pixels of a folder's images, for backbones; networks from scratch see fewer
 MOST_DRAWS = 40
 SHOTS = (5, 10, 20, 50, 100, 200)
-HELD_OUT_SHARE = 0.3  # of the smallest class, where --shots is not given
 CURVE = 0.85  # the share of the budget after which the curve of shots ends
 CURVE_DRAWS = 4
 LEAST_BUDGET = 60.0
@@ -214,7 +213,7 @@ def _draws(args: argparse.Namespace, data: Prepared) -> tuple[Protocol, list[np.
     scenes = duplicates.groups(train) if args.protocol == "distinct" else np.arange(len(train))
     if args.shots is None:
         least = min(len(np.unique(scenes[train.y == label])) for label in np.unique(train.y))
-        args.shots = 50 if args.data in datasets else min(50, max(1, int(least * (1 - HELD_OUT_SHARE))))
+        args.shots = cli.SHOTS if args.data in datasets else cli.shots_of(least)
     return cli.protocol(args, data), duplicates.repeated(scenes)
 
 

@@ -18,6 +18,7 @@ from fewshot.data.tasks import TUNING, Protocol, protocols
 from fewshot.errors import FewshotError, UsageError
 
 SHOTS = 50  # as the few-shot report has it
+HELD_OUT_SHARE = 0.3  # of the smallest class of a folder, where --shots is not given
 RESUMES = "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
 
 
@@ -266,7 +267,12 @@ def _usual_shots(data: Prepared) -> int:
         return SHOTS
     splits = open_splits(data.folder)
     least = int(np.bincount(splits.train.y).min())
-    return min(SHOTS, least if "test" in splits.parts else max(1, int(0.7 * least)))
+    return min(SHOTS, least) if "test" in splits.parts else shots_of(least)
+
+
+def shots_of(least: int) -> int:
+    """Return so many of the smallest class's images to train on that some are left to be held out."""
+    return min(SHOTS, max(1, int(least * (1 - HELD_OUT_SHARE))))
 
 
 def apply_environment(args: argparse.Namespace) -> None:

@@ -29,9 +29,8 @@ class Trace:
 
     def __init__(self, updates: int, epoch: int):
         self.updates, self._epoch = updates, epoch
-        whole = (
-            epoch if updates % epoch == 0 and updates // epoch >= POINTS // 2 else 1
-        )  # at the ends of epochs
+        at_ends = updates % epoch == 0 and updates // epoch >= POINTS // 2
+        whole = epoch if at_ends else 1
         places = np.linspace(0, updates // whole, POINTS + 1).round().astype(int)
         self.points = (np.unique(places)[1:] * whole).tolist()
         self._seen: list[tuple[float, float, int]] = []  # loss, right answers, images of every update
