@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "gan": (
         ("synthetic", *DIGITS, "--epochs", "3"),
-        ("--method", "synthetic=20,gan=best"),
+        ("--method", "synthetic=20,gan=best:updates=20"),
     ),
     "full": (
         ("full", "--data", "digits", "--epochs", "1", "--seeds", "2", "--jobs", "1", "--threads", "1"),
