@@ -13,20 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.methods import learner
-from fewshot import backend, together
+from fewshot import backend
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
-from fewshot.data.tasks import Protocol, Task, protocols
+from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import FewshotError
-from fewshot.stats import MethodResult, analyse
-from fewshot.store import Store
-from fewshot.testbed import Trial, run
+from fewshot.methods.grammar import learner
+from fewshot.stats.comparison import MethodResult, analyse
+from fewshot.trials import together
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Trial, run
 
 
 def load(data: str = "cifar10", *, image_size: int | None = None, **protocol) -> "Data":
     """Return a dataset by its name, or the images of a folder, ready to draw tasks from.
 
-    protocol: fields of `fewshot.data.tasks.Protocol`, such as name="pairs45", shots=20 or classes=("a", "b").
+    protocol: fields of `fewshot.data.protocols.Protocol`, such as name="pairs45", shots=20 or classes=("a", "b").
     """
     prepared = prepare(DataSpec(data, image_size))
     name = protocol.pop("name", prepared.default_protocol)
@@ -117,6 +118,6 @@ class Results:
 
     def plot(self, path_stem: str | Path, title: str = "") -> list[Path]:
         """Draw every task's accuracy under every method; write PATH_STEM.png and .svg and return both."""
-        from fewshot.report.figures import strip
+        from fewshot.report.plots.figures import strip
 
         return strip(self.summary(), self.baseline, path_stem, title)

@@ -10,17 +10,18 @@ import re
 import sys
 from pathlib import Path
 
-from experiments.methods import ONLINE
 from experiments.study import Study
-from fewshot import backend, cli
-from fewshot.augment.expand import MAX_DRAWN, MAX_VIEWS, expansions
+from fewshot import backend
+from fewshot.augment.offline import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
-from fewshot.cli import Parser
+from fewshot.cli import options as cli
+from fewshot.cli.options import Parser
 from fewshot.data import Splits, open_splits
 from fewshot.errors import UsageError
-from fewshot.learner import KerasLearner
-from fewshot.testbed import Trial
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.methods.grammar import ONLINE
+from fewshot.trials.testbed import Trial
 
 LIMIT = 20_000  # examples: beyond, a trial takes the better part of an hour
 
@@ -74,7 +75,7 @@ class Augmentation(Study):
 
 
 def _sheets(folder: Path, learners: dict[str, KerasLearner], trial: Trial, splits: Splits) -> None:
-    from fewshot.report.sheet import sheet, show, show_online
+    from fewshot.report.plots.sheet import sheet, show, show_online
 
     task = trial.protocol.draw(splits, trial.seed)
     for name, one in learners.items():

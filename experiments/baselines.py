@@ -18,13 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from experiments.baselines_jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
 from experiments.baselines_table import Row, rows, text
-from fewshot import backend, cli
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data import DataSpec, Prepared, open_splits, prepare, verify
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
-from fewshot.fetch import one_line
-from fewshot.recipe import Recipe
-from fewshot.store import Store, key_of
+from fewshot.io.fetch import one_line
+from fewshot.training.recipe import Recipe
+from fewshot.trials.store import Store, key_of
 
 DISTANCES = {"l2": 1, "cosine": 1, "l1": 2, "ssim": 20}  # and minutes of a search on two cores
 KINDS = ("scalar", "channel", "pixel")  # of z-score

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot import baselines, metrics, settings
+from fewshot import baselines, settings
 from fewshot.baselines import estimators, numpy_net
 from fewshot.baselines.numpy_net.train import folds, one_hot, train
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, UsageError
-from fewshot.estimator_learner import EstimatorLearner
-from fewshot.numpy_learner import NumpyLearner
-from fewshot.recipe import Recipe
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.numpy_network import NumpyLearner
+from fewshot.stats import metrics
+from fewshot.training.recipe import Recipe
 
 VERSION = 1  # raise it when the results of jobs change
 BLOCK = 1000  # test images that are answered at a time

@@ -20,8 +20,8 @@ PANELS = {
 
 def draw(rows: Sequence[Row], folder: Path, classes: Sequence[str], data: str) -> list[str]:
     """Draw what there is to draw and return the paths."""
-    from fewshot.report.confusion import confusions
-    from fewshot.report.panels import panels
+    from fewshot.report.plots.confusion import confusions
+    from fewshot.report.plots.panels import panels
 
     found: list[Path] = []
     for group in dict.fromkeys(row.group for row in rows):

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.baselines_jobs import Bench, Job, Search, vote
 from experiments.baselines_published import PUBLISHED, QUANTITIES, REMARKS, Published
-from fewshot import metrics
+from fewshot.stats import metrics
 
 NONE = "–"
 Parts = Sequence[tuple[dict, Mapping[str, np.ndarray]]]

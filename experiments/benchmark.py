@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fewshot import backend, cli
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data import DataSpec, prepare
 from fewshot.errors import FewshotError
 from fewshot.registry import Registry
@@ -34,9 +35,9 @@ CORES = cli.cores()
 
 
 def _trials(data, seeds, threads):
-    from fewshot.data.tasks import Protocol
-    from fewshot.learner import KerasLearner
-    from fewshot.testbed import Trial
+    from fewshot.data.protocols import Protocol
+    from fewshot.learners.keras_network import KerasLearner
+    from fewshot.trials.testbed import Trial
 
     protocol = Protocol(data.default_protocol, data.default_ways)
     return [Trial("none", KerasLearner(), protocol, data, seed, threads) for seed in seeds]
@@ -49,8 +50,8 @@ def _tasks(data, seeds):
 
 
 def _testbed(data, jobs, threads):
-    from fewshot.store import Store
-    from fewshot.testbed import run
+    from fewshot.trials.store import Store
+    from fewshot.trials.testbed import run
 
     def train(seeds):
         with tempfile.TemporaryDirectory() as out, Store(out).open() as store:

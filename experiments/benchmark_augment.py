@@ -11,11 +11,11 @@ import numpy as np
 
 from fewshot import backend
 from fewshot.augment import online
-from fewshot.augment.expand import expand, expansions
+from fewshot.augment.offline import expand, expansions
 from fewshot.augment.online import policies
 from fewshot.data import open_splits
-from fewshot.data.tasks import Protocol
-from fewshot.recipe import Recipe
+from fewshot.data.protocols import Protocol
+from fewshot.training.recipe import Recipe
 
 UPDATES = 50
 LARGEST = "mixing(flip+rotation+patchshuffle)"
@@ -68,7 +68,7 @@ def _least(functions: dict, rounds: int) -> dict:
 
 def _updates(task, recipe, expansion):
     """Return a function that makes `UPDATES` updates, and the examples that it trains on."""
-    from fewshot.engine import arrays, compiled
+    from fewshot.training.engine import arrays, compiled
 
     examples = expand(task.train, expansion, 0)
     engine = compiled("baseline", recipe, task.train.image_shape, len(task.train.classes))
@@ -149,7 +149,7 @@ def _streaming(task, rounds):
     """Compare how fast batches of the largest published set are made with how fast they are trained on."""
     import tensorflow as tf
 
-    from fewshot.engine import arrays, batch
+    from fewshot.training.engine import arrays, batch
 
     recipe = Recipe()
     train, examples = _updates(task, recipe, LARGEST)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fewshot import backend, baselines, cli
+from fewshot import backend, baselines
+from fewshot.cli import options as cli
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
-from fewshot.recipe import Recipe
 from fewshot.seeding import rng
+from fewshot.training.recipe import Recipe
 
 UPDATES, RECIPE = 10, Recipe()  # a round
 ANSWERED, SEARCHED, PAIRS = 256, 2048, 30  # images whose SSIM is taken, and pairs for scikit-image

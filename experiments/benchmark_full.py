@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fewshot import backend, cli
-from fewshot.augment.expand import expand
+from fewshot import backend
+from fewshot.augment.offline import expand
+from fewshot.cli import options as cli
 from fewshot.data import open_splits
-from fewshot.recipe import PRECISIONS, recipes
 from fewshot.report.table import aligned
+from fewshot.training.recipe import PRECISIONS, recipes
 
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {
@@ -49,8 +50,8 @@ def measure(data, rounds: int, device: str) -> dict:
 
 def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
     """Return the least seconds of an epoch, images a second, and the arithmetic of its convolutions."""
-    from fewshot.engine import arrays, compiled
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
+    from fewshot.training.engine import arrays, compiled
 
     engine = compiled(network, recipe, train.image_shape, len(train.classes))
     examples = expand(train, "none", 0)

@@ -5,7 +5,8 @@ import time
 
 import numpy as np
 
-from fewshot import backend, cli
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
 from gan.recipe import parse

@@ -10,8 +10,8 @@ import sys
 
 from experiments.study import QUICK_SEEDS, Report, Study, listed
 from fewshot import settings
-from fewshot.cli import Parser
-from fewshot.data.tasks import TUNING
+from fewshot.cli.options import Parser
+from fewshot.data.protocols import TUNING
 from fewshot.errors import UsageError
 
 TUNING_TASKS = 20

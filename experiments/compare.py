@@ -13,18 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.board import Board
-from experiments.findings import Findings
-from experiments.methods import learner
-from experiments.tournament import SLACK, Clock, Comparison, hard_images, pool
-from fewshot import backend, cli, selection
+from fewshot import backend
+from fewshot.cli import options as cli
+from fewshot.compare.board import Board
+from fewshot.compare.findings import Findings
+from fewshot.compare.tournament import SLACK, Clock, Comparison, hard_images, pool
 from fewshot.data import DataSpec, Prepared, duplicates, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE, datasets
 from fewshot.data.folder import short_side
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import FewshotError, UsageError
-from fewshot.store import Store
-from fewshot.testbed import Trial, run
+from fewshot.methods.grammar import learner
+from fewshot.stats import selection
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Trial, run
 
 # Cheapest first; a cost is the seconds of one trial on one core, as a guess before the first is measured.
 STRATEGIES = {
@@ -164,7 +166,7 @@ def _export(found: Findings, learners, trial_of, path: Path, command: str) -> di
         return None
     threads, device = backend.started() or (cli.cores(), trial_of(found.winner, 0).device)
     backend.start(threads, device)
-    from fewshot.export import export
+    from fewshot.deploy.export import export
 
     for row in found.table:
         trial = trial_of(row.method, 0)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, baselines, cli
+from fewshot import backend, baselines
+from fewshot.backbones.features import extract, parse
+from fewshot.cli import options as cli
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare, verify
 from fewshot.data import exploration as numbers
 from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
-from fewshot.features import extract, parse
 from fewshot.seeding import rng
 
 SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
@@ -38,7 +39,7 @@ class Explorer:
 
     def counts(self) -> dict:
         """Return images of each class and part."""
-        from fewshot.report import exploration
+        from fewshot.report.plots import exploration
 
         found = numbers.counts(self.splits.parts)
         self._drawn(exploration.counts(found, self.folder / "counts", f"{self.splits.name}: images a class"))
@@ -75,7 +76,7 @@ class Explorer:
 
     def pixels(self) -> dict:
         """Return mean and standard deviation a channel, of all images and of every class, in units of 255."""
-        from fewshot.report import exploration
+        from fewshot.report.plots import exploration
 
         histogram = numbers.histograms(self.part)
         mean, std = numbers.moments(histogram)
@@ -92,7 +93,7 @@ class Explorer:
 
     def views(self) -> dict:
         """Draw PCA and t-SNE of the pixels and of the features; return the points."""
-        from fewshot.report import exploration
+        from fewshot.report.plots import exploration
 
         index = numbers.sample(self.part.y, self.args.limit, self.args.seed, "views")
         chosen = self.part.take(index)
@@ -161,7 +162,7 @@ class Explorer:
         return f"{self.splits.name}, {self.args.part}" if len(self.splits.parts) > 1 else self.splits.name
 
     def _sheet(self, rows: list, name: str, what: str, whose: str = "") -> None:
-        from fewshot.report.sheet import sheet
+        from fewshot.report.plots.sheet import sheet
 
         self._drawn(sheet(rows, self.folder / name, f"{whose or self._name()}: {what}"))
 

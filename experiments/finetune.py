@@ -10,15 +10,16 @@ import re
 import sys
 from pathlib import Path
 
-from experiments.methods import IMAGENET, heads, learner, specification
 from experiments.study import Report, Study, listed
-from fewshot import cli, features, settings
-from fewshot.backbones import backbones
+from fewshot import settings
+from fewshot.backbones import backbones, features
 from fewshot.baselines import estimators
-from fewshot.cli import Parser
+from fewshot.cli import options as cli
+from fewshot.cli.options import Parser
 from fewshot.errors import UsageError
-from fewshot.learner import KerasLearner, Learner
-from fewshot.testbed import Trial
+from fewshot.learners.keras_network import KerasLearner, Learner
+from fewshot.methods.grammar import IMAGENET, heads, learner, specification
+from fewshot.trials.testbed import Trial
 
 RATES, BATCHES = (0.001, 0.01, 0.05, 0.1), (10, 32, 64, 128)
 ALEXNET = "imagenet/alexnet:head=linear"
@@ -139,7 +140,7 @@ class Pretrained(Study):
         report = super()._report(args, by_method, trial, part)
         if not args.grid:
             return report
-        from fewshot.report.heat import heat
+        from fewshot.report.plots.heat import heat
 
         found = {row["method"]: (row["mean"], row["std"]) for row in report.document["methods"]}
         lines = []

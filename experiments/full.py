@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.full_details import details, pictures, pooled
-from experiments.methods import FIELDS
 from experiments.study import Report, Study, listed
-from fewshot import cli, settings
-from fewshot.data.tasks import TUNING, Protocol
+from fewshot import settings
+from fewshot.cli import options as cli
+from fewshot.data.protocols import TUNING, Protocol
 from fewshot.errors import UsageError
-from fewshot.recipe import recipes
-from fewshot.testbed import Trial
+from fewshot.methods.grammar import FIELDS
+from fewshot.training.recipe import recipes
+from fewshot.trials.testbed import Trial
 
 RATES, OPTIMIZERS = (0.1, 0.01), ("sgd", "adam", "adadelta")
 MLP_REPORT = "policy=shift-crop+flip+rotation+color-jitter+erasing,optimizer=adamw,learning_rate=0.001"

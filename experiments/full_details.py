@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import metrics
 from fewshot.report.predictions import pool
 from fewshot.report.table import aligned
-from fewshot.stats import analyse
-from fewshot.store import Store
+from fewshot.stats import metrics
+from fewshot.stats.comparison import analyse
+from fewshot.trials.store import Store
 
 CONFUSED = 3  # pairs of classes that are named
 Records = Mapping[str, Sequence[dict]]
@@ -37,8 +37,8 @@ def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
 
 def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
     """Draw the confusion matrices, and for each network and optimiser its learning rates' curves."""
-    from fewshot.report import figures
-    from fewshot.report.confusion import confusions
+    from fewshot.report.plots import figures
+    from fewshot.report.plots.confusion import confusions
 
     paths: list[Path] = []
     if matrices:

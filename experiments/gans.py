@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fewshot import backend, cli
-from fewshot.cluster import executor
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
-from fewshot.data.tasks import Protocol
-from fewshot.report.sheet import sheet
+from fewshot.data.protocols import Protocol
+from fewshot.report.plots.sheet import sheet
 from fewshot.report.table import aligned
-from fewshot.testbed import each
+from fewshot.trials.cluster import executor
+from fewshot.trials.testbed import each
 from gan import quality
 from gan.generators import cached, draw
 from gan.recipe import parse, presets

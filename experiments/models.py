@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, cli, settings
-from fewshot.features import PIXELS
+from fewshot import backend, settings
+from fewshot.backbones.features import PIXELS
+from fewshot.cli import options as cli
 from fewshot.models import check_size, least_size, networks
-from fewshot.recipe import Recipe
-from fewshot.store import read
+from fewshot.training.recipe import Recipe
+from fewshot.trials.store import read
 
 CHANNELS = 3
 LARGEST = 2**29  # values: a batch whose largest map has more would take gigabytes
@@ -121,7 +122,8 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 def _rows(names: list[str], args: argparse.Namespace) -> list[dict]:
     """Count all networks, then measure them one after the other."""
-    from fewshot.models import build, summary
+    from fewshot.models import build
+    from fewshot.models import cost as summary
 
     shape = (args.image_size, args.image_size, CHANNELS)
     rows = []
@@ -171,7 +173,7 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
 
 def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Path]:
     """Draw accuracy, where there is any, or parameters against latency or, where none was measured, work."""
-    from fewshot.report.scatter import scatter
+    from fewshot.report.plots.scatter import scatter
 
     x = "multiply_adds" if args.no_time else "latency_median"
     y = "accuracy" if any(row["accuracy"] is not None for row in rows) else "parameters"

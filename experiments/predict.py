@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, cli
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data.folder import images_below
 from fewshot.errors import FewshotError, UsageError
 
@@ -72,7 +73,7 @@ def _run(args: argparse.Namespace) -> None:
     if not Path(args.model).is_file():  # known before TensorFlow is imported
         raise UsageError(f"no such model: {args.model}")
     backend.start(args.threads or cli.cores(), backend.resolve_device(args.device))
-    from fewshot.saved import load
+    from fewshot.deploy.saved import load
 
     saved = load(args.model)
     broken: list[Path] = []

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fewshot import cli
+from fewshot.cli import options as cli
 from fewshot.errors import FewshotError, UsageError
 
 
@@ -42,8 +42,8 @@ def _run(args: argparse.Namespace) -> None:
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out wants the name of a page, such as report.html. Received: '{path}'")
     from fewshot.report.groups import gather
-    from fewshot.report.html import page
     from fewshot.report.markdown import document
+    from fewshot.report.page.html import page
 
     results = gather(folder)
     texts = {path: page(results, args.command), path.with_suffix(".md"): document(results, args.command)}

@@ -10,8 +10,8 @@ docs/search.md.
 import sys
 
 from experiments.cnn import STUDY
-from fewshot import cli
-from fewshot.data.tasks import TUNING
+from fewshot.cli import options as cli
+from fewshot.data.protocols import TUNING
 
 R1 = "schedule=one-cycle,policy=strong,epochs=200"
 R2 = "compact:schedule=one-cycle,learning_rate=0.1,label_smoothing=0.1,mirror"

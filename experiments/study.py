@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.methods import learner, notes
-from fewshot import __version__, backend, cli, cluster, together
+from fewshot import __version__, backend
+from fewshot.cli import options as cli
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
-from fewshot.data.tasks import Protocol, protocols
-from fewshot.learner import Learner
-from fewshot.store import Store
-from fewshot.testbed import Executor, Trial, run
+from fewshot.data.protocols import Protocol, protocols
+from fewshot.learners.keras_network import Learner
+from fewshot.methods.grammar import learner, notes
+from fewshot.trials import cluster, together
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Executor, Trial, run
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 TESTBED = Protocol()
@@ -35,7 +37,7 @@ class Study:
     """One question, as methods to compare on the same tasks.
 
     name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
-    those that the study is about. specs: the names among them that stand for another (`experiments.methods`).
+    those that the study is about. specs: the names among them that stand for another (`fewshot.methods.grammar`).
     baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
     reported: published results, a method → text, shown beside ours where CIFAR-10's tasks are drawn by
     `reported_protocol`. notes: the end of the help.
@@ -157,7 +159,7 @@ class Study:
         """Draw the pictures (in the sub-folder `part`) and return the table and the JSON document."""
         from fewshot.report.result import result
         from fewshot.report.table import table
-        from fewshot.stats import analyse
+        from fewshot.stats.comparison import analyse
 
         metric = "balanced_accuracy" if args.unbalanced else "accuracy"
         results = analyse(by_method, self.baseline, metric)
@@ -181,7 +183,7 @@ class Study:
         path, written = folder / "result.json", _json(document)
         drawn = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
         if not (_same(path, written) and all(picture.exists() for picture in drawn)):
-            from fewshot.report import figures
+            from fewshot.report.plots import figures
 
             folder.mkdir(parents=True, exist_ok=True)
             figures.strip(results, self.baseline, stems["strip"], title)

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiments.methods import learner
 from experiments.study import Report, Study
-from fewshot import cli, settings
-from fewshot.learner import Learner
+from fewshot import settings
+from fewshot.cli import options as cli
+from fewshot.learners.keras_network import Learner
+from fewshot.methods.grammar import learner
 
 REAL = "real"
 MIXES = {

@@ -13,9 +13,9 @@ from keras import ops, random
 from fewshot import backend
 from fewshot.augment import online
 from fewshot.data.dataset import Dataset
-from fewshot.engine.player import Player, assign, loop, values
 from fewshot.errors import DivergedError
 from fewshot.seeding import seed_globally, stream_seed
+from fewshot.training.player import Player, assign, loop, values
 from gan.networks import build, to_images
 from gan.recipe import GanRecipe
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, cli
+from fewshot import backend
+from fewshot.cli import options as cli
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError
-from fewshot.fetch import one_line
+from fewshot.io.fetch import one_line
 from gan import pictures
 from gan.generators import CARD, Generator, draw
 from gan.networks import to_images

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot import trained
 from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
 from fewshot.seeding import rng
+from fewshot.training import trained
 from gan.recipe import GanRecipe
 from gan.training import Run, identity, separate
 
@@ -72,7 +72,7 @@ def _cached(recipe: GanRecipe, images: Dataset, seed: int, progress) -> Generato
 
 
 def _of_weights(recipe: GanRecipe, images: Dataset, weights: list[np.ndarray], seconds: float) -> Generator:
-    from fewshot.engine.player import assign
+    from fewshot.training.player import assign
     from gan.engine import compiled
 
     engine = compiled(recipe, images.image_shape, len(images.classes))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.augment import expand
+from fewshot.augment import offline as expand
 from fewshot.data.dataset import Dataset
-from fewshot.data.tasks import Task
+from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
-from fewshot.learner import Fit, Learner
+from fewshot.learners.keras_network import Fit, Learner
 from gan.generators import cached, draw
 from gan.networks import check_shape
 from gan.recipe import parse

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.report.figures import COLOURS, STYLE, write
-from fewshot.report.sheet import sheet
+from fewshot.report.plots.figures import COLOURS, STYLE, write
+from fewshot.report.plots.sheet import sheet
 from gan.training import TRACES
 
 GAP, ZOOM = 2, 2

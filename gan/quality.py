@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from fewshot.backbones.features import extract
 from fewshot.errors import UsageError
-from fewshot.features import extract
 from fewshot.seeding import rng
 
 FEATURES = "efficientnet-lite0@96"

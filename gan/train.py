@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fewshot import backend, cli, features
+from fewshot import backend
+from fewshot.backbones import features
+from fewshot.cli import options as cli
 from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
@@ -209,7 +211,7 @@ class _Training:
 
     def _finish(self, run: Run, log: list[dict], source: dict) -> dict:
         """Write the generator, its card and the pictures; return what a program wants to know."""
-        from fewshot.features import extract
+        from fewshot.backbones.features import extract
 
         folder, args = self._folder, self._args
         frames = sorted((folder / "samples").glob("update-*.png"))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, checkpoints
+from fewshot import backend
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, UsageError
+from fewshot.training import checkpoints
 from gan.recipe import GanRecipe
 
 FORMAT = 1

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from helpers import QUICK
 
-from fewshot import backend, testbed
+from fewshot import backend
 from fewshot.data import Dataset, Prepared, Splits
+from fewshot.data.protocols import Protocol
 from fewshot.data.sources import save
-from fewshot.data.tasks import Protocol
-from fewshot.store import Store
+from fewshot.trials import testbed
+from fewshot.trials.store import Store
 
 
 @pytest.fixture(scope="session", autouse=True)

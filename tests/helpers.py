@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError
-from fewshot.learner import Fit
-from fewshot.store import FORMAT, key_of
-from fewshot.testbed import Trial
+from fewshot.learners.keras_network import Fit
+from fewshot.trials.store import FORMAT, key_of
+from fewshot.trials.testbed import Trial
 
 QUICK = ("--data", "digits", "--quick")
 

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from fewshot import fetch
 from fewshot.backbones import backbones, load
 from fewshot.backbones.layers import Pixels
 from fewshot.backbones.port import fill
 from fewshot.backbones.resnet import newer_name
 from fewshot.backbones.weights import locate
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io import fetch
 
 pytestmark = pytest.mark.usefixtures("started")
 FEATURES = {

@@ -5,9 +5,9 @@ import pytest
 
 from fewshot import baselines
 from fewshot.baselines import estimators
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
-from fewshot.estimator_learner import EstimatorLearner
+from fewshot.learners.estimator import EstimatorLearner
 
 
 @pytest.mark.parametrize("name", list(estimators))

@@ -15,13 +15,13 @@ from experiments import baselines, baselines_few_shot, baselines_jobs, baselines
 from experiments.baselines import jobs
 from experiments.baselines_jobs import Bench, Network, Search, in_turn, vote
 from experiments.baselines_published import PUBLISHED, REMARKS
-from experiments.methods import learner
 from experiments.study import Study
 from fewshot.baselines.neighbours import Neighbours
-from fewshot.cli import Parser
+from fewshot.cli.options import Parser
 from fewshot.data import Dataset
 from fewshot.errors import UsageError
-from fewshot.recipe import Recipe
+from fewshot.methods.grammar import learner
+from fewshot.training.recipe import Recipe
 
 SMALL = ("--data", "digits", "--limit-train", "60", "--limit-test", "30", "--epochs", "1", "--threads", "1")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from experiments import benchmark_full
-from fewshot.models import summary
-from fewshot.recipe import Recipe
+from fewshot.models import cost as summary
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

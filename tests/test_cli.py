@@ -16,11 +16,11 @@ from helpers import QUICK, one_line, records
 from PIL import Image
 
 from experiments.cnn import STUDY
-from fewshot import cli
+from fewshot.cli import options as cli
 from fewshot.data import Prepared
 from fewshot.data.sources import save
 from fewshot.errors import FewshotError
-from fewshot.learner import KerasLearner
+from fewshot.learners.keras_network import KerasLearner
 
 CHATTER = ("oneDNN", "cudart", "cuInit", "absl::InitializeLog", "retracing", "Traceback")
 

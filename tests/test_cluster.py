@@ -18,11 +18,11 @@ from helpers import QUICK, Brightness, one_line, records, trials_of
 from test_interrupt import _children, _gone, start
 from test_testbed import Counting, KillsItsWorkerOnce, die, timeless
 
-from fewshot import testbed, worker
-from fewshot.cluster import Cluster
-from fewshot.data import transfer
 from fewshot.errors import FewshotError, UsageError
-from fewshot.testbed import AGAIN
+from fewshot.trials import shipping as transfer
+from fewshot.trials import testbed, worker
+from fewshot.trials.cluster import Cluster
+from fewshot.trials.testbed import AGAIN
 
 PLUGIN = """
 from sklearn.neighbors import KNeighborsClassifier

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from helpers import one_line
 
-from experiments import methods
 from experiments.cnn import METHODS, STUDY
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
+from fewshot.methods import grammar as methods
 from fewshot.models import build, least_size, networks
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

@@ -11,15 +11,15 @@ import pytest
 from helpers import Brightness, one_line
 from PIL import Image
 
-from experiments.board import Board
 from experiments.compare import STRATEGIES, _draws, _prepared
-from experiments.methods import learner
-from experiments.tournament import Clock, Comparison, hard_images, pool
+from fewshot.compare.board import Board
+from fewshot.compare.tournament import Clock, Comparison, hard_images, pool
 from fewshot.data import Splits, open_splits
-from fewshot.data.tasks import Protocol
-from fewshot.selection import APART, Pool
-from fewshot.store import Store
-from fewshot.testbed import Trial
+from fewshot.data.protocols import Protocol
+from fewshot.methods.grammar import learner
+from fewshot.stats.selection import APART, Pool
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Trial
 
 
 def _clock(budget):

@@ -10,9 +10,9 @@ from PIL import Image
 
 from fewshot.report import comparison
 from fewshot.report.groups import gather
-from fewshot.report.html import page
 from fewshot.report.markdown import document as markdown
-from fewshot.selection import standings, verdict
+from fewshot.report.page.html import page
+from fewshot.stats.selection import standings, verdict
 
 WINNER = f"lite {EVIL}"
 

@@ -7,7 +7,7 @@ import pytest
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.duplicates import groups, pairs, repeated
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
 
 

@@ -9,7 +9,7 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from fewshot.augment.expand import canonical, captions, check, expand, expansions, size, versions
+from fewshot.augment.offline import canonical, captions, check, expand, expansions, size, versions
 from fewshot.augment.published import PUBLISHED
 from fewshot.augment.transforms import ChannelIsolation, PatchPixelShuffle
 from fewshot.data import Dataset
@@ -177,7 +177,7 @@ def test_same_seed_same_bytes_in_another_process(train, saved):
     expression = f"mixing(patchshuffle+patchshuffle-pixels)+patchshuffle-paper+{pipeline}"
     code = (
         "import sys, hashlib, numpy as np\n"
-        "from fewshot.augment.expand import expand\n"
+        "from fewshot.augment.offline import expand\n"
         "from fewshot.data import Dataset\n"
         "x = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)\n"
         "train = Dataset(x, np.array([2, 0, 2, 0, 2, 0]), ('a', 'b', 'c'))\n"
@@ -229,7 +229,7 @@ def test_a_large_set_gets_as_many_views_as_fit_the_memory(saved, monkeypatch):
 
     hundred = views(100)
     assert len(hundred) == 100
-    monkeypatch.setattr("fewshot.augment.expand.MAX_DRAWN", 1000)
+    monkeypatch.setattr("fewshot.augment.offline.MAX_DRAWN", 1000)
     assert [len(views(n)) for n in (10, 300, 1000, 5000)] == [100, 3, 1, 1]
     assert np.array_equal(views(100), hundred[:10])
 

@@ -12,7 +12,7 @@ from experiments import explore
 from fewshot.data import Dataset
 from fewshot.data import exploration as numbers
 from fewshot.errors import UsageError
-from fewshot.report import exploration as pictures
+from fewshot.report.plots import exploration as pictures
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fewshot import backend, calibration, converters
+from fewshot import backend
 from fewshot.backbones import backbones
 from fewshot.baselines import build, probabilities
 from fewshot.baselines.dense import as_dense
 from fewshot.data import Dataset
+from fewshot.deploy import formats as converters
 from fewshot.errors import FewshotError, UsageError
-from fewshot.estimator_learner import EstimatorLearner
-from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.stats import calibration
+from fewshot.training.recipe import Recipe
 from gan.learner import SyntheticLearner
 
 pytestmark = pytest.mark.usefixtures("started", "quick")
@@ -51,7 +53,7 @@ def tiny():
 @pytest.fixture
 def quick(monkeypatch):
     """Latencies of one call."""
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
 
     monkeypatch.setattr(summary, "CALLS", 1)
     monkeypatch.setattr(summary, "SECONDS", 0)
@@ -67,7 +69,7 @@ def images(n, classes=3, size=48):
 
 
 def export(learner, train, path, card=None, formats=("keras",)):
-    from fewshot.export import export
+    from fewshot.deploy.export import export
 
     return export(learner, train, 0, path, card or {}, formats)
 
@@ -230,7 +232,7 @@ def test_an_estimator_that_is_not_linear_is_refused(tmp_path, monkeypatch):
 
 
 def test_names_that_tensorflow_does_not_save_are_changed():
-    from fewshot.graph import _named
+    from fewshot.deploy.graph import _named
 
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="_blocks.0._fc")(inputs))
@@ -240,7 +242,7 @@ def test_names_that_tensorflow_does_not_save_are_changed():
 
 
 def test_a_learner_on_synthetic_images_is_the_one_it_trains():
-    from fewshot.graph import source
+    from fewshot.deploy.graph import source
 
     base = EstimatorLearner("ridge")
     assert source(SyntheticLearner(base)) is base

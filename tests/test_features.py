@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fewshot import features
-from fewshot.augment.expand import expand
+from fewshot.augment.offline import expand
+from fewshot.backbones import features
 from fewshot.data.dataset import Dataset
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import FewshotError, UsageError
-from fewshot.estimator_learner import EstimatorLearner
-from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from fewshot import fetch
-from fewshot.fetch import ArrayUnpickler, Unavailable, _Numbers
+from fewshot.io import fetch
+from fewshot.io.fetch import ArrayUnpickler, Unavailable, _Numbers
 
 
 def test_members_come_by_exact_name_and_the_rest_is_ignored(tmp_path):

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from helpers import QUICK, one_line
 
-from experiments import methods
 from experiments.finetune import BATCHES, METHODS, RATES, REPORTED, STUDY
-from fewshot.estimator_learner import EstimatorLearner
-from fewshot.learner import KerasLearner
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.methods import grammar as methods
 
 SMALL = "imagenet/squeezenet@48"
 

@@ -9,15 +9,16 @@ from PIL import Image
 
 from experiments.full import STUDY, main
 from experiments.full_details import details, pooled
-from fewshot import cli, engine
-from fewshot.augment.expand import expand
-from fewshot.checkpoints import load, save
-from fewshot.curves import Trace
+from fewshot.augment.offline import expand
+from fewshot.cli import options as cli
 from fewshot.data import Prepared
-from fewshot.engine import compiled
 from fewshot.errors import FewshotError, UsageError
-from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.training import engine
+from fewshot.training.checkpoints import load, save
+from fewshot.training.curves import Trace
+from fewshot.training.engine import compiled
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -212,6 +213,6 @@ def test_bfloat16_is_close_to_float32_and_leaves_others_alone(task):
 
 @pytest.mark.parametrize("name", STUDY.methods())
 def test_every_recipe_can_be_read(name):
-    from experiments.methods import learner
+    from fewshot.methods.grammar import learner
 
     learner(name, {}, STUDY.specs).check((32, 32, 3))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from fewshot.augment.expand import canonical, expansions, size
 from fewshot.augment.grammar import Term, parse
+from fewshot.augment.offline import canonical, expansions, size
 from fewshot.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from fewshot.errors import FewshotError, UsageError
 from fewshot.report.groups import Group, gather, labelled
 from fewshot.report.result import result
 from fewshot.report.words import Name, differs, leader, summarise
-from fewshot.stats import Paired, analyse
+from fewshot.stats.comparison import Paired, analyse
 
 WORSE = {"base": 60.0, "good": 70.0, "bad": 50.0}
 

@@ -9,15 +9,15 @@ from helpers import keep, kept
 from pages import EVIL, Reader, in_browser, loaded, probed
 from PIL import Image
 
-from fewshot.report.album import PICTURE, album
 from fewshot.report.groups import gather
-from fewshot.report.html import STRIP, page
 from fewshot.report.markdown import document, escaped
-from fewshot.report.markup import join, tag
 from fewshot.report.names import shortened
-from fewshot.report.shots import shots_curves
+from fewshot.report.page.album import PICTURE, album
+from fewshot.report.page.html import STRIP, page
+from fewshot.report.page.markup import join, tag
+from fewshot.report.page.vector import inline
+from fewshot.report.plots.shots import shots_curves
 from fewshot.report.table import columns
-from fewshot.report.vector import inline
 
 
 def runs(method, mean, seeds=range(4), **fields):

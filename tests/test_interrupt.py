@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import QUICK, one_line, records
 
-from fewshot.store import Store
+from fewshot.trials.store import Store
 
 
 def start(out, *args, **options) -> subprocess.Popen:

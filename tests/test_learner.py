@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fewshot import backend
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError, FewshotError
-from fewshot.learner import KerasLearner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import build
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -38,7 +38,7 @@ def test_weight_decay_goes_through_the_momentum():
     """Two steps by hand: v ← 0.9 v − 0.1 (g + 0.5 w); w ← w + v."""
     import keras
 
-    from fewshot.engine.optimizers import CoupledSGD
+    from fewshot.training.optimizers import CoupledSGD
 
     weight = keras.Variable([2.0])
     optimizer = CoupledSGD(0.1, 0.9, coupled_weight_decay=0.5)
@@ -93,7 +93,7 @@ def test_a_learner_predicts_with_its_own_weights(task):
 
 def test_nothing_is_traced_again_for_new_seeds_or_sizes(task, monkeypatch):
     """Python sees the objective while it is traced, and never again."""
-    from fewshot.engine import Engine
+    from fewshot.training.engine import Engine
 
     traced = []
     objective = Engine._objective

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from fewshot.metrics import confusion, measure, most_confused, per_class, scores
+from fewshot.stats.metrics import confusion, measure, most_confused, per_class, scores
 
 
 def test_accuracy_balanced_accuracy_and_likelihood_by_hand():

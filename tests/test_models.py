@@ -54,7 +54,7 @@ NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 
 
 def cost(name, size, outputs):
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
 
     return summary.cost(summary.outline(name, (size, size, 3), outputs))
 
@@ -84,7 +84,7 @@ def test_parameters_of_the_small_forms(name):
 def test_alexnet_s_first_maps_are_55_wide():
     import keras
 
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
 
     layers = summary.outline("alexnet", (224, 224, 3), 1000).layers
     first = next(layer for layer in layers if isinstance(layer, keras.layers.Conv2D))
@@ -141,7 +141,7 @@ def test_depthwise_separable_over_standard_convolution():
     """1/N + 1/D² = 0.112 for N = 1024 output channels and D = 3 (the fast-response report)."""
     import keras
 
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
     from fewshot.models.layers import conv, depthwise
 
     inputs = keras.Input((8, 8, 512))
@@ -153,7 +153,7 @@ def test_depthwise_separable_over_standard_convolution():
 
 
 def test_an_outline_counts_what_a_built_network_has():
-    from fewshot.models import summary
+    from fewshot.models import cost as summary
 
     built = build("resnet18:width=8,se", (32, 32, 3), 10)
     assert summary.cost(built) == cost("resnet18:width=8,se", 32, 10)
@@ -254,7 +254,7 @@ def test_the_command_counts_measures_and_draws(command):
 
 def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
     from experiments.models import _accuracies
-    from fewshot.store import FORMAT
+    from fewshot.trials.store import FORMAT
 
     learner = {"network": "linear", "recipe": {}, "expansion": "none", "features": [{"backbone": "alexnet"}]}
     record = {

@@ -9,9 +9,9 @@ from fewshot.baselines import estimators
 from fewshot.baselines.neighbours import Centroids, Neighbours
 from fewshot.baselines.pixels import image_shape
 from fewshot.baselines.ssim import ssim
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
-from fewshot.estimator_learner import EstimatorLearner
+from fewshot.learners.estimator import EstimatorLearner
 
 pytestmark = pytest.mark.usefixtures("started")
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.methods import learner
 from fewshot import backend, settings
 from fewshot.baselines.numpy_net import build
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
-from fewshot.numpy_learner import NumpyLearner
-from fewshot.recipe import Recipe
-from fewshot.testbed import Trial
+from fewshot.learners.numpy_network import NumpyLearner
+from fewshot.methods.grammar import learner
+from fewshot.training.recipe import Recipe
+from fewshot.trials.testbed import Trial
 
 
 @pytest.mark.parametrize("name", ["numpy-fc3:dropout=0.2", "numpy-conv16:norm=batch"])
@@ -87,6 +87,8 @@ def test_least_sizes():
 
 def test_plugins_find_our_networks_registered():
     """Else ours, imported by a plugin, would carry its version, and on worker processes alone."""
-    code = "import sys, fewshot.plugins; print('fewshot.baselines.numpy_net.definitions' in sys.modules)"
+    code = (
+        "import sys, fewshot.methods.plugins; print('fewshot.baselines.numpy_net.definitions' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

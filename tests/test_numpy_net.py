@@ -10,7 +10,7 @@ from fewshot.baselines.numpy_net.optimizers import OPTIMIZERS
 from fewshot.baselines.numpy_net.train import cross_validate, folds, one_hot, train
 from fewshot.data import Dataset
 from fewshot.errors import DivergedError, UsageError
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 SHAPE = (8, 8, 3)
 SHORT = Recipe(epochs=3, batch=25)
@@ -64,7 +64,7 @@ def test_softmax_cross_entropy_is_that_of_keras_for_large_logits_too():
 def test_optimizers_are_those_of_the_keras_networks(name, changes):
     import keras
 
-    from fewshot.engine.optimizers import make
+    from fewshot.training.optimizers import make
 
     recipe = replace(Recipe(optimizer=name, learning_rate=0.1, weight_decay=0.5), **changes)
     rng = np.random.default_rng(0)

@@ -5,11 +5,11 @@ import pytest
 
 from fewshot.augment import online
 from fewshot.augment.online import policies
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
-from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.seeding import seed_globally
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from helpers import QUICK, one_line, records
 
-from fewshot import plugins
-from fewshot.augment.expand import expansions
+from fewshot.augment.offline import expansions
 from fewshot.errors import UsageError
+from fewshot.methods import plugins
 from fewshot.models import networks
 from fewshot.registry import visiting
 

@@ -12,9 +12,9 @@ from PIL import Image
 from experiments.predict import main
 from fewshot.data import Dataset
 from fewshot.data.folder import load_image
+from fewshot.deploy.saved import digest, load
 from fewshot.errors import UsageError
-from fewshot.estimator_learner import EstimatorLearner
-from fewshot.saved import digest, load
+from fewshot.learners.estimator import EstimatorLearner
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -24,7 +24,7 @@ DARK, LIGHT = 20, 235
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, started):
     """A model that tells dark images from light ones."""
-    from fewshot.export import export
+    from fewshot.deploy.export import export
 
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from helpers import keep, kept
 
-from fewshot.data.tasks import Protocol, protocols
-from fewshot.report.calibration import calibrate
-from fewshot.report.matrix import LARGEST, confusion, matrix
+from fewshot.data.protocols import Protocol, protocols
+from fewshot.report.page.matrix import LARGEST, confusion, matrix
+from fewshot.report.plots.calibration import calibrate
 from fewshot.report.predictions import OTHER, Pooled, pool
-from fewshot.store import Store
+from fewshot.trials.store import Store
 
 
 def predictions(labels, predicted, classes=4, confidence=0.75):

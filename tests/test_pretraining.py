@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.methods import learner
-from fewshot import pretraining
 from fewshot.data import Prepared
 from fewshot.data.dataset import Dataset
+from fewshot.data.protocols import Protocol
 from fewshot.data.sources import save
-from fewshot.data.tasks import Protocol
 from fewshot.errors import FewshotError, UsageError
-from fewshot.pretraining import TransferLearner
-from fewshot.recipe import Recipe
+from fewshot.learners import transfer as pretraining
+from fewshot.learners.transfer import TransferLearner
+from fewshot.methods.grammar import learner
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

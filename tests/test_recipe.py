@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fewshot.learner import KerasLearner
-from fewshot.recipe import OPTIMIZERS, Recipe, recipes, schedules
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.training.recipe import OPTIMIZERS, Recipe, recipes, schedules
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -43,7 +43,7 @@ def test_adagrad_by_hand():
     """w ← w − 0.1 g / √(Σ g²), PyTorch's with a decay of 0.5 in the gradient."""
     import keras
 
-    from fewshot.engine.optimizers import make
+    from fewshot.training.optimizers import make
 
     weight = keras.Variable([2.0])
     optimizer = make(Recipe(optimizer="adagrad", learning_rate=0.1, weight_decay=0.5))

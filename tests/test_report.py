@@ -3,10 +3,10 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
-from fewshot.report import figures
+from fewshot.report.plots import figures
 from fewshot.report.result import result
 from fewshot.report.table import markdown, table
-from fewshot.stats import analyse
+from fewshot.stats.comparison import analyse
 
 
 def record(seed, accuracy, **fields):

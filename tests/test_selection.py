@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fewshot.selection import (
+from fewshot.stats.comparison import half_width
+from fewshot.stats.selection import (
     APART,
     Pool,
     choosing,
@@ -14,7 +15,6 @@ from fewshot.selection import (
     standings,
     verdict,
 )
-from fewshot.stats import half_width
 
 
 def _scores(*values):

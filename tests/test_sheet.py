@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.augment.expand import expand, expansions
+from fewshot.augment.offline import expand, expansions
 from fewshot.data import Dataset
-from fewshot.report.sheet import sheet, show
+from fewshot.report.plots.sheet import sheet, show
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.models import build
-from fewshot.recipe import recipes
+from fewshot.training.recipe import recipes
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -22,8 +22,8 @@ def test_the_network_has_the_published_size():
 def test_the_same_updates_as_in_pytorch():
     """From the same weights the same losses: biases of BatchNorm 64 times as fast, all decay alike."""
     torch = pytest.importorskip("torch")
-    from fewshot.augment.expand import Examples
-    from fewshot.engine import Engine
+    from fewshot.augment.offline import Examples
+    from fewshot.training.engine import Engine
 
     # A constant rate: Keras's momentum holds rates, PyTorch's gradients, which differ where rates change.
     plain = {"policy": "none", "precision": "float32", "schedule": "constant", "learning_rate": 0.3}

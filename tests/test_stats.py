@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from fewshot.errors import UsageError
-from fewshot.stats import analyse, holm, least_p, paired, summary
+from fewshot.stats.comparison import analyse, holm, least_p, paired, summary
 
 
 def record(seed, accuracy, **fields):
@@ -175,7 +175,9 @@ def test_a_baseline_that_did_not_run_is_a_usage_error():
 
 
 def test_importing_the_statistics_and_reports_is_light():
-    modules = "fewshot.stats, fewshot.report.table, fewshot.report.figures, fewshot.report.result"
+    modules = (
+        "fewshot.stats.comparison, fewshot.report.table, fewshot.report.plots.figures, fewshot.report.result"
+    )
     code = f"import sys, {modules}; print('scipy' in sys.modules or 'matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewshot.data import Dataset, Splits
-from fewshot.data.tasks import TUNING, Protocol, protocols
+from fewshot.data.protocols import TUNING, Protocol, protocols
 from fewshot.errors import UsageError
 
 

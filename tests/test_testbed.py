@@ -16,13 +16,13 @@ import pytest
 from helpers import Brightness, trials_of
 
 from fewshot.data import DataSpec, prepare
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.errors import FewshotError
-from fewshot.learner import KerasLearner
-from fewshot.recipe import Recipe
-from fewshot.stats import analyse
-from fewshot.store import Store
-from fewshot.testbed import LIVES, Trial
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.stats.comparison import analyse
+from fewshot.training.recipe import Recipe
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import LIVES, Trial
 
 TIMING = {"seconds", "date"}
 

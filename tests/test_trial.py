@@ -10,11 +10,11 @@ from helpers import Brightness, trials_of
 
 from fewshot import backend
 from fewshot.data import Prepared, open_splits
-from fewshot.data.tasks import Protocol
-from fewshot.learner import KerasLearner
+from fewshot.data.protocols import Protocol
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
-from fewshot.recipe import Recipe
-from fewshot.testbed import Trial
+from fewshot.training.recipe import Recipe
+from fewshot.trials.testbed import Trial
 
 
 def keras_trial(**changes):
@@ -113,7 +113,7 @@ def test_the_key_does_not_change_with_the_place_of_the_data():
 def test_the_key_changes_with_the_versions(monkeypatch):
     keys = [keras_trial().key]
     with monkeypatch.context() as patch:
-        patch.setattr("fewshot.learner.ENGINE_VERSION", 999)
+        patch.setattr("fewshot.learners.keras_network.ENGINE_VERSION", 999)
         keys.append(keras_trial().key)
     with monkeypatch.context() as patch:
         patch.setitem(networks._definitions, "baseline", replace(networks["baseline"], version=999))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fewshot.errors import UsageError
-from fewshot.learner import KerasLearner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import build
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
 

@@ -9,7 +9,7 @@ import pytest
 
 from fewshot.backbones import weights
 from fewshot.errors import FewshotError, UsageError
-from fewshot.fetch import Unavailable
+from fewshot.io.fetch import Unavailable
 
 CONTENT = pickle.dumps({"a": np.arange(3.0)}, 2)
 

@@ -12,7 +12,7 @@ from keras import layers
 from fewshot.backbones.port import fill_as_keras
 from fewshot.data.sources import cache_dir
 from fewshot.errors import FewshotError, UsageError, unknown
-from fewshot.fetch import one_line
+from fewshot.io.fetch import one_line
 
 PREFIX = "keras/"
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from fewshot.backbones import torch_files
 from fewshot.errors import FewshotError
-from fewshot.fetch import LARGEST_DOWNLOAD, ArrayUnpickler, one_line
+from fewshot.io.fetch import LARGEST_DOWNLOAD, ArrayUnpickler, one_line
 
 Arrays = dict[str, np.ndarray]
 

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from fewshot.fetch import ArrayUnpickler
+from fewshot.io.fetch import ArrayUnpickler
 
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 

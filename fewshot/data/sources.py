@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.errors import FewshotError
-from fewshot.fetch import Unavailable
+from fewshot.io.fetch import Unavailable
 
 PARTS = ("train", "val", "test")
 

@@ -11,7 +11,7 @@ features, too; `pretrained`, a function of the switches that names the weights f
 from typing import Literal
 
 from fewshot.errors import UsageError
-from fewshot.fetch import one_line
+from fewshot.io.fetch import one_line
 from fewshot.settings import Configurable
 
 networks = Configurable("network")

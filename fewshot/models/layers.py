@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from fewshot.calibration import FLOOR
 from fewshot.models import Norm
+from fewshot.stats.calibration import FLOOR
 
 # CIFAR-10's statistics, as the few-shot report's testbed uses them.
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -260,7 +260,7 @@ class HalfPrecision(layers.Layer):
 
 @keras.saving.register_keras_serializable("fewshot")
 class Temperature(layers.Layer):
-    """Calibrate probabilities by a temperature: `fewshot.calibration.scaled` as a layer."""
+    """Calibrate probabilities by a temperature: `fewshot.stats.calibration.scaled` as a layer."""
 
     def __init__(self, temperature: float, **kwargs):
         super().__init__(**kwargs)

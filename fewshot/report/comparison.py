@@ -10,8 +10,8 @@ from pathlib import Path
 
 from fewshot.report.names import tasks
 from fewshot.report.table import NONE, difference, interval, mean_std, p_value, plural
-from fewshot.selection import Standing
-from fewshot.stats import Paired, Record, Summary
+from fewshot.stats.comparison import Paired, Record, Summary
+from fewshot.stats.selection import Standing
 
 READING = (
     "Odd draws choose the winner and who is stopped, even draws give the accuracies, so that luck in the "

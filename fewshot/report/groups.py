@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot.data.tasks import TUNING
+from fewshot.data.protocols import TUNING
 from fewshot.errors import FewshotError, UsageError
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.names import tasks
-from fewshot.stats import MethodResult, Record, analyse
-from fewshot.store import Store, complete, read
+from fewshot.stats.comparison import MethodResult, Record, analyse
+from fewshot.trials.store import Store, complete, read
 
 # What a document says of a trial that tells its record from all others on the same tasks.
 VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")

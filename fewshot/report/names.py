@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from fewshot.data.tasks import protocols
+from fewshot.data.protocols import protocols
 
 LONGEST = 32  # characters
 

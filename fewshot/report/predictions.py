@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.stats import Record
-from fewshot.store import Store
+from fewshot.stats.comparison import Record
+from fewshot.trials.store import Store
 
 OTHER = "another class"  # one that the task does not have
 

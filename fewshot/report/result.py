@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fewshot.stats import MethodResult
+from fewshot.stats.comparison import MethodResult
 
 TRIAL_FIELDS = ("seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds")
 

@@ -6,7 +6,7 @@ All print the same cells; `columns` is the one place that says what a report sho
 import re
 from collections.abc import Mapping, Sequence
 
-from fewshot.stats import Interval, MethodResult, Paired, Summary, least_p, summary
+from fewshot.stats.comparison import Interval, MethodResult, Paired, Summary, least_p, summary
 
 NONE = "–"
 

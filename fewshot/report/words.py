@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fewshot.report.groups import Group
 from fewshot.report.table import interval, mean_std, p_value, plural
-from fewshot.stats import MethodResult, Paired, holm, least_p, paired, summary
+from fewshot.stats.comparison import MethodResult, Paired, holm, least_p, paired, summary
 
 LEVEL = 0.05
 LISTED = 4  # names in a sentence

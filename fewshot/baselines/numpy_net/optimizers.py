@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 
 class Optimizer:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot import metrics
 from fewshot.baselines.numpy_net import build
 from fewshot.baselines.numpy_net.loss import softmax_cross_entropy
 from fewshot.baselines.numpy_net.network import Network
 from fewshot.baselines.numpy_net.optimizers import OPTIMIZERS
-from fewshot.curves import Curve, Trace
 from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
-from fewshot.recipe import Recipe
 from fewshot.seeding import rng
+from fewshot.stats import metrics
+from fewshot.training.curves import Curve, Trace
+from fewshot.training.recipe import Recipe
 
 UNFIT = ("policy", "ema", "members", "precision")  # fields of a recipe that only the Keras engine follows
 Progress = Callable[[int, int, float], None]  # (update, updates in all, loss of its batch)
@@ -46,7 +46,7 @@ def train(
     progress: Progress | None = None,
     views: int = 1,
 ) -> Curve:
-    """Train the network, from the weights that it has; return the learning curve (`fewshot.curves`).
+    """Train the network, from the weights that it has; return the learning curve (`fewshot.training.curves`).
 
     images: uint8 (or floats), (N, height, width, channels). targets: distributions, (N, classes).
     recipe: without a policy, moving average or members (`check_recipe`). seed: of the order of the images.
@@ -80,7 +80,7 @@ def train(
 class Fold:
     """One part of a cross-validation: the network that never saw it, and what it makes of it.
 
-    held_out: positions of the part. measured: `fewshot.metrics` on it.
+    held_out: positions of the part. measured: `fewshot.stats.metrics` on it.
     """
 
     network: Network

@@ -1,0 +1,150 @@
+"""A learner made ready for use: trained on all images that there are, saved as one file with a card.
+
+    model.keras     from raw pixels to calibrated probabilities, preprocessing inside
+    model.json      the card: classes, image size, what to expect of it, where it comes from
+    model.saved_model/, model.tflite, model.onnx    the same for other programs, where asked for
+
+Import this after `fewshot.backend.start`.
+"""
+
+import contextlib
+import copy
+import datetime
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import __version__, backend
+from fewshot.data.dataset import Dataset, Splits
+from fewshot.deploy import formats as converters
+from fewshot.deploy import graph
+from fewshot.deploy.saved import FORMAT, card_path, digest, read
+from fewshot.errors import FewshotError, UsageError
+from fewshot.io.fetch import one_line
+from fewshot.learners.keras_network import Learner
+from fewshot.models.cost import latencies
+from fewshot.stats import calibration
+
+KERAS = "keras"
+LIBRARIES = ("keras", "numpy", "scikit-learn", "pillow")
+CHECKED = 20  # images on which what was saved is compared with what was trained
+TOLERANCE = 0.02  # of a probability: rounding to half precision may send a feature to the other side
+
+
+def export(
+    learner: Learner,
+    train: Dataset,
+    seed: int,
+    path: str | os.PathLike,
+    card: dict,
+    formats: Sequence[str] = (KERAS,),
+) -> dict:
+    """Train `learner` on all of `train`, save it as `path` (`NAME.keras`) and return its card.
+
+    card: what the caller knows and the card shall say: "method", "protocol", "expected" (an accuracy with
+    its interval), …; "temperature", of `fewshot.stats.calibration.fit_temperature`, is built into the model.
+    formats: "keras" is always written; "saved_model", "tflite" and "onnx" go beside it.
+
+    Classes without an image are left out of the model. What is written is read back, the Keras file in
+    safe mode, and compared on 20 images: the card's "formats" say how far off each file is and how long it
+    takes for an image, or which "error" kept one from being written. Earlier files are replaced at the end.
+
+    Raises `UsageError` for a learner that no single network can stand for, images that are not square, a
+    path or format that is none, or a package that a format misses; `FewshotError` where the files cannot
+    be written, or the Keras file does not say what the learner says.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise UsageError(f"a model is saved as NAME.keras. Received: {path}")
+    others = [name for name in dict.fromkeys(formats) if name != KERAS]
+    converters.check(others)
+    train = train.compact()
+    _check(learner, train)
+    learner = copy.copy(learner).fit(train, seed)
+    temperature = float(card.get("temperature", 1.0))
+    with _staged(path) as staged:
+        graph.model(learner, train.image_shape, temperature).save(staged)
+        model = read(staged)
+        images = train.x[np.linspace(0, len(train) - 1, CHECKED).astype(int)]
+        wanted = learner.predict(images)
+        if temperature != 1:
+            wanted = calibration.scaled(wanted, temperature)
+        written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
+        written |= {name: _converted(name, model, staged, images, wanted) for name in others}
+        full = {
+            **card,
+            "format": FORMAT,
+            "model": path.name,
+            "sha256": digest(staged),
+            "classes": list(train.classes),
+            "image_size": train.image_shape[0],
+            "temperature": temperature,
+            "images": np.bincount(train.y).tolist(),
+            "seed": seed,
+            "learner": {"kind": type(learner).__name__, **learner.describe()},
+            "data": Splits("", train).fingerprint(),
+            "versions": {"fewshot": __version__, **backend.versions(*LIBRARIES, backend.name())},
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "formats": written,
+        }
+        text = json.dumps(full, indent=1, ensure_ascii=False)
+        card_path(staged).write_text(f"{text}\n", encoding="utf-8")
+    return full
+
+
+def _check(learner: Learner, train: Dataset) -> None:
+    """Raise `UsageError` for what cannot be exported, before anything is trained."""
+    graph.source(learner)
+    height, width, _ = train.image_shape
+    if height != width:
+        raise UsageError(f"a model for prediction takes square images. Received: {height}×{width}")
+    if len(train.classes) < 2:
+        raise UsageError("a model needs images of two classes or more")
+    learner.check(train.image_shape)
+
+
+def _converted(name: str, model, keras_file: Path, images: np.ndarray, wanted: np.ndarray) -> dict:
+    """Write the model in another format beside its Keras file, and return what the card says of it."""
+    path = keras_file.with_suffix(f".{name}")
+    try:
+        return _compared(path, converters.write(name, model, path), images, wanted)
+    except FewshotError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        return {"error": str(error)}
+
+
+def _compared(path: Path, forward: Callable, images: np.ndarray, wanted: np.ndarray) -> dict:
+    """Return what the card says of a file; milliseconds for one image, the median of many calls."""
+    found = np.concatenate([forward(image[None].astype(np.float32)) for image in images])
+    largest = float(np.abs(found - wanted).max())
+    if not largest <= TOLERANCE:  # nor is it a number, perhaps
+        raise FewshotError(f"{path.name} differs from the learner by up to {largest:.2g}: it is not kept")
+    seconds = np.median(latencies(forward, images.shape[1:]))
+    return {"file": path.name, "max_difference": largest, "latency_ms": round(1e3 * float(seconds), 3)}
+
+
+@contextlib.contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """Yield where to write `path` and what goes beside it; in the end all take their places, the card last.
+
+    If the block fails, nothing has changed.
+    """
+    folder = path.parent / f".{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder / path.name
+        for staged in sorted(folder.iterdir(), key=lambda file: file.suffix == ".json"):
+            target = path.parent / staged.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(staged, target)
+    except OSError as error:
+        raise FewshotError(f"cannot save the model as {path}: {one_line(error)}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

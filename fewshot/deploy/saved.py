@@ -1,0 +1,128 @@
+"""Saved models with their cards: read safely, checked against each other, and run on streams of files.
+
+Import this after `fewshot.backend.start`.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+# What the layers of saved models are: Keras knows them once they are imported.
+import fewshot.backbones.applications
+import fewshot.backbones.layers
+import fewshot.models.layers  # noqa: F401
+from fewshot import backend
+from fewshot.data.folder import decoded
+from fewshot.errors import UsageError
+from fewshot.io.fetch import one_line
+
+FORMAT = 1  # of the card
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A model, its card, and the compiled forward pass."""
+
+    model: keras.Model
+    card: dict[str, Any]
+    forward: Any
+
+    @property
+    def classes(self) -> list[str]:
+        return self.card["classes"]
+
+    @property
+    def image_size(self) -> int:
+        return self.card["image_size"]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, float32 (N, classes), of images (N, size, size, 3), 0–255."""
+        return self.forward(x.astype(np.float32))
+
+    def stream(self, files: Iterable[Path], batch: int = 32) -> Iterator[tuple[Path, np.ndarray | Exception]]:
+        """Yield each file with its probabilities (classes,), or why it has none, in the order of the files.
+
+        Files are decoded as `fewshot.data.folder` decodes them for training, by threads, while the model
+        runs; no more are in memory than these threads may be ahead, and a batch.
+        """
+        files, ahead = itertools.tee(files)
+        images = decoded(ahead, self.image_size)
+        while part := list(zip(itertools.islice(files, batch), images, strict=False)):
+            read = [image for _, image in part if not isinstance(image, Exception)]
+            rows = iter(self.predict(np.stack(read)) if read else ())
+            for file, image in part:
+                yield file, image if isinstance(image, Exception) else next(rows)
+
+
+def load(path: str | os.PathLike) -> Saved:
+    """Return a saved model; `UsageError` where it, or the card beside it, is missing, foreign or unsafe."""
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no such model: {path}")
+    if path.suffix != ".keras":
+        raise UsageError(f"{path} is no model of this project: it reads NAME.keras with NAME.json beside it")
+    card = _card(card_path(path))
+    if card["sha256"] != digest(path):
+        raise UsageError(
+            f"{card_path(path)} is the card of another model than {path.name}: keep them together"
+        )
+    model = read(path)
+    size, classes = card["image_size"], len(card["classes"])
+    shapes = (None, size, size, 3), (None, classes)
+    if (model.input_shape, model.output_shape) != shapes:
+        raise UsageError(f"{path} does not do what its card says: {size}×{size} pixels to {classes} classes")
+    return Saved(model, card, backend.compile_forward(model))
+
+
+def read(path: Path) -> keras.Model:
+    """Return the model in a `.keras` file, whatever card it has; no code of the file is run.
+
+    Raises `UsageError` for what is no such file, or needs code to be run.
+    """
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever comes up
+        raise UsageError(f"cannot read the model {path}: {one_line(error):.300}") from error
+    return model
+
+
+def card_path(path: Path) -> Path:
+    """Return where the card of a model stands."""
+    return path.with_suffix(".json")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Return a card whose fields are what they have to be."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"the model has no card: {path} is missing, and says what its classes are") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"cannot read the card {path}: {one_line(error)}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise UsageError(f"{path} is no card of a model, or of another version of this project")
+    checks = {
+        "classes": lambda v: isinstance(v, list) and len(v) > 1 and all(isinstance(c, str) for c in v),
+        "image_size": lambda v: type(v) is int and v > 0,
+        "sha256": lambda v: isinstance(v, str),
+        "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,
+    }
+    for field, fits in checks.items():
+        if not fits(card.get(field)):
+            raise UsageError(f"the card {path} has no valid '{field}'")
+    return card

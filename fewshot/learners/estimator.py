@@ -1,0 +1,99 @@
+"""scikit-learn's estimators as learners: the same tasks and records, on pixels or features."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend, baselines
+from fewshot.augment.offline import check, expand, size, versions
+from fewshot.backbones.features import PIXELS, describe, extract
+from fewshot.baselines import estimators
+from fewshot.data.dataset import Dataset
+from fewshot.data.protocols import Task
+from fewshot.errors import UsageError
+from fewshot.io.fetch import one_line
+from fewshot.learners.keras_network import Fit, check_copies, prepare_features, views
+
+
+@dataclass
+class EstimatorLearner:
+    """A registered scikit-learn estimator on the pixels or the features of the task's images.
+
+    expansion, features: as in `KerasLearner`. mirror: predictions are averaged over each image and its
+    mirror image.
+    """
+
+    estimator: str
+    expansion: str = "none"
+    features: str = PIXELS
+    mirror: bool = False
+
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "EstimatorLearner":
+        """Fit a new estimator. There is no curve: it has one end and no way."""
+        examples = expand(train, self.expansion, seed)
+        rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
+        try:
+            self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
+        except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
+            raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
+        self._classes = len(train.classes)
+        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
+        self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
+        return self
+
+    @property
+    def fitted_estimator(self):
+        """The scikit-learn estimator that `fit` fitted."""
+        return self._estimator
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return probabilities, (N, classes)."""
+        seen = [_rows(self.features, view) for view in views(x, self.mirror)]
+        return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for images that an expansion or the estimator cannot take."""
+        check(self.expansion, shape)
+        check_copies(self.expansion)
+        least = estimators.trait(self.estimator, "least_size")
+        if least and self.features != PIXELS:
+            raise UsageError(f"the estimator '{self.estimator}' takes images, not features")
+        if least and (min(shape[:2]) < least or shape[0] != shape[1]):
+            raise UsageError(
+                f"the estimator '{self.estimator}' needs square images of {least}×{least} pixels or more. "
+                f"Received: {shape[0]}×{shape[1]}"
+            )
+
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        return () if self.features == PIXELS else (self.features, self.expansion, self.mirror)
+
+    def prepare(self, task: Task) -> None:
+        """Compute the features of a task, for this and every other learner."""
+        prepare_features(task, *self.shared())
+
+    def describe(self) -> dict:
+        """Return the settings, the definition's version, and the libraries that compute."""
+        more = estimators.trait(self.estimator, "libraries") or ()
+        return {
+            **asdict(self),
+            "estimator": estimators.canonical(self.estimator),
+            "features": describe(self.features),
+            "versions": {
+                "estimator": estimators.version(self.estimator),
+                "expansion": versions(self.expansion),
+            },
+            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
+        }
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        return f"{size(self.expansion, n):9,} images, scikit-learn"
+
+
+def _rows(features: str, x: np.ndarray) -> np.ndarray:
+    """Return what an estimator sees of images."""
+    return baselines.rows(x) if features == PIXELS else extract(features, x)

@@ -1,0 +1,137 @@
+"""From the name of a method to its learner: all that is registered is a method of every study."""
+
+import dataclasses
+import textwrap
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
+from types import MappingProxyType
+
+from fewshot import settings
+from fewshot.augment import offline as expand
+from fewshot.augment import online
+from fewshot.augment.grammar import FILE
+from fewshot.augment.offline import expansions
+from fewshot.backbones.features import PIXELS, parse
+from fewshot.baselines import estimators
+from fewshot.baselines.numpy_net import nets
+from fewshot.errors import UsageError, unknown
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.keras_network import KerasLearner, Learner
+from fewshot.learners.numpy_network import NumpyLearner
+from fewshot.learners.transfer import TransferLearner
+from fewshot.models import networks
+from fewshot.training.recipe import OPTIMIZERS, PRECISIONS, Recipe, recipes, schedules
+from gan.learner import KEEP, SyntheticLearner
+
+ONLINE = "online:"
+IMAGENET = "imagenet/"
+FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
+SYNTHETIC = {
+    field.name: field.default for field in dataclasses.fields(SyntheticLearner) if field.name != "base"
+}
+TRANSFER = {
+    field.name: field.default
+    for field in dataclasses.fields(TransferLearner)
+    if field not in dataclasses.fields(KerasLearner)
+}
+NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
+
+
+def learner(
+    name: str, training: Mapping[str, object], own: Mapping[str, str] = MappingProxyType({})
+) -> Learner:
+    """Return the learner that `name` stands for; `UsageError` for an unknown one.
+
+    own: the study's own names and what they stand for. Then come networks (`resnet18:recipe=best`), those
+    in NumPy (`numpy-fc3:init=xavier`), estimators (`ridge:alpha=100`), heads on frozen backbones
+    (`imagenet/resnet50@160:head=ridge`), online policies (`online:flip`) and expansions (`flip+rotation`).
+    training: the recipe's fields that the command line sets.
+    """
+    if name.startswith(ONLINE):
+        policy = name.removeprefix(ONLINE)
+        online.versions(policy)  # raises for an unknown one
+        return KerasLearner(recipe=Recipe(policy=policy, **training))
+    head = name.partition(":")[0]
+    if head.startswith(IMAGENET) or any(head in known for known in (own, networks, nets, estimators)):
+        return _with_settings(name, training, own)
+    if head in expansions or name.startswith(FILE) or set("+(") & set(name):
+        return KerasLearner(recipe=Recipe(**training), expansion=expand.canonical(name))
+    raise unknown("method", head, dict.fromkeys([*own, *expansions, *networks, *nets, *estimators]))
+
+
+def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, str]) -> Learner:
+    method, given = settings.split(name)
+    target, fixed = settings.split(own.get(method, method))
+    given = fixed | given
+    if "synthetic" in given:
+        made = {key: given.pop(key) for key in SYNTHETIC if key in given}
+        base = _with_settings(settings.join(target, given), training, {})
+        return SyntheticLearner(
+            base, **settings.typed(f"the method '{method}'", made, SYNTHETIC, {"keep": KEEP})
+        )
+    if "transfer" in given:
+        first = {key: given.pop(key) for key in TRANSFER if key in given}
+        base = _with_settings(settings.join(target, given), training, {})
+        if type(base) is not KerasLearner:
+            raise UsageError(f"'{name}': transfer= is for the networks of `experiments.models`")
+        return TransferLearner(**vars(base), **settings.typed(f"the method '{method}'", first, TRANSFER))
+    if not target.startswith(IMAGENET):
+        return _trained(method, target, given, training)
+    weights = {"weights": given.pop("weights")} if "weights" in given else {}
+    features = settings.join(target.removeprefix(IMAGENET), weights)
+    parse(features)  # raises for an unknown backbone
+    return _trained(method, given.pop("head", "logistic"), given, training, features)
+
+
+def _trained(
+    method: str, target: str, given: dict[str, str], training: Mapping[str, object], features: str = PIXELS
+) -> Learner:
+    """Return the learner of a network or an estimator with settings; without a recipe, the report's."""
+    known = next((known for known in (estimators, networks, nets) if target in known), None)
+    if known is None or (known is nets and features != PIXELS):
+        raise unknown("head", target, [*heads(), *estimators])
+    own, common, choices = known.switches(target), {"mirror": False}, known.choices(target)
+    if known is not estimators:
+        common, choices = FIELDS, choices | NAMES
+        recipe = recipes[given.pop("recipe", "report")]()
+    expansion = expand.canonical(given.pop("expansion", "none"))
+    values = settings.typed(f"the method '{method}'", given, own | common, choices)
+    fields = {key: value for key, value in values.items() if key in common}
+    text = settings.join(target, {key: value for key, value in values.items() if key in own})
+    if known is estimators:
+        return EstimatorLearner(estimators.canonical(text), expansion, features, **fields)
+    online.versions(fields.get("policy", recipe.policy))  # raises for an unknown one
+    recipe = replace(recipe, **fields | dict(training))
+    if known is nets:
+        return NumpyLearner(nets.canonical(text), recipe, expansion)
+    return KerasLearner(text, recipe, expansion, features)
+
+
+def specification(name: str, own: Mapping[str, str]) -> str:
+    """Return what a name of the study stands for, or the name itself."""
+    return own.get(settings.split(name)[0], name)
+
+
+def heads() -> list[str]:
+    """Return the networks that take features."""
+    return [name for name in networks if networks[name].traits.get("rows")]
+
+
+def notes(listed: Collection[str]) -> str:
+    """Return what the help of every study says of further methods, beside those that it lists."""
+    fields = ", ".join(FIELDS)
+    more = ", ".join(name for name in (*expansions, *networks, *nets, *estimators) if name not in listed)
+    return textwrap.dedent(f"""
+        further methods, in every study:
+        {textwrap.fill(more, 100, subsequent_indent=" " * 8, break_on_hyphens=False)}
+
+        NAME:setting=value,…   a network with other switches, or trained otherwise
+            switches of the baseline: {", ".join(networks.switches("baseline"))}
+            of those in NumPy: {", ".join(nets.switches("numpy-conv32"))} (of convolutions)
+            of every recipe: {fields}
+            recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
+        imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)
+        NETWORK:transfer=cifar10,…   trained on the classes that the task does not have, first
+            (experiments.transfer); {", ".join(key for key in TRANSFER if key != "transfer")}
+        NAME:synthetic=1000,…   with so many generated images a class (experiments.synthetic)
+        """).replace("\n", "\n  ")

@@ -1,0 +1,68 @@
+"""Plugins: a user's own Python file that registers networks, augmentations, recipes or estimators.
+
+    from fewshot.models import networks
+
+    @networks.register("mine", least_size=8)
+    def mine(shape, outputs): ...
+
+What a file defines carries the file's digest in its version: when the file changes, its trials are computed
+anew. Worker processes load the same files, whose names they find in the environment.
+"""
+
+import hashlib
+import os
+import runpy
+import traceback
+from pathlib import Path
+
+import fewshot.learners.estimator
+import fewshot.learners.numpy_network  # noqa: F401  (all that is ours is registered before anything of a plugin)
+from fewshot.errors import UsageError
+from fewshot.io.fetch import one_line
+from fewshot.registry import visiting
+
+VARIABLE = "FEWSHOT_PLUGINS"
+
+_loaded: set[Path] = set()
+
+
+def load(file: str | Path) -> None:
+    """Run a plugin, once a process, here and in the processes started from now on.
+
+    Raises `UsageError` where it does not import, registers nothing, or takes a name already there.
+    """
+    path = Path(file).expanduser().resolve()
+    if path in _loaded:
+        return
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"cannot read the plugin {file}: {error.strerror}") from error
+    with visiting(f"{path.name} {digest[:12]}") as visitor:
+        _execute(path)
+        if not visitor.registered:
+            raise UsageError(
+                f"the plugin {path} registers nothing: it needs a decorated function, such as "
+                '@networks.register("mine", least_size=8), with networks from fewshot.models'
+            )
+    _loaded.add(path)
+    inherited = os.environ.get(VARIABLE, "").split(os.pathsep)
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*filter(None, inherited), str(path)]))
+
+
+def load_inherited() -> None:
+    """Load what the process that started this one has loaded."""
+    for file in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        load(file)
+
+
+def _execute(path: Path) -> None:
+    try:
+        runpy.run_path(str(path))
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        place = f"{path}, line {lines[-1]}" if lines else path
+        raise UsageError(
+            f"the plugin does not import: {place}: {type(error).__name__}: {one_line(error)}"
+        ) from error

@@ -1,0 +1,277 @@
+"""A results folder as one page that needs nothing else: styles, script and pictures stand inside.
+
+What stands in which group comes from groups.py, the sentences from words.py, the cells from table.py.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from fewshot.report import comparison
+from fewshot.report.comparison import Comparison
+from fewshot.report.conditions import conditions
+from fewshot.report.groups import COMPARED, Group, Results
+from fewshot.report.names import shortened
+from fewshot.report.page.album import album
+from fewshot.report.page.markup import Markup, breakable, join, tag
+from fewshot.report.page.matrix import matrix
+from fewshot.report.page.parts import command, figure, table
+from fewshot.report.page.vector import inline
+from fewshot.report.plots import calibration, figures, shots
+from fewshot.report.predictions import pool
+from fewshot.report.table import columns, note, plural
+from fewshot.report.words import READING, Name, Sentence, leader, summarise
+from fewshot.stats.comparison import MethodResult
+
+STRIP, CURVES = 24, 12  # methods that a picture can show
+EFFORT = ("images", "updates", "seen", "s/trial")  # columns that stand last
+
+
+def page(results: Results, made_by: str) -> str:
+    """Return the page. made_by: the command line that makes it."""
+    style, script = (
+        files("fewshot.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    # Nothing is fetched, and no script runs but ours, whatever a name contains.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
+    name = results.store.folder.resolve().name
+    anchors = [f"group-{number}" for number, _ in enumerate(results.groups, 1)]
+    pairs = list(zip(anchors, results.groups, strict=True))
+    sections = [_group(anchor, group, results) for anchor, group in pairs]
+    pictures, skipped = album(results.store.folder, [*results.sheets, *results.pictures])
+    names = [path.relative_to(results.store.folder).as_posix() for path in results.sheets]
+    sheets = {name: pictures.pop(name) for name in names if name in pictures}
+    if results.comparison:
+        sections.insert(0, _comparison(results.comparison, sheets))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"Report: {name}"),
+        tag("style", Markup(style)),
+    )
+    body = tag(
+        "body",
+        tag("header", tag("h1", "Report: ", name), tag("p", _overview(results), class_="lead")),
+        tag(
+            "main",
+            _summary(results.comparison, pairs),
+            *sections,
+            _shots(results),
+            _pictures(pictures, skipped),
+            _notes(results.notes),
+        ),
+        tag("footer", tag("p", "Made by "), command(made_by)),
+        tag("script", Markup(script)),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _overview(results: Results) -> str:
+    shown = [*results.compared, *(record for group in results.groups for record in group.records)]
+    records = {record["key"]: record for record in shown}.values()
+    methods = {result.method for group in results.groups for result in group.results}
+    methods |= {record["method"] for record in results.compared}
+    days = sorted({str(record.get("date", ""))[:10] for record in records} - {""})
+    when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
+    return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
+
+
+def _summary(compared: Comparison | None, pairs: Sequence[tuple[str, Group]]) -> Markup:
+    cards = [
+        _card(anchor, group.title, group.tasks, (_sentence(sentence) for sentence in summarise(group)))
+        for anchor, group in pairs
+    ]
+    if compared:
+        told = (tag("p", line) for line in (compared.verdict, *compared.consequences()))
+        cards.insert(0, _card(COMPARED, COMPARED, compared.tasks, told))
+    how = tag("details", tag("summary", "How to read this"), tag("p", READING)) if pairs else None
+    return tag("section", tag("h2", "Summary"), tag("div", *cards, class_="cards"), how, id="summary")
+
+
+def _card(anchor: str, title: str, tasks: str, told: Iterable[Markup]) -> Markup:
+    link = tag("h3", tag("a", title, href=f"#{anchor}"))
+    return tag("section", link, tag("p", tasks, class_="tasks"), *told, class_="card")
+
+
+def _sentence(sentence: Sentence) -> Markup:
+    return tag("p", *(tag("b", breakable(part)) if isinstance(part, Name) else part for part in sentence))
+
+
+def _group(anchor: str, group: Group, results: Results) -> Markup:
+    warning = "Tuning tasks are for choosing. What is chosen on them is not reported on them."
+    compared = any(result.delta for result in group.results)
+    return tag(
+        "section",
+        tag("h2", group.title),
+        tag("p", group.tasks, class_="tasks"),
+        tag("p", warning, class_="warning") if group.tuning else None,
+        _table(group),
+        tag("p", note(group.results), class_="note") if compared else None,
+        _failures(group.results),
+        _figures(anchor, group),
+        _predictions(anchor, group, results),
+        tag("h3", "Protocol and machine"),
+        _conditions(group),
+        join(tag("h3", "Command"), command(group.command)) if group.command else None,
+        id=anchor,
+    )
+
+
+def _comparison(compared: Comparison, sheets: Mapping[str, Markup]) -> Markup:
+    """Return the table, the pictures, the model and the command of `experiments.compare`."""
+    pictures = {Path(name).stem: picture for name, picture in sheets.items()}
+    shown = [
+        figure(pictures[stem], f"{text}.") for stem, text in comparison.SHEETS.items() if stem in pictures
+    ]
+    model = [tag("p", breakable(line)) for line in compared.use()]
+    return tag(
+        "section",
+        tag("h2", COMPARED),
+        tag("p", compared.tasks, class_="tasks"),
+        table(
+            comparison.columns(compared.table, compared.seconds), compared.winner, f"Results of {COMPARED}"
+        ),
+        tag("p", comparison.READING, class_="note"),
+        *shown,
+        join(tag("h3", "Model"), *model) if model else None,
+        tag("h3", "Command"),
+        command(compared.command),
+        id=COMPARED,
+    )
+
+
+def _table(group: Group) -> Markup:
+    best = leader(group)
+    # What was found stands before what it took: a phone shows the first columns only.
+    ordered = sorted(columns(group.results, group.baseline), key=lambda column: column[0] in EFFORT)
+    baseline = group.baseline if group.baseline != "baseline" else ""
+    return table(ordered, best and best.method, f"Results of {group.title}", baseline)
+
+
+def _failures(results: Iterable[MethodResult]) -> Markup | None:
+    failed = [
+        tag(
+            "li",
+            tag("b", result.method),
+            f", seed {record['seed']}: {record.get('reason') or 'no reason given'}",
+        )
+        for result in results
+        for record in result.records
+        if record["status"] != "ok"
+    ]
+    if not failed:
+        return None
+    return tag("details", tag("summary", f"{plural(len(failed), 'failed trial')}"), tag("ul", *failed))
+
+
+def _figures(anchor: str, group: Group) -> Markup | None:
+    """Return the strip plot and the learning curves of the methods that fit in a picture."""
+    if leader(group) is None:
+        return None
+    short = shortened(result.method for result in group.results)
+    baseline = short[group.baseline]
+    results = [replace(result, method=short[result.method]) for result in group.results]
+    shown = _foremost(results, baseline, STRIP)
+    text = f"Accuracy of {plural(len(shown), 'method')} on each task, joined by task"
+    svg = inline(lambda: figures.strip_figure(shown, baseline, group.tasks), text, f"{anchor}-strip")
+    parts = [figure(svg, text + _of(shown, results))]
+    trained = figures.trained(results)
+    if trained:
+        drawn = _foremost(trained, baseline, CURVES)
+        text = f"Learning curves of {plural(len(drawn), 'method')}, mean ± std over the tasks"
+        svg = inline(lambda: figures.curves_figure(drawn, group.tasks), text, f"{anchor}-curves")
+        parts.append(figure(svg, text + _of(drawn, trained)))
+    return join(*parts, _full(short))
+
+
+def _full(short: Mapping[str, str]) -> Markup | None:
+    """Return the list of what pictures call otherwise."""
+    changed = [tag("li", tag("b", text), f": {name}") for name, text in short.items() if text != name]
+    if not changed:
+        return None
+    return tag("details", tag("summary", "Names in the pictures, and in full"), tag("ul", *changed))
+
+
+def _foremost(results: Sequence[MethodResult], baseline: str, limit: int) -> list[MethodResult]:
+    """Return all results, or the baseline and those with the highest means, in their order."""
+    ranked = sorted(results, key=lambda r: (r.method != baseline, r.mean is None, -(r.mean or 0)))[:limit]
+    return [result for result in results if result in ranked]
+
+
+def _of(shown: Sequence, everything: Sequence) -> str:
+    if len(shown) == len(everything):
+        return "."
+    return f": the baseline and the best of {len(everything)}; the table has all."
+
+
+def _predictions(anchor: str, group: Group, results: Results) -> Markup | None:
+    """Return confusion and calibration of the baseline and the leader, over all tasks together."""
+    best = leader(group)
+    if best is None:
+        return None
+    chosen = {result.method: result for result in group.results if result.method == group.baseline}
+    chosen[best.method] = best
+    pooled = {method: pool(results.store, result.records) for method, result in chosen.items()}
+    found = {method: one for method, one in pooled.items() if len(one.truth)}
+    missing = sorted({key for one in pooled.values() for key in one.missing})
+    parts = []
+    if missing:
+        named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        trials = plural(len(missing), "trial")
+        text = f"The predictions of {trials} are missing or torn ({named}): left out here."
+        parts.append(tag("p", text, class_="warning"))
+    for method, one in found.items():
+        caption = f"{method}: of 100 images of a class (row), how many were taken for each"
+        empty = "" if one.met.all() else "; empty where two classes were in no task together"
+        parts.append(figure(matrix(one), f"{caption}{empty}. {len(one.truth):,} predictions."))
+    if found:
+        short = shortened(found)
+        reliability = {short[method]: calibration.calibrate(one) for method, one in found.items()}
+        text = "Reliability: below the diagonal, a method promises more than it keeps"
+        svg = inline(lambda: calibration.figure(reliability), text, f"{anchor}-calibration")
+        errors = ", ".join(f"{method} {one.ece:.1f}" for method, one in reliability.items())
+        parts.append(figure(svg, f"{text}. Expected calibration error, percentage points: {errors}."))
+    if not parts:
+        return None
+    return join(tag("h3", "Confusion and calibration"), tag("div", *parts, class_="side"))
+
+
+def _conditions(group: Group) -> Markup:
+    rows = []
+    for name, value in conditions(group).items():
+        rows += [tag("dt", name), tag("dd", value)]
+    return tag("dl", *rows)
+
+
+def _shots(results: Results) -> Markup | None:
+    records = {record["key"]: record for group in results.groups for record in group.records}
+    parts = []
+    for number, (title, curves) in enumerate(shots.shots_curves(records.values()).items(), 1):
+        text = f"{title}: accuracy against training images a class, mean and 95 % interval"
+        short = shortened(curves)
+        drawn = {short[method]: curve for method, curve in curves.items()}
+        svg = inline(lambda drawn=drawn: shots.figure(drawn), text, f"shots-{number}")
+        parts += [figure(svg, f"{text}."), _full(short)]
+    return tag("section", tag("h2", "What more images bring"), *parts, id="shots") if parts else None
+
+
+def _pictures(pictures: Mapping[str, Markup], skipped: Sequence[str]) -> Markup | None:
+    """Return the sheets and other pictures of the folder, as far as there is room."""
+    parts = [figure(picture, name) for name, picture in pictures.items()]
+    if skipped:
+        text = f"Too large, or no picture, left out: {', '.join(skipped)}."
+        parts.append(tag("p", text, class_="note"))
+    return tag("section", tag("h2", "Pictures"), *parts, id="pictures") if parts else None
+
+
+def _notes(notes: Sequence[str]) -> Markup | None:
+    if not notes:
+        return None
+    return tag("section", tag("h2", "Left out"), tag("ul", *(tag("li", text) for text in notes)), id="notes")

@@ -1,0 +1,62 @@
+"""Many seeds of one network in one compiled call: `vmap` over whole trainings, on JAX.
+
+A GPU is idle most of the time when a small network trains on 100 images; ten of them fill it better.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fewshot.augment.offline import Examples
+from fewshot.errors import DivergedError
+from fewshot.seeding import rng
+from fewshot.training.curves import Curve, Trace
+from fewshot.training.engine import STRETCH, Engine, arrays
+from fewshot.training.recipe import Recipe
+
+
+def fit(
+    engine: Engine, examples: Sequence[Examples], recipe: Recipe, seeds: Sequence[int]
+) -> list[tuple[Curve, list[np.ndarray]] | DivergedError]:
+    """Train the engine's network once for each seed, on its own examples, all at once.
+
+    examples: equally many of the same shape for all. Returns learning curve and weights of each training, or
+    the error where its loss was no longer a number; the same as one by one, but for rounding.
+    """
+    started = []
+    for seed, own in zip(seeds, examples, strict=True):
+        engine.begin(own, seed)
+        started.append(engine.loop.values())
+    values = jax.tree.map(lambda *found: jnp.stack(found), *started)
+    placed = tuple(jnp.stack(found) for found in zip(*map(arrays, examples), strict=True))
+    n, views = len(examples[0]), examples[0].views
+    orders = [recipe.batches(n, rng(seed, "shuffle"), views) for seed in seeds]
+    rates = recipe.rates(n)[:, None]
+    losses, hits, sizes = [], [], []
+    for done in range(0, len(rates), STRETCH):
+        steps = list(itertools.islice(zip(*orders, strict=True), len(rates[done : done + STRETCH])))
+        for _, equal in itertools.groupby(steps, key=lambda batches: len(batches[0])):
+            index = np.array(list(equal))
+            first = len(sizes)
+            values, measured = engine.loop.run_together(
+                values, placed, index, rates[first : first + len(index)]
+            )
+            losses.append(measured[0])
+            hits.append(measured[1])
+            sizes += [index.shape[-1]] * len(index)
+    traces = zip(np.concatenate(losses).T, np.concatenate(hits).T, strict=True)
+    found = []
+    for number, (own_losses, own_hits) in enumerate(traces):
+        trace = Trace(len(rates), recipe.epoch_steps(n))
+        try:
+            trace.add(own_losses, own_hits, sizes)
+        except DivergedError as error:
+            found.append(error)
+            continue
+        engine.loop.assign(jax.tree.map(lambda value, number=number: value[number], values))
+        engine.average()
+        found.append((trace.curve(), engine.weights()))
+    return found

@@ -1,0 +1,298 @@
+"""The testbed: runs methods × seeds, here, on worker processes or on a cluster, and keeps the records."""
+
+import copy
+import datetime
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from typing import Protocol as Interface
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import fewshot
+from fewshot import backend
+from fewshot.data import Prepared, open_splits, verify
+from fewshot.data.protocols import Protocol, Task, protocols
+from fewshot.errors import DivergedError, FewshotError
+from fewshot.learners.keras_network import Learner
+from fewshot.methods import plugins
+from fewshot.stats import metrics
+from fewshot.trials.store import Store, complete, key_of
+
+LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
+AGAIN = "a worker process died: its trial runs again"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one task.
+
+    curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
+    """
+
+    method: str
+    learner: Learner
+    protocol: Protocol
+    data: Prepared
+    seed: int
+    threads: int = 1
+    device: str = "cpu"
+    curves: bool = False
+    checkpoint: Path | None = None
+
+    def identity(self) -> dict:
+        """Return everything that determines the result."""
+        return {
+            "protocol": {
+                **self.protocol.describe(),
+                "data": self.data.name,
+                "content": self.data.fingerprint,
+            },
+            "learner": {"kind": type(self.learner).__name__, **self.learner.describe()},
+            "seed": self.seed,
+            "threads": self.threads,
+            "device": self.device,
+        }
+
+    @property
+    def key(self) -> str:
+        """The name of the result in the store."""
+        return key_of(self.identity())
+
+
+Work = Callable[[Trial], Any]
+
+
+class WorkerDied(Exception):
+    """A worker came to its end before its trial did."""
+
+
+class Executor(Interface):
+    """Where trials are computed: `Processes` here, `fewshot.trials.cluster.Cluster` on many machines."""
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial; `pending` may shrink meanwhile.
+
+        Raises `WorkerDied` where trials did not come to their end because their workers died.
+        """
+
+
+def run(
+    trials: list[Trial],
+    store: Store,
+    jobs: int = 1,
+    on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
+    fresh: bool = False,
+    on_prepared: Callable[[int], None] = lambda total: None,
+    executor: Executor | None = None,
+) -> list[dict]:
+    """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
+
+    jobs: worker processes; 1 computes in this process. executor: where to compute instead.
+    `on_record(trial, record, fresh)` is called for each, first for those found; `on_prepared(total)` before
+    them, as each task is ready of those on which learners share something. A worker that dies costs the
+    trials under way, which run again; `FewshotError` when that does not help.
+    """
+    executor = executor or Processes(jobs)
+    keys = [trial.key for trial in trials]
+    records = [None if fresh else _stored(trial, key, store) for trial, key in zip(trials, keys, strict=True)]
+    for trial, record in zip(trials, records, strict=True):
+        if record:
+            on_record(trial, record, False)
+    pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
+    _check(pending.values())
+    if isinstance(executor, Processes):  # the workers of a cluster may see another disk
+        pending = {i: _with_checkpoint(trial, store.checkpoint_path(keys[i])) for i, trial in pending.items()}
+    if fresh:
+        for i in pending:
+            store.drop_checkpoint(keys[i])
+    tasks = _shared(pending)
+    for _ in each(tasks, executor, prepare_task):
+        on_prepared(len(tasks))
+    for i, (record, predictions) in each(pending, executor, run_trial):
+        if record["key"] != keys[i]:
+            raise FewshotError(
+                "a worker computed another trial than it was given: its libraries, weights or plugins differ "
+                "from those here; what is recorded stays, and the same command goes on"
+            )
+        store.add(record, predictions)
+        store.drop_checkpoint(record["key"])
+        records[i] = record
+        on_record(pending[i], record, True)
+    return records
+
+
+def prepare_task(trial: Trial) -> None:
+    """Compute what the trial's learner shares with others on its task."""
+    backend.start(trial.threads, trial.device)
+    trial.learner.prepare(trial.protocol.draw(open_splits(trial.data.folder), trial.seed))
+
+
+def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the record of a trial, and the predictions to keep beside it."""
+    backend.start(trial.threads, trial.device)
+    task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
+    begin = time.perf_counter()
+    learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
+    try:
+        with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
+            watch = task.test if trial.curves else None
+            learner.fit(task.train, trial.seed, watch, trial.checkpoint)
+            probabilities = learner.predict(task.test.x)
+    except DivergedError as error:
+        return outcome(trial, task, error, time.perf_counter() - begin)
+    return outcome(trial, task, learner, time.perf_counter() - begin, probabilities)
+
+
+def outcome(
+    trial: Trial, task: Task, learner: Learner | DivergedError, seconds: float, probabilities=None
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the record of a trial, and the predictions to keep beside it.
+
+    learner: fitted, or the error with which its training broke down.
+    """
+    failure, measured, predictions = None, _UNMEASURED, {}
+    if isinstance(learner, DivergedError):
+        failure = str(learner)
+    else:
+        measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
+        seconds += measured.pop("seconds_before")
+        predictions = _predictions(task, probabilities)
+    record = {
+        "key": trial.key,
+        "method": trial.method,
+        "status": "failed" if failure else "ok",
+        "reason": failure,
+        "classes": list(task.classes),
+        **measured,
+        "seconds": round(seconds, 4),
+        **trial.identity(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
+        "fewshot": fewshot.__version__,
+    }
+    return record, predictions
+
+
+def _with_checkpoint(trial: Trial, path: Path) -> Trial:
+    """Return a trial that keeps what it has learnt, where it trains on a whole dataset: that takes long."""
+    whole = protocols[trial.protocol.name].traits.get("whole")
+    return replace(trial, checkpoint=path) if whole else trial
+
+
+_UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
+
+
+def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "probabilities": probabilities.astype(np.float16),
+        "labels": task.test.y,
+        "index": task.test_index,
+        "part": np.array(task.test_part),
+        "train_index": task.train_index,
+    }
+
+
+def _stored(trial: Trial, key: str, store: Store) -> dict | None:
+    """Return the trial's record, unless an older version's lacks fields, or the curves that are asked for."""
+    record = store.get(key)
+    if record is None or not complete(record):
+        return None
+    if trial.curves and record["status"] == "ok" and "held_out_loss" not in (record.get("curve") or {}):
+        return None
+    return record
+
+
+def _check(trials: Iterable[Trial]) -> None:
+    """Find what is wrong with data, learners and draws before the first training begins."""
+    trials = list(trials)
+    for data in {trial.data.folder: trial.data for trial in trials}.values():
+        verify(data)
+    for trial in {(trial.method, trial.data.folder): trial for trial in trials}.values():
+        trial.learner.check(open_splits(trial.data.folder).train.image_shape)
+    for protocol, folder, seed in {(trial.protocol, trial.data.folder, trial.seed) for trial in trials}:
+        protocol.positions(open_splits(folder), seed)
+
+
+def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
+    """Return one trial for each thing that trials share on each task."""
+    one = {
+        (trial.learner.shared(), trial.protocol, trial.data.folder, trial.seed): (i, trial)
+        for i, trial in pending.items()
+        if trial.learner.shared()
+    }
+    return dict(one.values())
+
+
+def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[tuple[int, Any]]:
+    """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again.
+
+    A trial may be anything that has data, threads and device. `FewshotError` where workers keep dying.
+    """
+    left, lives = dict(pending), LIVES
+    while left:
+        try:
+            for i, result in executor.compute(left, work):
+                del left[i]
+                lives = LIVES
+                yield i, result
+        except WorkerDied as error:
+            lives -= 1
+            if not lives:
+                raise FewshotError(
+                    "worker processes keep dying (out of memory?): use fewer --jobs, or give a cluster's "
+                    "workers more memory; what is recorded stays, and the same command goes on"
+                ) from error
+            print(AGAIN, file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Computes on `jobs` worker processes of this machine; 1: in this process."""
+
+    jobs: int = 1
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        trials = list(pending.items())
+        if self.jobs == 1:
+            for position, trial in trials:
+                yield position, work(trial)
+            return
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        # At least two: joblib would run a single job in this process, which a dying trial would take along.
+        count = max(2, min(self.jobs, len(trials)))
+        workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=start_worker)
+        try:
+            yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
+        except TerminatedWorkerError as error:
+            raise WorkerDied from error
+
+
+def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
+    return position, work(trial)
+
+
+def start_worker() -> None:
+    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
+    plugins.load_inherited()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    driver = multiprocessing.parent_process().pid
+
+    def watch():
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,76 @@
+"""Trials whose seeds are trained together: on a GPU, ten small networks take about as long as one.
+
+An executor for `fewshot.trials.testbed.run`, in the place of worker processes, which would share the GPU.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fewshot import backend
+from fewshot.data import open_splits
+from fewshot.data.protocols import protocols
+from fewshot.errors import DivergedError
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.trials.testbed import Trial, Work, outcome, run_trial
+
+MOST = 16  # seeds at once: what they need adds up in the device's memory
+
+
+def fits(trial: Trial) -> bool:
+    """Return whether the seeds of such a trial can be trained together: small networks on JAX, on a GPU."""
+    whole = protocols[trial.protocol.name].traits.get("whole")
+    one = type(trial.learner) is KerasLearner and trial.learner.recipe.members == 1
+    return backend.name() == "jax" and trial.device == "gpu" and one and not (whole or trial.curves)
+
+
+def executor(trials: Iterable[Trial]) -> "Together | None":
+    """Return what computes such trials together, or nothing where none of them can be."""
+    return Together() if any(map(fits, trials)) else None
+
+
+@dataclass(frozen=True)
+class Together:
+    """Computes in this process: seeds of a method together where they fit, all others one by one."""
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        groups: dict[str, list[tuple[int, Trial]]] = {}
+        for position, trial in pending.items():
+            together = work is run_trial and fits(trial)
+            key = json.dumps(trial.identity() | {"seed": None}, sort_keys=True) if together else f"{position}"
+            groups.setdefault(key, []).append((position, trial))
+        for group in groups.values():
+            for start in range(0, len(group), MOST):
+                yield from _together(group[start : start + MOST], work)
+
+
+def _together(group: list[tuple[int, Trial]], work: Work) -> Iterator[tuple[int, Any]]:
+    """Yield what `work` would return of each trial; they share the time equally.
+
+    Where they do not fit the device's memory, half as many do, or one by one they say what does.
+    """
+    if len(group) == 1:
+        yield group[0][0], work(group[0][1])
+        return
+    trials = [trial for _, trial in group]
+    first = trials[0]
+    backend.start(first.threads, first.device)
+    tasks = [trial.protocol.draw(open_splits(trial.data.folder), trial.seed) for trial in trials]
+    begin = time.perf_counter()
+    try:
+        learners = first.learner.fit_together([task.train for task in tasks], [t.seed for t in trials])
+    except Exception as error:
+        if not backend.is_out_of_memory(error):
+            raise
+        half = len(group) // 2
+        yield from _together(group[:half], work)
+        yield from _together(group[half:], work)
+        return
+    seconds = (time.perf_counter() - begin) / len(group)
+    for (position, trial), task, learner in zip(group, tasks, learners, strict=True):
+        begin = time.perf_counter()
+        probabilities = None if isinstance(learner, DivergedError) else learner.predict(task.test.x)
+        yield position, outcome(trial, task, learner, seconds + time.perf_counter() - begin, probabilities)
