@@ -27,7 +27,8 @@ from fewshot.trials.testbed import Trial, run
 def load(data: str = "cifar10", *, image_size: int | None = None, **protocol) -> "Data":
     """Return a dataset by its name, or the images of a folder, ready to draw tasks from.
 
-    protocol: fields of `fewshot.data.protocols.Protocol`, such as name="pairs45", shots=20 or classes=("a", "b").
+    protocol: fields of `fewshot.data.protocols.Protocol`, such as name="pairs45", shots=20 or
+    classes=("a", "b").
     """
     prepared = prepare(DataSpec(data, image_size))
     name = protocol.pop("name", prepared.default_protocol)

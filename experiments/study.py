@@ -37,7 +37,8 @@ class Study:
     """One question, as methods to compare on the same tasks.
 
     name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
-    those that the study is about. specs: the names among them that stand for another (`fewshot.methods.grammar`).
+    those that the study is about. specs: the names among them that stand for another
+    (`fewshot.methods.grammar`).
     baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
     reported: published results, a method → text, shown beside ours where CIFAR-10's tasks are drawn by
     `reported_protocol`. notes: the end of the help.

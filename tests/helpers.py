@@ -8,8 +8,9 @@ import numpy as np
 
 from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError
+from fewshot.io.digests import key_of
 from fewshot.learners.keras_network import Fit
-from fewshot.trials.store import FORMAT, key_of
+from fewshot.trials.store import FORMAT
 from fewshot.trials.testbed import Trial
 
 QUICK = ("--data", "digits", "--quick")

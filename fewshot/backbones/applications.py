@@ -10,8 +10,8 @@ from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
-from fewshot.data.sources import cache_dir
 from fewshot.errors import FewshotError, UsageError, unknown
+from fewshot.io.cache import cache_dir
 from fewshot.io.fetch import one_line
 
 PREFIX = "keras/"

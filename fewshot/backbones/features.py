@@ -21,8 +21,8 @@ import numpy as np
 
 from fewshot import backend, settings
 from fewshot.backbones import backbones, check, digest, load
-from fewshot.data.sources import cache_dir
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io.cache import cache_dir
 from fewshot.seeding import seed_globally
 
 PIXELS = "pixels"  # no backbone: images as they are

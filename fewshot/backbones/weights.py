@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from fewshot.backbones.readers import Arrays, read
-from fewshot.data.sources import build_once, cache_dir
 from fewshot.errors import FewshotError, unknown
+from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.fetch import Unavailable, download, npm, one_line, pip, read_members
 
 

@@ -9,7 +9,7 @@ Importing this is light: image, download and dataset libraries are imported wher
 from fewshot.data import cifar, digits  # noqa: F401  (their import files them in the registry)
 from fewshot.data.catalogue import DataSpec, Prepared, datasets, open_splits, prepare, verify
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.sources import cache_dir
+from fewshot.io.cache import cache_dir
 
 __all__ = [
     "DataSpec",

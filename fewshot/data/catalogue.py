@@ -8,16 +8,9 @@ from pathlib import Path
 
 from fewshot.data.dataset import Splits
 from fewshot.data.folder import prepare_folder
-from fewshot.data.sources import (
-    build_once,
-    cache_dir,
-    damaged,
-    first_available,
-    open_prepared,
-    read_meta,
-    save,
-)
+from fewshot.data.sources import damaged, first_available, open_prepared, read_meta, save
 from fewshot.errors import UsageError, unknown
+from fewshot.io.cache import build_once, cache_dir
 from fewshot.registry import Definition, Registry
 
 # A dataset is a function `(data_dir) -> sources`, in the order in which they are tried. It must be cheap:

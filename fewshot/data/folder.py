@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.sources import PARTS, build_once, cache_dir, save
+from fewshot.data.sources import PARTS, save
 from fewshot.errors import UsageError
+from fewshot.io.cache import build_once, cache_dir
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}

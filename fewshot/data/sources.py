@@ -5,14 +5,11 @@ Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `tra
 """
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.errors import FewshotError
@@ -22,43 +19,6 @@ PARTS = ("train", "val", "test")
 
 # A label for messages, and what fetches the images; it may use the empty folder it is given as it likes.
 Source = tuple[str, Callable[[Path], Splits]]
-
-
-def cache_dir() -> Path:
-    """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
-    if chosen := os.environ.get("FEWSHOT_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
-
-
-def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Return `folder`; if it does not exist yet, `build(temporary)` fills what is then renamed to it.
-
-    Two builders at once do no harm: the second waits and finds the folder done. A build that is cut off
-    never counts. A disk that is full or cannot be written is a `FewshotError`.
-    """
-    if folder.is_dir():
-        return folder
-    temporary = folder.with_name(f".{folder.name}.partial")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if folder.is_dir():
-                return folder
-            # Left by a process that was killed: the lock says that nobody else is at work on it.
-            shutil.rmtree(temporary, ignore_errors=True)
-            try:
-                temporary.mkdir()
-                build(temporary)
-                os.rename(temporary, folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise FewshotError(
-            f"cannot write the cache {folder}: {error.strerror or error}; "
-            "make room there or choose another place with --cache-dir DIR"
-        ) from error
-    return folder
 
 
 def first_available(

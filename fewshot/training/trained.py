@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fewshot.data.sources import build_once, cache_dir
 from fewshot.errors import FewshotError
+from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.digests import key_of
 from fewshot.training import checkpoints
-from fewshot.trials.store import key_of
 
 FILE = "weights.npz"
 

@@ -2,8 +2,8 @@
 
 The driver hands out trials and writes what comes back; it alone keeps records. A worker process computes a
 trial at a time, as this one would, or says why not: it needs the same versions, backend, threads and plugins.
-Images go to a machine that lacks them once (`fewshot.trials.shipping`); weights and features a machine keeps in
-its own cache. Dask itself runs the trials of dead workers again.
+Images go to a machine that lacks them once (`fewshot.trials.shipping`); weights and features a machine
+keeps in its own cache. Dask itself runs the trials of dead workers again.
 """
 
 import contextlib

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fewshot.data.catalogue import Prepared, verify
-from fewshot.data.sources import build_once, cache_dir, open_prepared, read_meta
+from fewshot.data.sources import open_prepared, read_meta
 from fewshot.errors import FewshotError
+from fewshot.io.cache import build_once, cache_dir
 
 BLOCK = 1 << 24  # bytes
 

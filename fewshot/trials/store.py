@@ -9,7 +9,6 @@ run off, at most the trials under way are lost. A later record of the same key r
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import sys
@@ -26,12 +25,6 @@ FORMAT = 1
 FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
 FIELDS |= {"protocol": dict, "learner": dict}
 MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
-
-
-def key_of(identity: dict) -> str:
-    """Return the key of everything that determines a result: 16 hex digits of its canonical JSON."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 class Store:

@@ -23,10 +23,11 @@ from fewshot import backend
 from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import DivergedError, FewshotError
+from fewshot.io.digests import key_of
 from fewshot.learners.keras_network import Learner
 from fewshot.methods import plugins
 from fewshot.stats import metrics
-from fewshot.trials.store import Store, complete, key_of
+from fewshot.trials.store import Store, complete
 
 LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
 AGAIN = "a worker process died: its trial runs again"

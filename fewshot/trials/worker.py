@@ -17,8 +17,8 @@ from typing import Any
 
 import fewshot
 from fewshot import backend
-from fewshot.data.sources import build_once, cache_dir
 from fewshot.errors import FewshotError
+from fewshot.io.cache import build_once, cache_dir
 from fewshot.methods import plugins
 from fewshot.trials import shipping as transfer
 from fewshot.trials.testbed import Trial, Work

@@ -33,7 +33,8 @@ EFFORT = ("images", "updates", "seen", "s/trial")  # columns that stand last
 def page(results: Results, made_by: str) -> str:
     """Return the page. made_by: the command line that makes it."""
     style, script = (
-        files("fewshot.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+        files("fewshot.report.page").joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.css", "page.js")
     )
     # Nothing is fetched, and no script runs but ours, whatever a name contains.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

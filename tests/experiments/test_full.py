@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.full import STUDY, main
-from experiments.full_details import details, pooled
+from experiments.full.command import STUDY, main
+from experiments.full.details import details, pooled
 from fewshot.augment.offline import expand
 from fewshot.cli import options as cli
 from fewshot.data import Prepared

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.baselines_table import Row
+from experiments.baselines.table import Row
 
 PANELS = {
     "Xavier against He (rate 0.01)": (

@@ -6,11 +6,10 @@ KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 10 --devi
 """
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.full_details import details, pictures, pooled
+from experiments.full.details import details, pictures, pooled
 from experiments.study import Report, Study, listed
 from fewshot import settings
 from fewshot.cli import options as cli
@@ -163,6 +162,3 @@ STUDY = Full(
 """,
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

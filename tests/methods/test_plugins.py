@@ -79,7 +79,7 @@ def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin,
 
 
 def test_the_readme_s_plugin_runs(command, plugin):
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     source = readme.split("```python\n# mine.py\n")[1].split("```")[0]
     done = command(
         "cnn", *QUICK, "--plugin", plugin(source), "--method", "mine:width=8,recipe=patient", "forest"

@@ -24,7 +24,7 @@ from fewshot.errors import FewshotError
 from fewshot.registry import Registry
 
 contenders = Registry("contender")
-PARTS = {  # each a module experiments.benchmark_NAME: measure(data, rounds, device), table(measured)
+PARTS = {  # each a module of this folder: measure(data, rounds, device), table(measured)
     "augment": "what augmentation costs",
     "baselines": "NumPy networks beside Keras's, and SSIM beside scikit-image's",
     "full": "an epoch of a whole dataset for large networks, on the CPU or a GPU",
@@ -261,7 +261,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _part(name: str, data, args: argparse.Namespace) -> None:
     """Measure something else than the ten-seed baseline, in this process."""
-    part = importlib.import_module(f"experiments.benchmark_{name}")
+    part = importlib.import_module(f"experiments.benchmark.{name}")
     measured = part.measure(data, args.rounds, backend.resolve_device(args.device))
     machine = _machine()
     if args.json:
@@ -297,7 +297,3 @@ def _parser() -> cli.Parser:
     cli.add_device_option(parser)
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

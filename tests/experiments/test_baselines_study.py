@@ -11,10 +11,13 @@ from helpers import one_line
 from sklearn.metrics import confusion_matrix, f1_score
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
-from experiments import baselines, baselines_few_shot, baselines_jobs, baselines_table
-from experiments.baselines import jobs
-from experiments.baselines_jobs import Bench, Network, Search, in_turn, vote
-from experiments.baselines_published import PUBLISHED, REMARKS
+from experiments import baselines_few_shot
+from experiments.baselines import command as baselines
+from experiments.baselines import jobs as baselines_jobs
+from experiments.baselines import table as baselines_table
+from experiments.baselines.command import jobs
+from experiments.baselines.jobs import Bench, Network, Search, in_turn, vote
+from experiments.baselines.published import PUBLISHED, REMARKS
 from experiments.study import Study
 from fewshot.baselines.neighbours import Neighbours
 from fewshot.cli.options import Parser

@@ -10,16 +10,9 @@ import numpy as np
 import pytest
 
 from fewshot.data import Dataset, DataSpec, Splits, cifar, open_splits, prepare, verify
-from fewshot.data.sources import (
-    Unavailable,
-    build_once,
-    cache_dir,
-    first_available,
-    open_prepared,
-    read_meta,
-    save,
-)
+from fewshot.data.sources import Unavailable, first_available, open_prepared, read_meta, save
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io.cache import build_once, cache_dir
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -122,7 +115,7 @@ def test_two_processes_build_once(tmp_path, own_cache):
         "    print('built'); time.sleep(0.5); (temporary / 'whole').touch()\n"
         "print((build_once(cache_dir() / 'thing', build) / 'whole').exists())\n"
     )
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     both = [
         subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -172,7 +165,7 @@ def test_a_cache_hit_imports_no_heavy_library():
         "open_splits(prepare(DataSpec('digits')).folder)\n"
         "print({'PIL', 'sklearn', 'keras', 'tensorflow', 'tqdm'} & set(sys.modules))\n"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 

@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from experiments.baselines_jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
-from experiments.baselines_table import Row, rows, text
+from experiments.baselines.jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
+from experiments.baselines.table import Row, rows, text
 from fewshot import backend
 from fewshot.cli import options as cli
 from fewshot.data import DataSpec, Prepared, open_splits, prepare, verify
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
+from fewshot.io.digests import key_of
 from fewshot.io.fetch import one_line
 from fewshot.training.recipe import Recipe
-from fewshot.trials.store import Store, key_of
+from fewshot.trials.store import Store
 
 DISTANCES = {"l2": 1, "cosine": 1, "l1": 2, "ssim": 20}  # and minutes of a search on two cores
 KINDS = ("scalar", "channel", "pixel")  # of z-score
@@ -170,7 +171,7 @@ def _run(args: argparse.Namespace) -> None:
         "rows": [row.document() for row in found],
         "records": str(folder / "trials.jsonl"),
     }
-    from experiments.baselines_pictures import draw
+    from experiments.baselines.pictures import draw
 
     with cli.writing(folder):
         document["figures"] = draw(found, folder, bench.test.classes, data.name)
@@ -255,7 +256,3 @@ def _readable(store: Store, key: str, record: dict) -> bool:
 def _arrays(store: Store, key: str) -> dict[str, np.ndarray]:
     with np.load(store.predictions_path(key), allow_pickle=False) as kept:
         return dict(kept)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

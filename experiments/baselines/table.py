@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.baselines_jobs import Bench, Job, Search, vote
-from experiments.baselines_published import PUBLISHED, QUANTITIES, REMARKS, Published
+from experiments.baselines.jobs import Bench, Job, Search, vote
+from experiments.baselines.published import PUBLISHED, QUANTITIES, REMARKS, Published
 from fewshot.stats import metrics
 
 NONE = "–"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fewshot.errors import FewshotError
-from fewshot.trials.store import Store, key_of
+from fewshot.io.digests import key_of
+from fewshot.trials.store import Store
 
 PREDICTIONS = {"probabilities": np.array([[0.25, 0.75]], np.float16)}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import benchmark_full
+from experiments.benchmark import full as benchmark_full
 from fewshot.models import cost as summary
 from fewshot.training.recipe import Recipe
 

@@ -1,0 +1,1 @@
+"""Nearest neighbours, class means and networks in NumPy on whole datasets."""

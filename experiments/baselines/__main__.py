@@ -1,0 +1,7 @@
+"""`python -m experiments.baselines`."""
+
+import sys
+
+from experiments.baselines.command import main
+
+sys.exit(main())

@@ -1,0 +1,47 @@
+"""The cache: one folder for all that is fetched, prepared or trained once, each part built exactly once."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from fewshot.errors import FewshotError
+
+
+def cache_dir() -> Path:
+    """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
+    if chosen := os.environ.get("FEWSHOT_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
+
+
+def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return `folder`; if it does not exist yet, `build(temporary)` fills what is then renamed to it.
+
+    Two builders at once do no harm: the second waits and finds the folder done. A build that is cut off
+    never counts. A disk that is full or cannot be written is a `FewshotError`.
+    """
+    if folder.is_dir():
+        return folder
+    temporary = folder.with_name(f".{folder.name}.partial")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.is_dir():
+                return folder
+            # Left by a process that was killed: the lock says that nobody else is at work on it.
+            shutil.rmtree(temporary, ignore_errors=True)
+            try:
+                temporary.mkdir()
+                build(temporary)
+                os.rename(temporary, folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise FewshotError(
+            f"cannot write the cache {folder}: {error.strerror or error}; "
+            "make room there or choose another place with --cache-dir DIR"
+        ) from error
+    return folder
