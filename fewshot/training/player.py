@@ -28,7 +28,7 @@ class Player:
 
 def loop(players: Sequence[Player], state: Sequence):
     """Return the backend's loop over `players`; `state` is what their objectives change beside weights."""
-    return importlib.import_module(f"fewshot.training.engine.{backend.name()}_loop").Loop(players, state)
+    return importlib.import_module(f"fewshot.training.{backend.name()}_loop").Loop(players, state)
 
 
 def assign(variables: Sequence, values: Sequence) -> None:
