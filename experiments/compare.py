@@ -183,7 +183,7 @@ def _export(found: Findings, learners, trial_of, path: Path, command: str) -> di
         try:
             export(learners[row.method], images, 0, path, card)
         except UsageError as error:
-            print(f"{row.method} is not saved: {error}", file=sys.stderr)
+            print(f"{row.method} is not saved: {error.render(cli.flag)}", file=sys.stderr)
             continue
         return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
     print("none of the methods can be saved as a model: add one that can, such as lite", file=sys.stderr)

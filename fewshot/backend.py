@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 
 # What TensorFlow's native code says at every start. Anything else that it writes is passed on.
 CHATTER = re.compile(
@@ -68,7 +68,7 @@ def start(threads: int, device: str) -> None:
     if _started is not None:
         raise FewshotError(
             f"this process already computes with {_started[0]} threads on the {_started[1]}: "
-            "use worker processes (--jobs 2) or a new process"
+            f"use worker processes ({field('jobs', 2)}) or a new process"
         )
     with without_chatter():
         _STARTERS[name()](threads, device)
@@ -87,7 +87,7 @@ def _start_tensorflow(threads: int, device: str) -> None:
     except RuntimeError as error:
         raise FewshotError(
             "TensorFlow already runs in this process with threads of its own: "
-            "use worker processes (--jobs 2) or a new process"
+            f"use worker processes ({field('jobs', 2)}) or a new process"
         ) from error
     if device == "gpus":
         raise FewshotError(
@@ -97,7 +97,9 @@ def _start_tensorflow(threads: int, device: str) -> None:
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     elif not gpus:
-        raise FewshotError("TensorFlow finds no GPU: use --device cpu, or KERAS_BACKEND=jax with jax[cuda12]")
+        raise FewshotError(
+            f"TensorFlow finds no GPU: use {field('device', 'cpu')}, or KERAS_BACKEND=jax with jax[cuda12]"
+        )
     else:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -115,7 +117,7 @@ def _start_jax(threads: int, device: str) -> None:
         import jax
         import keras  # noqa: F401
     if device != "cpu" and jax.default_backend() != "gpu":
-        raise FewshotError("JAX finds no GPU: use --device cpu, or install jax[cuda12]")
+        raise FewshotError(f"JAX finds no GPU: use {field('device', 'cpu')}, or install jax[cuda12]")
     if device == "gpus":
         spread()
 

@@ -1,15 +1,69 @@
-"""The errors a user sees: one line that says how to mend it, and the exit code of the command line."""
+"""The errors a user sees: one line that says what is wrong and how to mend it, whichever face shows it.
+
+A message names an option by its field: `UsageError(f"the image is too small: raise {field('image_size')}")`.
+Python shows `image_size=`, the command line its flag.
+"""
 
 import difflib
-from collections.abc import Iterable
+import numbers
+import re
+import sys
+from ast import literal_eval
+from collections.abc import Callable, Iterable
 
 LISTED = 20  # names in a message
+MARKED = re.compile("\ue000(\\w+)\ue001([^\ue002]*)\ue002")  # characters of private use: no text has them
+
+Style = Callable[[str, object], str]
+"""What shows a field: its name and its value, None for a field without one."""
+
+
+def field(name: str, value: object = None) -> str:
+    """Return text that stands for a field in a message, until `render` shows it.
+
+    Parameters
+    ----------
+    name : the field, as Python spells it: `image_size`.
+    value : a value to suggest: a number, a name, a path.
+    """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):  # also one of NumPy's
+        value = int(value) if isinstance(value, numbers.Integral) else float(value)
+    elif not isinstance(value, bool | None):
+        value = str(value)
+    return f"\ue000{name}\ue001{value!r}\ue002"  # repr escapes characters of private use
+
+
+def python(name: str, value: object = None) -> str:
+    """Show a field as a keyword argument: `shots=5`, `image_size=`."""
+    return f"{name}=" if value is None else f"{name}={value!r}"
+
+
+def render(text: str, style: Style = python) -> str:
+    """Return a text with its fields shown in a style."""
+    return MARKED.sub(lambda marked: style(marked[1], literal_eval(marked[2])), text)
 
 
 class FewshotError(Exception):
-    """Something went wrong that the message explains; the command line exits with 1."""
+    """Something went wrong that the message explains; the command line exits with 1.
+
+    `str(error)` shows fields as Python does, `error.render(style)` in another way. An error that is raised
+    while one is handled and quotes it (`f"{error} (of the second worker)"`) keeps the fields of that.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = ""):
+        quoted = sys.exception()
+        if isinstance(quoted, FewshotError) and str(quoted):
+            message = message.replace(str(quoted), quoted.args[0])
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self, style: Style = python) -> str:
+        """Return the message with its fields shown in a style."""
+        return render(self.args[0], style)
 
 
 class UsageError(FewshotError):
@@ -27,5 +81,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     known = list(known)
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    more = ", … (--help lists all)" if len(known) > LISTED else ""
+    more = f", … ({len(known)} in all)" if len(known) > LISTED else ""
     return UsageError(f"unknown {kind} '{name}': {hint}known are {', '.join(known[:LISTED])}{more}")

@@ -15,7 +15,7 @@ import numpy as np
 from fewshot import backend
 from fewshot.cli import options as cli
 from fewshot.data.dataset import Dataset
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.fetch import one_line
 from gan import pictures
 from gan.generators import CARD, Generator, draw
@@ -55,7 +55,7 @@ def load(folder: Path) -> list[Generator]:
     """
     cards = sorted([*folder.glob(CARD), *folder.glob(f"*/{CARD}")])
     if not cards:
-        raise UsageError(f"{folder} holds no generator: train one with python -m gan.train --out {folder}")
+        raise UsageError(f"{folder} holds no generator: train one first, with {field('out', folder)}")
     return [_load(card) for card in cards]
 
 
@@ -87,7 +87,8 @@ def _load(card: Path) -> Generator:
 def _run(args: argparse.Namespace) -> None:
     if not (args.out or args.npz or args.grid or args.interpolation):
         raise UsageError(
-            "say what to write: --out DIR, --npz FILE, --grid FILE.png, --interpolation FILE.png"
+            f"say what to write: {field('out', 'DIR')}, {field('npz', 'FILE')}, {field('grid', 'FILE.png')}, "
+            f"{field('interpolation', 'FILE.png')}"
         )
     folder = Path(args.folder).expanduser()
     if not folder.is_dir():

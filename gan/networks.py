@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, field
 from fewshot.settings import Configurable
 
 architectures = Configurable("architecture")
@@ -30,7 +30,7 @@ def check_shape(shape: tuple[int, int, int]) -> None:
     height, width, _ = shape
     if height != width or height % SIDE:
         raise UsageError(
-            f"a GAN makes square images whose side is a multiple of {SIDE}: use --image-size 32. "
+            f"a GAN makes square images whose side is a multiple of {SIDE}: use {field('image_size', 32)}. "
             f"Received: {height}×{width}"
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewshot import backend
 from fewshot.data.dataset import Dataset
-from fewshot.errors import DivergedError, UsageError
+from fewshot.errors import DivergedError, UsageError, field
 from fewshot.training import checkpoints
 from gan.recipe import GanRecipe
 
@@ -89,12 +89,15 @@ class Run:
         differs = _difference(meta, self._meta())
         if differs:
             raise UsageError(
-                f"{path} is the checkpoint of another run ({differs}): use another --out, or --fresh"
+                f"{path} is the checkpoint of another run ({differs}): "
+                f"use another {field('out')}, or {field('fresh', True)}"
             )
         try:
             self.engine.restore(checkpoints.in_order(arrays))
         except ValueError as error:
-            raise UsageError(f"{path} holds {error}: use another --out, or --fresh") from error
+            raise UsageError(
+                f"{path} holds {error}: use another {field('out')}, or {field('fresh', True)}"
+            ) from error
         self.done, self.seconds, self.traces = meta["done"], meta["seconds"], traces
         return meta["log"]
 

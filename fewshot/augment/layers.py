@@ -3,7 +3,7 @@
 Every layer takes a batch of raw images (float, 0–255, (N, height, width, 3)) with their label
 distributions (N, classes) and returns both. The random draw and its application stand apart, so that a
 test can inject the draw. Keras has layers for most of these; ours do the same work in fewer passes
-through memory (`python -m experiments.benchmark --online` measures both).
+through memory (the benchmark measures both).
 """
 
 import math

@@ -8,7 +8,7 @@ of `keras.applications` is there as well, as `keras/NAME`.
 
 from pathlib import Path
 
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import UsageError, field, unknown
 from fewshot.registry import Registry
 
 backbones = Registry("backbone")
@@ -66,7 +66,9 @@ def digest(name: str, weights: str | None) -> str:
         return name
     own = backbones[name].traits.get("weights")
     if own not in files:
-        raise UsageError(f"the backbone '{name}' names no known weights: give --weights random or a file")
+        raise UsageError(
+            f"the backbone '{name}' names no known weights: give {field('weights', 'random')} or a file"
+        )
     return files[own].sha256
 
 

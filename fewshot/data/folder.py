@@ -20,7 +20,7 @@ import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import PARTS, save
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, field
 from fewshot.io.cache import build_once, cache_dir
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
@@ -41,7 +41,7 @@ def prepare_folder(directory: Path, image_size: int) -> Path:
     Raises `UsageError` if `directory` holds no two classes with readable images.
     """
     if image_size < 1:
-        raise UsageError(f"--image-size must be 1 or more. Received: {image_size}")
+        raise UsageError(f"{field('image_size')} must be 1 or more. Received: {image_size}")
     directory = directory.resolve()
     try:
         listing = list_images(directory)

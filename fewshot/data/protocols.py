@@ -7,13 +7,13 @@ rule takes the whole training set, none of those that a reported task is measure
 
 import itertools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.duplicates import groups
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import UsageError, field, unknown
 from fewshot.registry import Registry
 from fewshot.seeding import rng
 
@@ -60,7 +60,7 @@ class Protocol:
     name: str = "testbed"
     ways: int | None = 2
     shots: int = 50
-    classes: tuple[str, ...] = field(default=())
+    classes: tuple[str, ...] = ()
     balanced: bool = True
     limit: int | None = None
 
@@ -91,7 +91,7 @@ class Protocol:
     def labels(self, splits: Splits, drawn: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
         if len(set(self.classes)) < len(self.classes):
-            raise UsageError("--classes names a class twice")
+            raise UsageError(f"{field('classes')} names a class twice")
         if self.classes:
             for name in self.classes:
                 if name not in splits.classes:
@@ -100,7 +100,7 @@ class Protocol:
         count = len(splits.classes)
         ways = self.ways or count
         if ways > count:
-            raise UsageError(f"{splits.name} has {count} classes: --ways {ways} asks for more")
+            raise UsageError(f"{splits.name} has {count} classes: {field('ways', ways)} asks for more")
         return drawn(count, ways)
 
 
@@ -111,7 +111,7 @@ def _where(dataset: Dataset, labels: np.ndarray, part: str = "train", least: int
     if short:
         raise UsageError(
             f"too few images per class in the {part} part ({', '.join(short)}): {least} each are needed; "
-            "ask for fewer --shots, add images, or use another --protocol"
+            f"ask for fewer {field('shots')}, add images, or use another {field('protocol')}"
         )
     return found
 
@@ -119,7 +119,7 @@ def _where(dataset: Dataset, labels: np.ndarray, part: str = "train", least: int
 def _official_test(splits: Splits, labels: np.ndarray) -> np.ndarray:
     """Return the positions of the labels' images in the test part."""
     if splits.test is None:
-        raise UsageError(f"{splits.name} has no test images: use --protocol stratified")
+        raise UsageError(f"{splits.name} has no test images: use {field('protocol', 'stratified')}")
     return np.concatenate(_where(splits.test, labels, "test"))
 
 
@@ -136,7 +136,7 @@ def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair=None):
     labels = protocol.labels(splits, pair or (lambda count, ways: prng.permutation(count)[:ways]))
     start = max(50, protocol.shots)  # fewer shots keep the same held-out images, so that they compare
     if start >= POOL:
-        raise UsageError(f"--shots {protocol.shots}: this protocol draws from {POOL} images a class")
+        raise UsageError(f"{field('shots', protocol.shots)}: this protocol draws from {POOL} images a class")
     index = _where(splits.train, labels, least=POOL if seed < TUNING else POOL + TUNING_POOL)
     train = np.concatenate([i[perm[: protocol.shots]] for i in index])
     held_out = np.concatenate([i[perm[start : start + HELD_OUT]] for i in index])
@@ -153,7 +153,7 @@ def testbed(protocol, splits, seed):
 def testbed_test(protocol, splits, seed):
     """The same draw, evaluated on the official test images of its classes."""
     if seed >= TUNING:
-        raise UsageError("testbed-test has no tuning tasks: tune with --protocol testbed")
+        raise UsageError(f"testbed-test has no tuning tasks: tune with {field('protocol', 'testbed')}")
     labels, train, _, _ = _testbed_draw(protocol, splits, seed)
     return labels, train, _official_test(splits, labels), "test"
 
@@ -164,7 +164,7 @@ def pairs45(protocol, splits, seed):
     pairs = list(itertools.combinations(range(len(splits.classes)), 2))
     number = seed % TUNING if seed >= TUNING else seed
     if protocol.classes or protocol.ways != 2:
-        raise UsageError("pairs45 goes through all pairs: leave out --classes and --ways")
+        raise UsageError(f"pairs45 goes through all pairs: leave out {field('classes')} and {field('ways')}")
     if number >= len(pairs):
         raise UsageError(f"pairs45 has {len(pairs)} pairs: seeds 0-{len(pairs) - 1}. Received: {seed}")
     return _testbed_draw(protocol, splits, seed, lambda count, ways: np.array(pairs[number]))
@@ -209,7 +209,8 @@ def _stratified(protocol, splits, seed, part, grouped=None):
         if short:
             raise UsageError(
                 f"without near-duplicates there are too few images for {protocol.shots} a class and some "
-                "held out: ask for fewer --shots, add images, or draw regardless with --protocol stratified"
+                f"held out: ask for fewer {field('shots')}, add images, or draw regardless with "
+                f"{field('protocol', 'stratified')}"
             )
         share = min(1.0, HELD_OUT / min(map(len, rest)))
         rest = [i[: round(share * len(i))] for i in rest]
@@ -239,7 +240,7 @@ def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 @protocols.register("deic", ways=None, seeds=DEIC_SPLITS)
 def deic(protocol, splits, seed):
-    """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (--seeds 3).
+    """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (three seeds).
 
     Split i trains on the images shots·i … shots·i + shots - 1 of each class, as Brigato et al. (IEEE Access
     2022) drew three splits; their first paper (ICCV Workshops 2021) has split 0 alone. Tuning split j, seed
@@ -248,7 +249,9 @@ def deic(protocol, splits, seed):
     """
     reported = seed < TUNING
     if reported and seed >= DEIC_SPLITS:
-        raise UsageError(f"deic has {DEIC_SPLITS} splits (seeds from 0 on): use --seeds {DEIC_SPLITS}")
+        raise UsageError(
+            f"deic has {DEIC_SPLITS} splits (seeds from 0 on): use {field('seeds', DEIC_SPLITS)}"
+        )
     labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
     size = POOL + TUNING_POOL
     first, end = (0, POOL) if reported else (POOL, size - DEIC_HELD_OUT)
@@ -256,8 +259,9 @@ def deic(protocol, splits, seed):
     stop = start + protocol.shots
     if stop > end:
         raise UsageError(
-            f"deic's seed {seed} with --shots {protocol.shots} would take the images {start}-{stop - 1} "
-            f"of each class, and the last for it is {end - 1}: ask for fewer --shots or lower --seeds"
+            f"deic's seed {seed} with {field('shots', protocol.shots)} would take the images "
+            f"{start}-{stop - 1} of each class, and the last for it is {end - 1}: "
+            f"ask for fewer {field('shots')} or lower {field('seeds')}"
         )
     index = _where(splits.train, labels, least=stop if reported else size)
     train = np.concatenate([i[start:stop] for i in index])
@@ -291,7 +295,7 @@ def full(protocol, splits, seed):
     if protocol.limit:
         each = protocol.limit // len(index)
         if not each:
-            raise UsageError(f"--limit-train {protocol.limit} is less than an image for each class")
+            raise UsageError(f"{field('limit_train', protocol.limit)} is less than an image for each class")
         index = [rng(seed, f"limit {label}").permutation(i)[:each] for label, i in enumerate(index)]
     return labels, np.concatenate(index), np.concatenate(_balance(held_out, protocol)), part
 

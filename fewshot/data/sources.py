@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 from fewshot.io.fetch import Unavailable
 
 PARTS = ("train", "val", "test")
@@ -39,7 +39,8 @@ def first_available(
             reasons.append(f"{label} ({reason})")
     raise FewshotError(
         f"cannot get {name}. Tried: {'; '.join(reasons)}. "
-        "Say where its files lie with --data-dir DIR, or use --data digits, which needs no download"
+        f"Say where its files lie with {field('data_dir', 'DIR')}, or use {field('data', 'digits')}, "
+        "which needs no download"
     )
 
 

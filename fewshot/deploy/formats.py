@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend
-from fewshot.errors import FewshotError, UsageError, unknown
+from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.io.fetch import one_line
 from fewshot.registry import Registry
 
 ANYTHING = re.compile("")
-SHRINKS = "it has no layer that shrinks images well: train with --image-size as large as the backbone looks"
+SHRINKS = (
+    "it has no layer that shrinks images well: "
+    f"train with {field('image_size')} as large as the backbone looks"
+)
 # Definitions are write(model, path) -> run, and run(images) takes float32 and returns probabilities;
 # `packages` are those of the extra 'export' that they need.
 converters = Registry("format")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 
 
 def cache_dir() -> Path:
@@ -42,6 +42,6 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise FewshotError(
             f"cannot write the cache {folder}: {error.strerror or error}; "
-            "make room there or choose another place with --cache-dir DIR"
+            f"make room there or choose another place with {field('cache_dir', 'DIR')}"
         ) from error
     return folder

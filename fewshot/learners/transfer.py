@@ -15,7 +15,7 @@ from fewshot.backbones.features import PIXELS
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
 from fewshot.training.trained import cached
@@ -47,7 +47,8 @@ class TransferLearner(KerasLearner):
             found = open_splits(_source(self.transfer).folder).train.image_shape
             if found != shape:
                 raise UsageError(
-                    f"{self.transfer} has images of {_size(found)}, not {_size(shape)}: use --image-size"
+                    f"{self.transfer} has images of {_size(found)}, not {_size(shape)}: "
+                    f"use {field('image_size')}"
                 )
 
     def shared(self) -> tuple:

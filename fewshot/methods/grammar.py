@@ -73,7 +73,7 @@ def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, 
         first = {key: given.pop(key) for key in TRANSFER if key in given}
         base = _with_settings(settings.join(target, given), training, {})
         if type(base) is not KerasLearner:
-            raise UsageError(f"'{name}': transfer= is for the networks of `experiments.models`")
+            raise UsageError(f"'{name}': transfer= is for networks, such as baseline")
         return TransferLearner(**vars(base), **settings.typed(f"the method '{method}'", first, TRANSFER))
     if not target.startswith(IMAGENET):
         return _trained(method, target, given, training)
@@ -130,8 +130,8 @@ def notes(listed: Collection[str]) -> str:
             of those in NumPy: {", ".join(nets.switches("numpy-conv32"))} (of convolutions)
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
-        imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features (experiments.finetune)
-        NETWORK:transfer=cifar10,…   trained on the classes that the task does not have, first
-            (experiments.transfer); {", ".join(key for key in TRANSFER if key != "transfer")}
-        NAME:synthetic=1000,…   with so many generated images a class (experiments.synthetic)
+        imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features
+        NETWORK:transfer=cifar10,…   trained on the classes that the task does not have,
+            first; {", ".join(key for key in TRANSFER if key != "transfer")}
+        NAME:synthetic=1000,…   with so many generated images a class
         """).replace("\n", "\n  ")

@@ -10,7 +10,7 @@ features, too; `pretrained`, a function of the switches that names the weights f
 
 from typing import Literal
 
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, field
 from fewshot.io.fetch import one_line
 from fewshot.settings import Configurable
 
@@ -31,7 +31,9 @@ def check_size(text: str, shape: tuple[int, int, int]) -> None:
     """Raise `UsageError` where images of this shape are too small for the network."""
     least = least_size(text)
     if min(shape[:2]) < least:
-        raise UsageError(f"the network '{text}' takes images from {least}×{least} on: raise --image-size")
+        raise UsageError(
+            f"the network '{text}' takes images from {least}×{least} on: raise {field('image_size')}"
+        )
 
 
 def least_size(text: str) -> int:

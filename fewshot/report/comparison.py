@@ -1,4 +1,4 @@
-"""What `experiments.compare` found, from its document: whom to use, the others beside it, and what follows.
+"""What a comparison of strategies found, from its document: whom to use, the others beside it, what follows.
 
 The document is a file like any other: what is not as it should be is a ValueError, TypeError or KeyError.
 """
@@ -86,7 +86,7 @@ class Comparison:
         path, card, method = (self.model[field] for field in ("path", "card", "method"))
         return [
             f"model: {path} ({method}, trained on all images), {card}",
-            f"use it: python -m experiments.predict {shlex.quote(path)} IMAGES…",
+            f"use it: fewshot predict {shlex.quote(path)} IMAGES…",
         ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.data.protocols import TUNING
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.names import tasks
@@ -23,7 +23,7 @@ from fewshot.trials.store import Store, complete, read
 VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
 USUAL = ("baseline", "none")  # what studies compare with
 LISTED = 3  # settings named in a label
-COMPARED = "compare"  # the folder of `experiments.compare`
+COMPARED = "compare"  # the folder of a comparison
 UNFIT = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)  # a document that is none
 
 
@@ -67,7 +67,7 @@ class Group:
 class Results:
     """A results folder as read.
 
-    comparison: what `experiments.compare` found there. compared: its trials, of which no group tells.
+    comparison: what the comparison of strategies found there. compared: its trials, of which no group tells.
     sheets: its pictures. pictures: those of no group. notes: what was left out, a sentence each.
     """
 
@@ -83,7 +83,9 @@ class Results:
 def gather(folder: Path) -> Results:
     """Read a results folder; `UsageError` where there is none, `FewshotError` where it has no record."""
     if not folder.is_dir():
-        raise UsageError(f"no such directory: {folder}; give the --out of a study (default: results)")
+        raise UsageError(
+            f"no such directory: {folder}; give the one that studies wrote to (default: results)"
+        )
     store = Store(folder)
     try:
         found, odd = read(store.path)
@@ -95,11 +97,9 @@ def gather(folder: Path) -> Results:
         if others:
             raise FewshotError(
                 f"{store.path}: none of its {others} line(s) is a record of this version: run the studies "
-                "again with another --out, or make the report with the version that wrote them"
+                f"again with another {field('out')}, or make the report with the version that wrote them"
             )
-        raise FewshotError(
-            f"no records in {folder}: run a study first, such as python -m experiments.augment --out {folder}"
-        )
+        raise FewshotError(f"no records in {folder}: run a study first, with {field('out', folder)}")
     notes = []
     if others:
         notes.append(f"{others} line(s) of trials.jsonl are torn or of another version: left out.")
@@ -176,7 +176,7 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
 
 
 def _comparison(folder: Path) -> tuple[Comparison | None, list[str]]:
-    """Return what `experiments.compare` found, if it ran, or what could not be read."""
+    """Return what the comparison of strategies found, if it ran, or what could not be read."""
     path = folder / COMPARED / "comparison.json"
     if not path.exists():
         return None, []
@@ -217,7 +217,7 @@ def _left(records: list[Record], studied: list[Group], compared: set[str]) -> li
 def labelled(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Return records by method, seed by seed; one that was configured in several ways has several labels.
 
-    "flip" with --epochs 5 and without becomes "flip (epochs 5)" and "flip (epochs 100)".
+    "flip" in 5 epochs and in 100 becomes "flip (epochs 5)" and "flip (epochs 100)".
     """
     ways = defaultdict(lambda: defaultdict(list))
     for record in records:

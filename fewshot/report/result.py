@@ -1,4 +1,4 @@
-"""A study as one JSON document: what `--json` prints and what programs read."""
+"""A study as one JSON document: what programs read."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -61,14 +61,14 @@ def note(results: Sequence[MethodResult]) -> str:
     deltas = [result.delta for result in results if result.delta]
     n, methods = max((delta.n for delta in deltas), default=0), len(deltas)
     if n < 2:
-        return "One task: nothing can be tested. Use --seeds 2 or more."
+        return "One task: nothing can be tested. Use two seeds or more."
     least = least_p(n, methods)
     text = (
         f"The least p that {plural(n, 'paired task')} can reach after Holm's correction "
         f"over {plural(methods, 'method')} is {least:.2g}"
     )
     if least > 0.05:
-        text += ": no difference can be significant at .05 here. Use --seeds 20 or --protocol pairs45"
+        text += ": no difference can be significant at .05 here. Use 20 seeds, or the protocol pairs45"
     return text + "."
 
 

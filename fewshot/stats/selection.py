@@ -122,9 +122,7 @@ def verdict(table: Sequence[Standing]) -> str:
     first, *others = table
     mean = first.accuracy
     if mean.mean is None:
-        return (
-            f"Use {first.method}: it led on the one draw that there was time for; ask for a longer --budget."
-        )
+        return f"Use {first.method}: it led on the one draw that there was time for; ask for a longer budget."
     spread = f" ± {mean.std:.1f} over {mean.n} draws" if mean.std is not None else " on one draw"
     interval = f", 95 % interval of the mean {mean.ci95[0]:.1f}–{mean.ci95[1]:.1f}" if mean.ci95 else ""
     lines = [f"Use {first.method}: {mean.mean:.1f} %{spread}{interval}."]
@@ -139,7 +137,7 @@ def verdict(table: Sequence[Standing]) -> str:
         named = (f"{s.method} ({s.to_winner.mean:+.1f})" for s in ahead)
         lines.append(
             f"Ahead on the reporting draws, though not on those that choose: {', '.join(named)}; "
-            "ask for a longer --budget."
+            "ask for a longer budget."
         )
     if worse:
         lines.append(f"Worse: {', '.join(s.method for s in worse)}.")
@@ -150,7 +148,7 @@ def verdict(table: Sequence[Standing]) -> str:
         named = (f"{s.method} (after {s.stopped} draws)" for s in doubtful)
         lines.append(
             f"Stopped on the choosing draws, but no worse on the reporting ones: {', '.join(named)}; "
-            "a longer --budget with --method of these tells more."
+            "a longer budget for these alone tells more."
         )
     return " ".join(lines)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 
 
 def save(path: Path, note: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> None:
@@ -43,7 +43,9 @@ def load(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
             arrays = {name: file[name] for name in file.files}
         return json.loads(str(arrays.pop("note"))), arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise FewshotError(f"the checkpoint {path} cannot be read: delete it, or use --fresh") from error
+        raise FewshotError(
+            f"the checkpoint {path} cannot be read: delete it, or use {field('fresh', True)}"
+        ) from error
 
 
 def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from fewshot import backend
 from fewshot.augment import online
 from fewshot.augment.offline import Examples
 from fewshot.data.dataset import Dataset
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.models import build
 from fewshot.models.layers import Whiten
 from fewshot.seeding import rng, seed_globally, stream_seed
@@ -186,7 +186,9 @@ class Engine:
         note, found = checkpoints.load(path)
         seen, state = found.pop("seen", None), checkpoints.in_order(found)
         if seen is None or [v.shape for v in state] != [tuple(v.shape) for v in self._state()]:
-            raise FewshotError(f"the checkpoint {path} is of another network: delete it, or use --fresh")
+            raise FewshotError(
+                f"the checkpoint {path} is of another network: delete it, or use {field('fresh', True)}"
+            )
         if trace.restore(note, seen, watched):
             self.seconds_before = note["seconds"]
             assign(self._state(), state)

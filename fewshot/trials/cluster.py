@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 from fewshot.trials import shipping as transfer
 from fewshot.trials import worker
 from fewshot.trials.testbed import AGAIN, Executor, Processes, Trial, Work, WorkerDied
@@ -43,7 +43,7 @@ class Cluster:
 
     def __init__(self, address: str, jobs: int = 1):
         if importlib.util.find_spec("distributed") is None:
-            raise FewshotError("--cluster needs Dask: pip install 'fewshot-testbed[cluster]'")
+            raise FewshotError(f"{field('cluster')} needs Dask: pip install 'fewshot-testbed[cluster]'")
         self._address, self._jobs = address, jobs
         self._open = contextlib.ExitStack()
         self._client = None
@@ -115,7 +115,7 @@ class Cluster:
                 answers = self._client.run(worker.enter, setting, on_error="return")
             except (OSError, ValueError, RuntimeError) as error:
                 what, cure = (
-                    ("start a Dask cluster here", "use --jobs alone")
+                    ("start a Dask cluster here", f"use {field('jobs')} alone")
                     if self._address == LOCAL
                     else (f"reach the Dask scheduler at {self._address}", "start it with `dask scheduler`")
                 )

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, field
 
 FORMAT = 1
 FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
@@ -46,7 +46,7 @@ class Store:
                 lock.acquire()
             except Timeout:
                 raise FewshotError(
-                    f"another run is writing to {self.folder}: wait for it, or give another --out"
+                    f"another run is writing to {self.folder}: wait for it, or give another {field('out')}"
                 ) from None
         try:
             with self._explained():
@@ -120,7 +120,7 @@ class Store:
         except OSError as error:
             raise FewshotError(
                 f"cannot write the results to {self.folder} ({error.strerror or error}): free some space or "
-                "give another --out; what is recorded stays, and the same command goes on"
+                f"give another {field('out')}; what is recorded stays, and the same command goes on"
             ) from error
 
 

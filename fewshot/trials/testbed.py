@@ -22,7 +22,7 @@ import fewshot
 from fewshot import backend
 from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.protocols import Protocol, Task, protocols
-from fewshot.errors import DivergedError, FewshotError
+from fewshot.errors import DivergedError, FewshotError, field
 from fewshot.io.digests import key_of
 from fewshot.learners.keras_network import Learner
 from fewshot.methods import plugins
@@ -250,8 +250,8 @@ def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[
             lives -= 1
             if not lives:
                 raise FewshotError(
-                    "worker processes keep dying (out of memory?): use fewer --jobs, or give a cluster's "
-                    "workers more memory; what is recorded stays, and the same command goes on"
+                    f"worker processes keep dying (out of memory?): use fewer {field('jobs')}, or give a "
+                    "cluster's workers more memory; what is recorded stays, and the same command goes on"
                 ) from error
             print(AGAIN, file=sys.stderr)
 

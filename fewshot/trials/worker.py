@@ -120,7 +120,7 @@ def on_worker(setting: Setting, work: Work, trial: Trial) -> Any:
 
 
 def dask_setup(worker) -> None:
-    """Leave Ctrl-C to the driver; Dask calls this as a worker of `--cluster local` starts."""
+    """Leave Ctrl-C to the driver; Dask calls this as a worker of a local cluster starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

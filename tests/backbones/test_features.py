@@ -94,7 +94,7 @@ def test_a_damaged_store_says_what_to_do(images, own_cache):
     features.extract(TEXT, images[:5])
     (path,) = (own_cache / "features").glob("*.sqlite")
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(FewshotError, match="--clear-cache"):
+    with pytest.raises(FewshotError, match="or delete that file"):
         features.extract(TEXT, images[:5])
 
 

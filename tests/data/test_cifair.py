@@ -88,7 +88,7 @@ def test_a_pickle_that_asks_for_more_than_arrays_is_refused(files, place):
 
 @pytest.mark.parametrize("given", [True, False])
 def test_where_it_is_missing_one_line_says_what_to_do(given, place):
-    with pytest.raises(FewshotError, match=r"download https://.*/ciFAIR-10\.zip .*--data-dir DIR") as error:
+    with pytest.raises(FewshotError, match=r"download https://.*/ciFAIR-10\.zip .*data_dir='DIR'") as error:
         prepare(DataSpec("cifair10"), place if given else None)
     assert "\n" not in str(error.value)
 

@@ -305,6 +305,6 @@ def test_unfit_folders(tmp_path, photos, cache):
     (photos / "clouds").mkdir()
     with pytest.raises(UsageError, match=r"'clouds' in .*photos has no readable image"):
         splits_of(photos)
-    with pytest.raises(UsageError, match="--image-size must be 1 or more"):
+    with pytest.raises(UsageError, match="image_size= must be 1 or more"):
         splits_of(photos, 0)
     assert not list(cache.glob("data/*[!k]"))

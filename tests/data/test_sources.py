@@ -37,7 +37,7 @@ def test_unknown_names_and_sizes():
         prepare(DataSpec("cifr10"))
     with pytest.raises(UsageError, match=r"no such directory: \./photos"):
         prepare(DataSpec("./photos"))
-    with pytest.raises(UsageError, match="--image-size is for a folder"):
+    with pytest.raises(UsageError, match="image_size= is for a folder"):
         prepare(DataSpec("digits", image_size=64))
     assert prepare(DataSpec("digits", image_size=32)).name == "digits"
 
@@ -59,7 +59,7 @@ def test_with_no_source_the_error_names_all_and_the_ways_out(monkeypatch, tmp_pa
     with pytest.raises(FewshotError) as error:
         prepare(DataSpec("cifar10"))
     assert time.perf_counter() - began < 20
-    for words in ("Keras's download (OSError: URL fetch", "npm package tfjs", "--data-dir", "--data digits"):
+    for words in ("Keras's download (OSError: URL fetch", "npm package tfjs", "data_dir=", "data='digits'"):
         assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert not list(own_cache.glob("data/*cifar10*[!k]"))
@@ -129,7 +129,7 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(own_cache):
     def build(temporary):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(FewshotError, match=r"No space left on device; make room .* --cache-dir"):
+    with pytest.raises(FewshotError, match=r"No space left on device; make room .* cache_dir="):
         build_once(own_cache / "thing", build)
 
 
@@ -146,7 +146,7 @@ def test_cache_dir_follows_the_environment(monkeypatch, tmp_path):
 def test_a_cache_that_cannot_be_made_is_one_line_too(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "file"))
-    with pytest.raises(FewshotError, match="--cache-dir"):
+    with pytest.raises(FewshotError, match="cache_dir="):
         prepare(DataSpec("digits"))
 
 

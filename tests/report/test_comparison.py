@@ -74,7 +74,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(tmp_path):
     assert table[2][1:] == ["8", "84.25 ± 2.50", "[80.3, 88.2]", "-3.50 [-5.1, -1.9]", "0.125", "0.2"]
     assert table[3][1] == "stopped after 5"
     assert table[3][5] == "–"  # no p
-    assert "use it: python -m experiments.predict 'o ut/model.keras'" in text.replace("<wbr>", "")
+    assert "use it: fewshot predict 'o ut/model.keras'" in text.replace("<wbr>", "")
     links = [value for _, name, value in read.attributes if name in ("src", "href")]
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
 

@@ -50,7 +50,7 @@ baseline     100    1,000  32,000             3  64.00 ± 4.00   [54.1, 73.9]   
 flip       1,200    1,000  32,000             3  66.33 ± 3.79   [56.9, 75.7]  +2.33 [-1.5, +6.1]     0.250   3/3      2.0
 mixup        100    1,000  32,000  1 (2 failed)         59.00              –               -1.00         –   0/1      2.0
 
-The least p that 3 paired tasks can reach after Holm's correction over 2 methods is 0.5: no difference can be significant at .05 here. Use --seeds 20 or --protocol pairs45.
+The least p that 3 paired tasks can reach after Holm's correction over 2 methods is 0.5: no difference can be significant at .05 here. Use 20 seeds, or the protocol pairs45.
 """  # noqa: E501
 
 MARKDOWN = """\

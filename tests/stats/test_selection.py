@@ -126,7 +126,7 @@ def test_looking_after_every_draw_stops_few_equals():
 
 
 def test_one_draw_gives_a_verdict_that_says_so():
-    assert "longer --budget" in verdict(standings({"a": _scores(90), "b": _scores(80)}, {}))
+    assert "longer budget" in verdict(standings({"a": _scores(90), "b": _scores(80)}, {}))
 
 
 def test_what_more_images_would_bring():

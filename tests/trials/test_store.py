@@ -107,7 +107,7 @@ def test_a_full_disk_is_explained_and_keeps_what_was_there(tmp_path, monkeypatch
 
 def test_an_unwritable_folder_is_explained(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FewshotError, match="--out"), Store(tmp_path / "file" / "results").open():
+    with pytest.raises(FewshotError, match="out="), Store(tmp_path / "file" / "results").open():
         pass
 
 

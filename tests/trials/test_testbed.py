@@ -219,7 +219,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, results, tmp_path, capsys)
 def test_workers_that_keep_dying_end_the_run(data, results, tmp_path, capsys):
     kept = results(trials_of(data, Brightness(), seeds=1))
     learner = AlwaysKillsItsWorker(log=tmp_path / "log")
-    with pytest.raises(FewshotError, match="fewer --jobs"):
+    with pytest.raises(FewshotError, match="fewer jobs="):
         results([*trials_of(data, Brightness(), seeds=1), *trials_of(data, learner, seeds=3)], jobs=2)
     assert learner.count() >= LIVES
     assert len(capsys.readouterr().err.splitlines()) == LIVES - 1
@@ -260,7 +260,7 @@ def test_a_fault_in_a_later_task_is_found_before_the_first_training(data, result
     learner = Counting(log=tmp_path / "log")
     trials = trials_of(data, learner)
     trials[-1] = replace(trials[-1], protocol=Protocol("testbed", shots=5000))
-    with pytest.raises(FewshotError, match="--shots"):
+    with pytest.raises(FewshotError, match="shots="):
         results(trials)
     assert learner.count() == 0
 

@@ -11,7 +11,7 @@ A definition is a function of its switches that returns the layers between pixel
 import numpy as np
 
 from fewshot.baselines.numpy_net.network import Network
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, field
 from fewshot.settings import Configurable
 
 nets = Configurable("NumPy network")
@@ -30,7 +30,9 @@ def check(text: str, shape: tuple[int, int, int]) -> None:
     nets.build(text, 2)
     least = nets.trait(text, "least_size") or 1
     if min(shape[:2]) < least:
-        raise UsageError(f"the network '{text}' takes images from {least}×{least} on: raise --image-size")
+        raise UsageError(
+            f"the network '{text}' takes images from {least}×{least} on: raise {field('image_size')}"
+        )
 
 
 from fewshot.baselines.numpy_net import definitions  # noqa: E402, F401  (registers them)

@@ -126,7 +126,7 @@ def _group(anchor: str, group: Group, results: Results) -> Markup:
 
 
 def _comparison(compared: Comparison, sheets: Mapping[str, Markup]) -> Markup:
-    """Return the table, the pictures, the model and the command of `experiments.compare`."""
+    """Return the table, the pictures, the model and the command of the comparison of strategies."""
     pictures = {Path(name).stem: picture for name, picture in sheets.items()}
     shown = [
         figure(pictures[stem], f"{text}.") for stem, text in comparison.SHEETS.items() if stem in pictures

@@ -1,0 +1,87 @@
+"""Errors name fields: each face shows them in its own words; the library knows no command line."""
+
+import ast
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fewshot
+from fewshot.cli.options import flag
+from fewshot.errors import FewshotError, UsageError, field, unknown
+
+ROOT = Path(fewshot.__file__).parents[1]
+COMMAND_LINE = re.compile(r"(?<![\w-])--[a-z]|\bexperiments\.|python3? -m\b")
+OF_OTHERS = {  # what is no option of ours
+    "fewshot/io/fetch.py",  # npm and pip
+    "fewshot/report/page/matrix.py",  # variables in CSS
+    "fewshot/report/page/vector.py",
+}
+OF_OTHERS_WORDS = ("--xla_", "`dask worker --nthreads 1 --nworkers N`")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "python", "option"),
+    [
+        ("image_size", None, "image_size=", "--image-size"),
+        ("shots", 5, "shots=5", "--shots 5"),
+        ("shots", np.int64(5), "shots=5", "--shots 5"),
+        ("protocol", "stratified", "protocol='stratified'", "--protocol stratified"),
+        ("out", Path("my results"), "out='my results'", "--out 'my results'"),
+        ("fresh", True, "fresh=True", "--fresh"),
+        ("method", "it's \ue002", "method=\"it's \\ue002\"", "--method 'it'\"'\"'s \ue002'"),
+    ],
+)
+def test_a_field_is_shown_as_each_face_spells_it(name, value, python, option):
+    error = UsageError(f"use {field(name, value)}, or none")
+    assert str(error) == f"use {python}, or none"
+    assert error.render(flag) == f"use {option}, or none"
+
+
+def test_an_error_that_crosses_a_process_keeps_its_fields():
+    error = pickle.loads(pickle.dumps(UsageError(f"raise {field('image_size')}")))
+    assert type(error) is UsageError
+    assert error.render(flag) == "raise --image-size"
+
+
+def test_an_error_that_quotes_another_keeps_its_fields():
+    with pytest.raises(UsageError) as raised:
+        try:
+            raise UsageError(f"raise {field('image_size')}")
+        except FewshotError as error:
+            raise type(error)(f"{error} (the worker {field('cluster')})") from error
+    assert raised.value.render(flag) == "raise --image-size (the worker --cluster)"
+    assert str(raised.value) == "raise image_size= (the worker cluster=)"
+
+
+def test_an_unknown_name_among_many():
+    names = [f"name-{number}" for number in range(30)]
+    assert str(unknown("method", "nam-7", names)).endswith("name-19, … (30 in all)")
+
+
+def _library() -> list[Path]:
+    """Return the files of all packages but those of the command line."""
+    commands = {ROOT / "gan" / "train.py", ROOT / "gan" / "generate.py"}
+    files = {*ROOT.glob("fewshot/**/*.py"), *ROOT.glob("gan/**/*.py")} - commands
+    return sorted(file for file in files if not file.is_relative_to(ROOT / "fewshot" / "cli"))
+
+
+def _texts(file: Path):
+    """Yield every string of a module, docstrings too, with its line."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def test_the_library_names_no_option_and_no_command():
+    named = []
+    for file in _library():
+        name = file.relative_to(ROOT).as_posix()
+        for line, text in [] if name in OF_OTHERS else _texts(file):
+            for word in OF_OTHERS_WORDS:
+                text = text.replace(word, "")
+            if COMMAND_LINE.search(text):
+                named.append(f"{name}:{line}: {text[:100]}")
+    assert not named, "\n".join(named)
