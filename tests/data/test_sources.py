@@ -110,7 +110,7 @@ def test_two_threads_build_once(own_cache):
 def test_two_processes_build_once(tmp_path, own_cache):
     script = (
         "import sys, time, pathlib\n"
-        "from fewshot.data.sources import build_once, cache_dir\n"
+        "from fewshot.io.cache import build_once, cache_dir\n"
         "def build(temporary):\n"
         "    print('built'); time.sleep(0.5); (temporary / 'whole').touch()\n"
         "print((build_once(cache_dir() / 'thing', build) / 'whole').exists())\n"
