@@ -1,31 +1,52 @@
 """Registries: a new augmentation, network, protocol or dataset is one decorated definition.
 
-    networks = Registry("network")
+    networks = Registry("network", namespace="method")
 
     @networks.register("baseline", least_size=13)
     def baseline(shape, outputs): ...
 
 The command line's choices, the help texts, the shared tests and the reports' rows all follow from it.
+
+Definitions of users carry a digest of their code in their version, so that results of code that has changed
+since are never served (`fewshot.identity` says what the digest sees). Registering again from the same place
+replaces: a notebook's cell may run twice.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import importlib
+import pkgutil
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fewshot.errors import unknown
+from fewshot.identity import Origin, origin_of, source_digest
 
-PACKAGES = ("fewshot", "gan", "experiments")  # whose definitions are ours
+_registries: "weakref.WeakValueDictionary[str, Registry]" = weakref.WeakValueDictionary()  # by kind
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One registered callable. `version` is part of every record's key: raise it when results change."""
+    """One registered callable: a function, a class, or anything else that can be called.
+
+    declared: the version it was registered with; raise it when results change.
+    origin: where a user's definition comes from; None for those of this project.
+    """
 
     name: str
     make: Callable[..., Any]
-    version: int | str = 1
+    declared: int | str = 1
     traits: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+    @property
+    def version(self) -> int | str:
+        """The part of every record's key; a user's carries the digest of the code as it is now."""
+        if self.origin is None:
+            return self.declared
+        digest = self.origin.digest or source_digest(self.make)
+        return f"{self.declared} of {self.origin.label} {digest[:12]}"
 
     @property
     def summary(self) -> str:
@@ -37,27 +58,37 @@ class Definition:
 
 
 class Registry:
-    """Definitions of one kind, by name, in the order of their definition."""
+    """Definitions of one kind, by name, in the order of their definition.
 
-    def __init__(self, kind: str):
+    namespace: registries that share one refuse a name that any of them has.
+    """
+
+    def __init__(self, kind: str, namespace: str | None = None):
         self.kind = kind
+        self.namespace = namespace
         self._definitions: dict[str, Definition] = {}
+        _registries[kind] = self
 
     def register(self, name: str, *, version: int = 1, **traits):
-        """Return a decorator that files the callable under `name`; a name can be taken once only."""
+        """Return a decorator that files the callable under `name`.
+
+        A name is taken once; only a user's own definition can be replaced, from the place it came from.
+        Raises `ValueError` for a name that is taken, here or in another registry of the namespace.
+        """
 
         def file(make):
-            if name in self._definitions:
-                raise ValueError(f"the {self.kind} '{name}' is registered already. Received: {make!r}")
-            # What a plugin imports may register definitions of ours: those are not the plugin's.
-            theirs = _visitor and getattr(make, "__module__", "").split(".")[0] not in PACKAGES
-            stamped = f"{version} of {_visitor.origin}" if theirs else version
-            self._definitions[name] = Definition(name, make, stamped, traits)
-            if theirs:
+            origin = origin_of(make, _visitor and _visitor.file, _visitor and _visitor.digest)
+            self._check_free(name, make, origin)
+            self._definitions[name] = Definition(name, make, version, traits, origin)
+            if origin and _visitor:
                 _visitor.registered.append((self, name))
             return make
 
         return file
+
+    def add(self, definition: Definition) -> None:
+        """File a definition as it is, in place of any other of its name: on a worker, the driver's."""
+        self._definitions[definition.name] = definition
 
     def remove(self, name: str) -> None:
         """Take a definition out again."""
@@ -78,12 +109,57 @@ class Registry:
     def __len__(self) -> int:
         return len(self._definitions)
 
+    def _check_free(self, name: str, make: Callable, origin: Origin | None) -> None:
+        for other in list(_registries.values()):
+            shared = other is not self and self.namespace and other.namespace == self.namespace
+            if shared and name in other:
+                raise ValueError(
+                    f"the name '{name}' is taken by the {other.kind} '{name}': a {self.kind} needs another, "
+                    f"since both are {self.namespace}s. Received: {make!r}"
+                )
+        if name not in self._definitions:
+            return
+        previous = self._definitions[name].origin
+        repeated = _visitor and (self, name) in _visitor.registered
+        if repeated or not (origin and previous and origin.replaces(previous)):
+            raise ValueError(f"the {self.kind} '{name}' is registered already. Received: {make!r}")
 
-@dataclass(frozen=True)
+
+def import_all(package: str, folders: Iterable[str], but: Collection[str] = ()) -> None:
+    """Import the modules of a package, so that what they register is there: a new file is found by itself.
+
+    To be called at the end of the package's `__init__`, with its `__name__` and `__path__`.
+    but: modules that register nothing and are slow to import.
+    """
+    for module in sorted(info.name for info in pkgutil.iter_modules(folders)):
+        if module not in but:
+            importlib.import_module(f"{package}.{module}")
+
+
+def users_definitions() -> list[tuple[str, Definition]]:
+    """Return what users registered outside of plugin files, each with the kind of its registry.
+
+    Worker processes, which load plugins by their files, need these sent.
+    """
+    return [
+        (kind, definition)
+        for kind, registry in sorted(_registries.items())
+        for definition in map(registry.__getitem__, registry)
+        if definition.origin and not definition.origin.plugin
+    ]
+
+
+def receive(kind: str, definition: Definition) -> None:
+    """File the driver's definition in this process's registry of its kind."""
+    _registries[kind].add(definition)
+
+
+@dataclass
 class Visitor:
-    """Someone else's code that registers something: where it comes from, and what it has registered."""
+    """A plugin file that registers something: where it lies, its digest, and what it has registered."""
 
-    origin: str
+    file: str
+    digest: str
     registered: list[tuple[Registry, str]] = field(default_factory=list)
 
 
@@ -91,18 +167,21 @@ _visitor: Visitor | None = None
 
 
 @contextlib.contextmanager
-def visiting(origin: str):
-    """Yield the `Visitor` of the block: `origin` joins the version of all that is registered in it.
+def visiting(file: str, digest: str):
+    """Yield the `Visitor` of the block: the file's digest joins the version of all that is registered in it.
 
-    If the block fails, nothing of it stays.
+    If the block fails, nothing new of it stays, and what it replaced is back.
     """
     global _visitor
-    _visitor = visitor = Visitor(origin)
+    before = {kind: dict(registry._definitions) for kind, registry in _registries.items()}
+    _visitor = visitor = Visitor(file, digest)
     try:
         yield visitor
     except BaseException:
         for registry, name in visitor.registered:
-            registry.remove(name)
+            registry._definitions.pop(name, None)
+            if previous := before.get(registry.kind, {}).get(name):
+                registry._definitions[name] = previous
         raise
     finally:
         _visitor = None

@@ -66,7 +66,7 @@ WHOLE = {
     "resnet18-whole": ("resnet18:recipe=whole", "ResNet-18"),
     "vgg16-whole": ("vgg16:norm=batch,recipe=whole,learning_rate=0.05", "VGG-16 with BatchNorm"),
     "short-whole": ("mobilenetv2-short:recipe=whole", "the shortened MobileNetV2"),
-    "speedrun": ("speedrun:recipe=speedrun", "94 % in the least time: 14 epochs of airbench94's network"),
+    "speedrun": ("airbench:recipe=speedrun", "94 % in the least time: 14 epochs of airbench94's network"),
     "mobilenetv2-whole": ("mobilenetv2:recipe=whole", "MobileNetV2"),
 }
 REPORTED = {
@@ -95,7 +95,7 @@ class Full(Study):
             "--recipe",
             metavar="NAME",
             help=f"train every method's network by it, the first as the baseline: {', '.join(recipes)} "
-            "(without --method: the network speedrun)",
+            "(without --method: the network airbench)",
         )
         parser.add_argument_group("choices").add_argument(
             "--validate",
@@ -109,7 +109,7 @@ class Full(Study):
         if not args.recipe:
             return super()._run(args)
         recipes[args.recipe]  # raises for an unknown one
-        args.method = args.method or ["speedrun"]
+        args.method = args.method or ["airbench"]
         args.method = [self._by_recipe(name, args.recipe) for name in self.named(args)]
         study = replace(self, baseline=args.method[0], reported={})
         args.recipe = None

@@ -34,7 +34,7 @@ MAX_VIEWS = 100  # versions of the images that an albumentations file may fill t
 MAX_DRAWN = 200_000
 PROBES = 32  # draws of a user's pipeline that are tried before anything starts
 
-expansions = Registry("method")
+expansions = Registry("offline augmentation", namespace="method")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fewshot.settings import Configurable
 
-estimators = Configurable("estimator")
+estimators = Configurable("estimator", namespace="method")
 
 
 def build(text: str, seed: int):

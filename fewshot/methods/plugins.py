@@ -6,46 +6,49 @@
     def mine(shape, outputs): ...
 
 What a file defines carries the file's digest in its version: when the file changes, its trials are computed
-anew. Worker processes load the same files, whose names they find in the environment.
+anew. Worker processes load the same files, whose names they find in the environment; what is registered in a
+notebook or a script is sent to them (`portable`, `receive`).
 """
 
 import hashlib
 import os
 import runpy
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import fewshot.learners.estimator
 import fewshot.learners.numpy_network  # noqa: F401  (all that is ours is registered before anything of a plugin)
+from fewshot import registry
 from fewshot.errors import UsageError
 from fewshot.io.fetch import one_line
-from fewshot.registry import visiting
+from fewshot.registry import users_definitions, visiting
 
 VARIABLE = "FEWSHOT_PLUGINS"
 
-_loaded: set[Path] = set()
+_loaded: dict[Path, str] = {}  # the digest of each
 
 
 def load(file: str | Path) -> None:
-    """Run a plugin, once a process, here and in the processes started from now on.
+    """Run a plugin, here and in the processes started from now on; again only where it has changed since.
 
     Raises `UsageError` where it does not import, registers nothing, or takes a name already there.
     """
     path = Path(file).expanduser().resolve()
-    if path in _loaded:
-        return
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UsageError(f"cannot read the plugin {file}: {error.strerror}") from error
-    with visiting(f"{path.name} {digest[:12]}") as visitor:
+    if _loaded.get(path) == digest:
+        return
+    with visiting(str(path), digest) as visitor:
         _execute(path)
         if not visitor.registered:
             raise UsageError(
                 f"the plugin {path} registers nothing: it needs a decorated function, such as "
                 '@networks.register("mine", least_size=8), with networks from fewshot.models'
             )
-    _loaded.add(path)
+    _loaded[path] = digest
     inherited = os.environ.get(VARIABLE, "").split(os.pathsep)
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*filter(None, inherited), str(path)]))
 
@@ -54,6 +57,32 @@ def load_inherited() -> None:
     """Load what the process that started this one has loaded."""
     for file in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         load(file)
+
+
+def portable() -> bytes:
+    """Return what was registered outside of plugin files, for `receive` on a worker; nothing for nothing."""
+    definitions = [
+        (kind, replace(definition, declared=definition.version, origin=None))
+        for kind, definition in users_definitions()
+    ]
+    if not definitions:
+        return b""
+    import cloudpickle  # takes what a notebook defines by value
+
+    try:
+        return cloudpickle.dumps(definitions)
+    except Exception as error:  # whatever the variables of a user's function raise
+        names = ", ".join(definition.name for _, definition in definitions)
+        raise UsageError(f"{names} cannot be sent to worker processes: {one_line(error)}") from error
+
+
+def receive(content: bytes) -> None:
+    """Register here what the driver's process has registered outside of plugin files."""
+    if content:
+        import cloudpickle
+
+        for kind, definition in cloudpickle.loads(content):
+            registry.receive(kind, definition)
 
 
 def _execute(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks: one builder each, registered by name.
+"""Networks: one builder each, registered by name, in any file of this folder.
 
 A builder is `build(shape, outputs, **switches) -> keras.Model`: from raw pixels (0–255, as floats;
 normalisation is its first layer, so that a saved model needs nothing beside it) to logits. Its keyword
@@ -12,9 +12,10 @@ from typing import Literal
 
 from fewshot.errors import UsageError, field
 from fewshot.io.fetch import one_line
+from fewshot.registry import import_all
 from fewshot.settings import Configurable
 
-networks = Configurable("network")
+networks = Configurable("network", namespace="method")
 Norm = Literal["none", "batch", "layer", "group", "instance"]
 
 
@@ -41,13 +42,4 @@ def least_size(text: str) -> int:
     return networks.trait(text, "least_size") or 1
 
 
-from fewshot.models import (  # noqa: E402  (they register)
-    cnn,  # noqa: F401
-    convnext,  # noqa: F401
-    heads,  # noqa: F401
-    lenet,  # noqa: F401
-    mobilenet,  # noqa: F401
-    resnet,  # noqa: F401
-    speedrun,  # noqa: F401
-    vgg,  # noqa: F401
-)
+import_all(__name__, __path__, but=("cost", "layers"))  # which need Keras started

@@ -195,7 +195,7 @@ def whole():
 
 @recipes.register("speedrun")
 def speedrun():
-    """14 epochs for the network `speedrun`, with the constants of arXiv 2404.00498 before lookahead.
+    """14 epochs for the network `airbench`, with the constants of arXiv 2404.00498 before lookahead.
 
     Its author's ablation reaches 94.01 % (n = 200) in 13.5 epochs at this step; lookahead, flips in turn and
     shifted views at prediction would save another 3.6. His code sums the loss over a batch and divides rate

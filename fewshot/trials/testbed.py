@@ -274,7 +274,13 @@ class Processes:
 
         # At least two: joblib would run a single job in this process, which a dying trial would take along.
         count = max(2, min(self.jobs, len(trials)))
-        workers = Parallel(count, return_as="generator_unordered", batch_size=1, initializer=start_worker)
+        workers = Parallel(
+            count,
+            return_as="generator_unordered",
+            batch_size=1,
+            initializer=start_worker,
+            initargs=(plugins.portable(),),
+        )
         try:
             yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
         except TerminatedWorkerError as error:
@@ -285,9 +291,13 @@ def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
     return position, work(trial)
 
 
-def start_worker() -> None:
-    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed."""
+def start_worker(definitions: bytes = b"") -> None:
+    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed.
+
+    definitions: `plugins.portable` of the driver.
+    """
     plugins.load_inherited()
+    plugins.receive(definitions)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     driver = multiprocessing.parent_process().pid
 

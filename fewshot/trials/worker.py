@@ -18,12 +18,13 @@ from typing import Any
 import fewshot
 from fewshot import backend
 from fewshot.errors import FewshotError
+from fewshot.identity import PACKAGE_FOLDERS
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.methods import plugins
 from fewshot.trials import shipping as transfer
 from fewshot.trials.testbed import Trial, Work
 
-PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "albumentations", "distributed")
+LIBRARIES = ("keras", "numpy", "scikit-learn", "scipy", "albumentations", "distributed")
 
 
 class Stale(FewshotError):
@@ -46,6 +47,7 @@ class Setting:
     threads: int
     device: str
     plugins: tuple[tuple[str, bytes], ...]  # path here, content
+    definitions: bytes  # `plugins.portable`
 
     @classmethod
     def of(cls, trial: Trial) -> "Setting":
@@ -53,26 +55,29 @@ class Setting:
         name = backend.name()
         files = filter(None, os.environ.get(plugins.VARIABLE, "").split(os.pathsep))
         loaded = tuple((file, Path(file).read_bytes()) for file in files)
-        return cls(tuple(versions(name).items()), name, trial.threads, trial.device, loaded)
+        libraries = tuple(versions(name).items())
+        return cls(libraries, name, trial.threads, trial.device, loaded, plugins.portable())
 
 
 def versions(keras_backend: str) -> dict[str, str]:
     """Return what must be the same everywhere: it decides results."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "fewshot": _own_version()}
-    for package in (*PACKAGES, keras_backend):
+    python = ".".join(platform.python_version_tuple()[:2])
+    numbers = {"Python": python, "fewshot": _code_version(PACKAGE_FOLDERS)}
+    for library in (*LIBRARIES, keras_backend):
         try:
-            found[package] = importlib.metadata.version(package)
+            numbers[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "none"
-    return found
+            numbers[library] = "none"
+    return numbers
 
 
 @functools.cache
-def _own_version() -> str:
-    """Return the version with a digest of the code, which differs between two clones or after an edit."""
+def _code_version(folders: tuple[Path, ...]) -> str:
+    """Return the version with a digest of all our code, which differs between two clones or after an edit."""
     digest = hashlib.sha256()
-    for path in sorted(Path(fewshot.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder.parent)}\n".encode() + path.read_bytes())
     return f"{fewshot.__version__} (code {digest.hexdigest()[:8]})"
 
 
@@ -103,6 +108,7 @@ def enter(setting: Setting, dask_worker) -> None:
     os.environ["KERAS_BACKEND"] = setting.backend
     for file, content in setting.plugins:
         plugins.load(_plugin(Path(file), content))
+    plugins.receive(setting.definitions)
     _entered = setting
 
 

@@ -15,10 +15,10 @@ from fewshot.models import networks
 from fewshot.registry import visiting
 
 MINE = '''
-from fewshot.augment.expand import expansions
+from fewshot.augment.offline import expansions
 from fewshot.baselines import estimators
 from fewshot.models import networks
-from fewshot.recipe import Recipe, recipes
+from fewshot.training.recipe import Recipe, recipes
 
 
 @networks.register("mine")
@@ -135,8 +135,40 @@ def test_a_plugin_that_fails_leaves_nothing(plugin, monkeypatch):
 
 
 def test_versions_say_where_a_definition_comes_from():
-    with visiting("here") as visitor:
+    with visiting("/somewhere/here.py", "0123456789abcdef") as visitor:
         networks.register("visitor", version=2, least_size=1)(np.zeros)
-    assert networks["visitor"].version == "2 of here"
+    assert networks["visitor"].version.startswith("2 of here.py ")
     assert visitor.registered == [(networks, "visitor")]
     networks.remove("visitor")
+
+
+def test_a_changed_file_is_loaded_again_in_the_same_process(plugin, monkeypatch):
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    source = "from fewshot.models import networks\n\n\n@networks.register('mine')\ndef mine(): ...\n"
+    try:
+        plugins.load(plugin(source))
+        first = networks["mine"]
+        plugins.load(plugin(source))
+        assert networks["mine"] is first
+        plugins.load(plugin(source + "# changed\n"))
+        assert networks["mine"].version != first.version
+        with pytest.raises(UsageError, match="ZeroDivisionError"):
+            plugins.load(plugin(source + "1 / 0\n"))
+        assert networks["mine"].version != first.version
+    finally:
+        networks.remove("mine")
+
+
+def test_what_a_notebook_defines_reaches_worker_processes():
+    """By value, in the version that it has here."""
+    source = "@networks.register('mine')\ndef mine(shape, outputs):\n    return FACTOR * outputs\n"
+    exec(compile(source, "<cell>", "exec"), {"__name__": "__main__", "networks": networks, "FACTOR": 3})
+    version, content = networks["mine"].version, plugins.portable()
+    networks.remove("mine")
+    assert plugins.portable() == b""
+    plugins.receive(content)
+    try:
+        assert networks["mine"].version == version
+        assert networks["mine"](None, 2) == 6
+    finally:
+        networks.remove("mine")

@@ -14,7 +14,7 @@ from fewshot.baselines.numpy_net.network import Network
 from fewshot.errors import UsageError, field
 from fewshot.settings import Configurable
 
-nets = Configurable("NumPy network")
+nets = Configurable("NumPy network", namespace="method")
 
 
 def build(

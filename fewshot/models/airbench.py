@@ -3,8 +3,8 @@
 from fewshot.models import networks
 
 
-@networks.register("speedrun", version=3, least_size=9)
-def speedrun(shape, outputs, *, width=64):
+@networks.register("airbench", version=3, least_size=9)
+def airbench(shape, outputs, *, width=64):
     """The network of airbench94 (arXiv 2404.00498): whitened 2×2 patches, three groups of two convolutions.
 
     The first layer's kernels are the principal directions of the training images' patches, scaled to the
@@ -32,4 +32,4 @@ def speedrun(shape, outputs, *, width=64):
         x = unit(unit(x, filters, pool=True), filters)
     x = layers.GlobalMaxPooling2D()(x)
     x = layers.Dense(outputs, use_bias=False, kernel_initializer=TorchUniform(x.shape[-1]))(x)
-    return keras.Model(inputs, layers.Rescaling(1 / 9)(x), name="speedrun")
+    return keras.Model(inputs, layers.Rescaling(1 / 9)(x), name="airbench")

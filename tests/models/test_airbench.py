@@ -1,4 +1,4 @@
-"""The network and the recipe `speedrun` against the definitions of arXiv 2404.00498, written in PyTorch."""
+"""The network `airbench` and its recipe `speedrun` against arXiv 2404.00498, written in PyTorch."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("started")
 
 def test_the_network_has_the_published_size():
     """1.97 million weights; those of the whitening convolution are not trained."""
-    network = build("speedrun", (32, 32, 3), 10)
+    network = build("airbench", (32, 32, 3), 10)
     trained = sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
     assert trained == 24 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256) + 2 * (64 + 256 + 256) + 2560
     assert 2 * 12 * 12 + trained == 1_971_640
@@ -32,7 +32,7 @@ def test_the_same_updates_as_in_pytorch():
     labels = rng.integers(0, 10, 96)
     images = (rng.integers(0, 120, (96, 32, 32, 3)) + 12 * labels[:, None, None, None]).astype(np.uint8)
     examples = Examples(images, np.eye(10, dtype=np.float32)[labels])
-    engine = Engine("speedrun:width=8", recipe.compiled(), (32, 32, 3), 10, 0)
+    engine = Engine("airbench:width=8", recipe.compiled(), (32, 32, 3), 10, 0)
     engine.begin(examples, 0)
     model, normal, others = _twin(torch, engine.network, width=8)
     ours = engine.fit(examples, recipe, 0).loss
