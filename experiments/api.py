@@ -21,7 +21,7 @@ from fewshot.methods.grammar import learner
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials import together
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial, run
+from fewshot.trials.testbed import Processes, Trial, run
 
 
 def load(data: str = "cifar10", *, image_size: int | None = None, **protocol) -> "Data":
@@ -71,7 +71,7 @@ class Data:
             for name, one in chosen.items()
         ]
         with Store(out).open() as store:
-            records = run(trials, store, jobs, executor=together.executor(trials))
+            records = run(trials, store, together.executor(trials) or Processes(jobs))
         by_method: dict[str, list[dict]] = {name: [] for name in chosen}
         for trial, record in zip(trials, records, strict=True):
             by_method[trial.method].append(record)

@@ -5,23 +5,23 @@ python -m experiments.augment --method published online:strong --updates 500
 python -m experiments.augment --method flip patchshuffle --sheet
 """
 
-import argparse
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.study import Study
+from experiments.study import Report, Request, Study, measure, plan, report, training_images
 from fewshot import backend
 from fewshot.augment.offline import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
 from fewshot.cli import options as cli
 from fewshot.cli.options import Parser
-from fewshot.data import Splits, open_splits
+from fewshot.data import open_splits
 from fewshot.errors import UsageError
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.grammar import ONLINE
-from fewshot.trials.testbed import Trial
+from fewshot.trials.plan import Plan
 
 LIMIT = 20_000  # examples: beyond, a trial takes the better part of an hour
 
@@ -42,55 +42,52 @@ def methods() -> dict[str, str]:
     }
 
 
-class Augmentation(Study):
-    """The study, with its pictures of what each method does to a task's images."""
-
-    def parser(self) -> Parser:
-        """Add the options of this study."""
-        parser = super().parser()
-        parser.add_argument(
-            "--sheet", action="store_true", help="draw what each method makes of a task's images; no training"
-        )
-        parser.add_argument(
-            "--yes", action="store_true", help=f"also train on sets of more than {LIMIT:,} images"
-        )
-        return parser
-
-    def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
-        """Refuse sets beyond the limit without `--yes`; draw the sheets if asked."""
-        learners = {
-            trial.method: trial.learner for trial in trials if isinstance(trial.learner, KerasLearner)
-        }
-        splits = open_splits(trials[0].data.folder)
-        if args.sheet:
-            for one in learners.values():
-                one.check(splits.train.image_shape)
-            _sheets(Path(args.out) / self.name / "sheets", learners, trials[0], splits)
-            return False
-        large = {name: one.examples(n) for name, one in learners.items() if one.examples(n) > max(LIMIT, n)}
-        if large and not args.yes:
-            sizes = ", ".join(f"{name} ({count:,} images)" for name, count in large.items())
-            raise UsageError(f"this takes hours: {sizes}; add --yes if you mean it, --epochs 1 to try")
-        return True
+def add_options(parser: Parser) -> None:
+    """Add the options of this study."""
+    parser.add_argument(
+        "--sheet", action="store_true", help="draw what each method makes of a task's images; no training"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help=f"also train on sets of more than {LIMIT:,} images"
+    )
 
 
-def _sheets(folder: Path, learners: dict[str, KerasLearner], trial: Trial, splits: Splits) -> None:
+def answer(study: Study, request: Request) -> Report | None:
+    """Draw the sheets, if these are asked for; else compare the methods, huge sets only if they are meant."""
+    trials = plan(study, request)
+    learners = {name: one for name, one in trials.learners.items() if isinstance(one, KerasLearner)}
+    if request.options.sheet:
+        plot_sheets(request.out / study.name / "sheets", learners, trials)
+        return None
+    n = training_images(trials)
+    sizes = {name: learner.examples(n) for name, learner in learners.items()}
+    large = [f"{name} ({size:,} images)" for name, size in sizes.items() if size > max(LIMIT, n)]
+    if large and not request.options.yes:
+        raise UsageError(f"this takes hours: {', '.join(large)}; add --yes if you mean it, --epochs 1 to try")
+    return report(study, request, measure(trials, request))
+
+
+def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan) -> None:
+    """Draw a picture a method of what it makes of the images of the first task, and print its path."""
     from fewshot.report.plots.sheet import sheet, show, show_online
 
-    task = trial.protocol.draw(splits, trial.seed)
-    for name, one in learners.items():
-        if one.recipe.policy == "none":
-            rows = show(task.train, one.expansion, task.seed)
+    first = trials.trials[0]
+    splits = open_splits(first.data.folder)
+    for learner in learners.values():
+        learner.check(splits.train.image_shape)
+    task = first.protocol.draw(splits, first.seed)
+    for name, learner in learners.items():
+        if learner.recipe.policy == "none":
+            rows = show(task.train, learner.expansion, task.seed)
         else:
-            backend.start(trial.threads, trial.device)
-            rows = show_online(task.train, one.recipe.policy, task.seed)
-        stem = folder / re.sub(r"[^\w+()-]", "_", name)
+            backend.start(first.threads, first.device)
+            rows = show_online(task.train, learner.recipe.policy, task.seed)
         with cli.writing(folder):
-            path, _ = sheet(rows, stem, f"{name}: task {task.seed}")
+            path, _ = sheet(rows, folder / re.sub(r"[^\w+()-]", "_", name), f"{name}: task {task.seed}")
         print(path)
 
 
-STUDY = Augmentation(
+STUDY = Study(
     name="augment",
     question="Which augmentation helps when there are 100 images? Every method trains the network of the "
     "few-shot report's testbed on the same tasks. Expansions grow the set once, before training; online "
@@ -100,6 +97,8 @@ STUDY = Augmentation(
     groups={"all": COMBINED, "published": PUBLISHED},
     reported=PUBLISHED,
     notes=NOTES,
+    options=add_options,
+    answer=answer,
 )
 main = STUDY.main
 

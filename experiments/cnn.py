@@ -5,10 +5,20 @@ python -m experiments.cnn --method bn:norm=group baseline:width=32,weight_decay=
 python -m experiments.cnn --method bn-5x5 --tune learning_rate 0.1 0.01 0.008 0.001
 """
 
-import argparse
 import sys
+from dataclasses import replace
 
-from experiments.study import QUICK_SEEDS, Report, Study, listed
+from experiments.study import (
+    QUICK_SEEDS,
+    Report,
+    Request,
+    Study,
+    compare_methods,
+    listed,
+    measure,
+    plan,
+    report,
+)
 from fewshot import settings
 from fewshot.cli.options import Parser
 from fewshot.data.protocols import TUNING
@@ -37,47 +47,40 @@ REPORTED = {
 }
 
 
-class SmallCNNs(Study):
-    """The study, and the choice of a setting on tuning tasks."""
+def add_options(parser: Parser) -> None:
+    """Add the options of this study."""
+    parser.add_argument(
+        "--tune",
+        nargs="+",
+        metavar=("SETTING", "VALUE"),
+        help=f"try each method with these values of a setting on {TUNING_TASKS} tuning tasks (seeds from "
+        f"{TUNING} on, which share no image with the reported ones), choose there, then report all",
+    )
 
-    def parser(self) -> Parser:
-        """Add the options of this study."""
-        parser = super().parser()
-        parser.add_argument(
-            "--tune",
-            nargs="+",
-            metavar=("SETTING", "VALUE"),
-            help=f"try each method with these values of a setting on {TUNING_TASKS} tuning tasks (seeds from "
-            f"{TUNING} on, which share no image with the reported ones), choose there, then report all",
-        )
-        return parser
 
-    def _run(self, args: argparse.Namespace) -> None:
-        if not args.tune:
-            super()._run(args)
-            return
-        setting, *values = args.tune
-        if len(values) < 2:
-            raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
-        variants = {
-            method: [settings.changed(method, **{setting: value}) for value in values]
-            for method in self.named(args)
-        }
-        args.method = [variant for tried in variants.values() for variant in tried]
-        count = QUICK_SEEDS if args.quick else TUNING_TASKS
-        tuning = argparse.Namespace(**vars(args) | {"seeds": range(TUNING, TUNING + count)})
-        tried = self._report(tuning, *self._measure(tuning), part="tuning")
-        chosen = {method: _best(tried.document, names) for method, names in variants.items()}
-        choice = "\n".join(f"chosen for {method}: {name}" for method, name in chosen.items())
-        reported = self._report(args, *self._measure(args))
-        self._print(
-            args,
-            Report(
-                {**reported.document, "tuning": tried.document, "chosen": chosen},
-                f"On the tuning tasks, where the choice is made:\n{tried.text}\n{choice}\n\n"
-                f"On the reported tasks:\n{reported.text}\n{choice} (on the tuning tasks)",
-            ),
-        )
+def answer(study: Study, request: Request) -> Report:
+    """Compare the methods, or choose the values of a setting on tuning tasks and report all of them."""
+    if not request.options.tune:
+        return compare_methods(study, request)
+    setting, *values = request.options.tune
+    if len(values) < 2:
+        raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
+    variants = {
+        method: [settings.changed(method, **{setting: value}) for value in values]
+        for method in request.methods
+    }
+    request = replace(request, methods=tuple(name for names in variants.values() for name in names))
+    count = QUICK_SEEDS if request.quick else TUNING_TASKS
+    on_tuning_tasks = replace(request, seeds=range(TUNING, TUNING + count))
+    tuning = report(study, request, measure(plan(study, on_tuning_tasks), request), part="tuning")
+    best = {method: _best(tuning.document, names) for method, names in variants.items()}
+    choice = "\n".join(f"chosen for {method}: {name}" for method, name in best.items())
+    reported = compare_methods(study, request)
+    return Report(
+        {**reported.document, "tuning": tuning.document, "chosen": best},
+        f"On the tuning tasks, where the choice is made:\n{tuning.text}\n{choice}\n\n"
+        f"On the reported tasks:\n{reported.text}\n{choice} (on the tuning tasks)",
+    )
 
 
 def _best(document: dict, names: list[str]) -> str:
@@ -88,13 +91,15 @@ def _best(document: dict, names: list[str]) -> str:
     return max(means, key=means.get)
 
 
-STUDY = SmallCNNs(
+STUDY = Study(
     name="cnn",
     question="Which small CNN, trained how, is best when there are 100 images? Changes to the network of the "
     "few-shot report's testbed, trained from new weights on the task's images alone.",
     **listed(METHODS),
     baseline="baseline",
     reported=REPORTED,
+    options=add_options,
+    answer=answer,
 )
 main = STUDY.main
 

@@ -26,7 +26,7 @@ from fewshot.errors import FewshotError, UsageError
 from fewshot.methods.grammar import learner
 from fewshot.stats import selection
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial, run
+from fewshot.trials.testbed import Processes, Trial, run
 
 # Cheapest first; a cost is the seconds of one trial on one core, as a guess before the first is measured.
 STRATEGIES = {
@@ -250,7 +250,7 @@ def _curve(
     for shots in (n for n in SHOTS if n < most):
         if cost * SLACK < clock.left(CURVE):
             trials = [trial_of(winner, draw, shots) for draw in range(1, 2 * CURVE_DRAWS, 2)]
-            records = run(trials, store, jobs, show)
+            records = run(trials, store, Processes(jobs), show)
             points[shots] = [record["accuracy"] for record in records if record["status"] == "ok"]
     return {shots: found for shots, found in sorted(points.items()) if found}
 

@@ -5,21 +5,21 @@ python -m experiments.finetune --method imagenet/resnet50@96:head=ridge imagenet
 python -m experiments.finetune --method alexnet-linear --grid
 """
 
-import argparse
 import re
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from experiments.study import Report, Study, listed
+from experiments.study import Report, Request, Study, compare_methods, listed
 from fewshot import settings
 from fewshot.backbones import backbones, features
 from fewshot.baselines import estimators
 from fewshot.cli import options as cli
 from fewshot.cli.options import Parser
 from fewshot.errors import UsageError
-from fewshot.learners.keras_network import KerasLearner, Learner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.grammar import IMAGENET, heads, learner, specification
-from fewshot.trials.testbed import Trial
 
 RATES, BATCHES = (0.001, 0.01, 0.05, 0.1), (10, 32, 64, 128)
 ALEXNET = "imagenet/alexnet:head=linear"
@@ -78,88 +78,83 @@ REPORTED = {
 }
 
 
-class Pretrained(Study):
-    """The study, with the weights, the store of features, and the grid of rates and batches."""
+def add_options(parser: Parser) -> None:
+    """Add the options of this study."""
+    group = parser.add_argument_group("backbones")
+    group.add_argument(
+        "--weights",
+        metavar="random|FILE",
+        help="random weights as a control, or your own file (.pth, .h5, .keras, tfjs), for all backbones",
+    )
+    group.add_argument(
+        "--grid",
+        action="store_true",
+        help=f"each method with the learning rates {_list(RATES)} and the batches {_list(BATCHES)}, "
+        "and a heat map",
+    )
+    group.add_argument(
+        "--clear-cache", action="store_true", help="delete all stored features before anything else"
+    )
 
-    def parser(self) -> Parser:
-        """Add the options of this study."""
-        parser = super().parser()
-        group = parser.add_argument_group("backbones")
-        group.add_argument(
-            "--weights",
-            metavar="random|FILE",
-            help="random weights as a control, or your own file (.pth, .h5, .keras, tfjs), for all backbones",
-        )
-        group.add_argument(
-            "--grid",
-            action="store_true",
-            help=f"each method with the learning rates {_list(RATES)} and the batches {_list(BATCHES)}, "
-            "and a heat map",
-        )
-        group.add_argument(
-            "--clear-cache", action="store_true", help="delete all stored features before anything else"
-        )
-        return parser
 
-    def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
-        if args.clear_cache:
-            features.clear()
-        args.method = self._weighted(args)
-        if args.grid:
-            args.gridded = self._gridded(args.method)
-            args.method = [method for cells in args.gridded.values() for method in cells.values()]
-        return super()._learners(args)
+def answer(study: Study, request: Request) -> Report:
+    """Compare the methods, with other weights if asked; or each on a grid of rates and batches."""
+    if request.options.clear_cache:
+        features.clear()
+    if request.options.weights:
+        request = replace(request, methods=_weighted(study, request))
+    if not request.options.grid:
+        return compare_methods(study, request)
+    grids = _grids(study, request.methods)
+    cells = tuple(method for grid in grids.values() for method in grid.values())
+    compared = compare_methods(study, replace(request, methods=cells))
+    return _with_heat_maps(compared, grids, request.out / study.name)
 
-    def _weighted(self, args: argparse.Namespace) -> list[str]:
-        """Return the chosen methods with the weights that the command line asks for."""
-        names = self.named(args)
-        if args.weights:
-            pretrained = [
-                name for name in names if specification(name, self.specs).startswith((IMAGENET, "tuned"))
-            ]
-            if not pretrained:
-                raise UsageError("--weights is for methods with a backbone, such as lite-logistic or best")
-            names = [settings.changed(name, weights=args.weights) for name in pretrained]
-        return names
 
-    def _gridded(self, names: list[str]) -> dict[str, dict[tuple[float, int], str]]:
-        """Return, for each method that a recipe trains, rate and batch → the method so trained."""
-        chosen = [name for name in names if isinstance(learner(name, {}, self.specs), KerasLearner)]
-        if not chosen:
-            raise UsageError(
-                "--grid is for heads that a recipe trains, such as alexnet-linear or head=linear"
-            )
-        return {
-            name: {(r, b): settings.changed(name, learning_rate=r, batch=b) for r in RATES for b in BATCHES}
-            for name in chosen
-        }
+def _weighted(study: Study, request: Request) -> tuple[str, ...]:
+    """Return the methods with a backbone, with the weights that the command line asks for."""
+    pretrained = [
+        name for name in request.methods if specification(name, study.specs).startswith((IMAGENET, "tuned"))
+    ]
+    if not pretrained:
+        raise UsageError("--weights is for methods with a backbone, such as lite-logistic or best")
+    return tuple(settings.changed(name, weights=request.options.weights) for name in pretrained)
 
-    def _report(
-        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
-    ) -> Report:
-        report = super()._report(args, by_method, trial, part)
-        if not args.grid:
-            return report
-        from fewshot.report.plots.heat import heat
 
-        found = {row["method"]: (row["mean"], row["std"]) for row in report.document["methods"]}
-        lines = []
-        for name, cells in args.gridded.items():
-            slug = re.sub(r"[^\w.-]", "-", name)
-            stem = Path(args.out) / self.name / part / f"grid-{slug}"
-            values = {cell: found[method] for cell, method in cells.items()}
-            with cli.writing(stem.parent):
-                paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]
-            report.document["figures"] += paths
-            lines.append(f"heat map: {', '.join(paths)}")
-        return Report(report.document, "\n".join([report.text, *lines]))
+def _grids(study: Study, methods: Sequence[str]) -> dict[str, dict[tuple[float, int], str]]:
+    """Return, for each method that a recipe trains, rate and batch → the method so trained."""
+    trained = [name for name in methods if isinstance(learner(name, {}, study.specs), KerasLearner)]
+    if not trained:
+        raise UsageError("--grid is for heads that a recipe trains, such as alexnet-linear or head=linear")
+    return {
+        name: {(r, b): settings.changed(name, learning_rate=r, batch=b) for r in RATES for b in BATCHES}
+        for name in trained
+    }
+
+
+def _with_heat_maps(compared: Report, grids: Mapping[str, Mapping], folder: Path) -> Report:
+    """Return the report with a heat map a method: mean accuracy by rate and batch."""
+    from fewshot.report.plots.heat import heat
+
+    means = {row["method"]: (row["mean"], row["std"]) for row in compared.document["methods"]}
+    figures, lines = [], []
+    for name, cells in grids.items():
+        slug = re.sub(r"[^\w.-]", "-", name)
+        stem = folder / f"grid-{slug}"
+        values = {cell: means[method] for cell, method in cells.items()}
+        with cli.writing(folder):
+            paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]
+        figures += paths
+        lines.append(f"heat map: {', '.join(paths)}")
+    document = {**compared.document, "figures": [*compared.document["figures"], *figures]}
+    return Report(document, "\n".join([compared.text, *lines]))
 
 
 def _list(values) -> str:
     return ", ".join(map(str, values))
 
 
-STUDY = Pretrained(
+STUDY = Study(
     name="finetune",
     question="What do networks trained on ImageNet make of 100 images? Their features are computed once an "
     "image and kept, and heads are trained on them; or they are trained on, all or their last layers.",
@@ -172,6 +167,8 @@ STUDY = Pretrained(
       heads: {", ".join([*heads(), *estimators])}
       expansion=flip, crop, flip+crop; mirror: predictions averaged over each image and its mirror image
 """,
+    options=add_options,
+    answer=answer,
 )
 main = STUDY.main
 

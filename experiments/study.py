@@ -1,32 +1,63 @@
-"""What every study does: methods × seeds through the testbed, then table, pictures and JSON."""
+"""A study: one question as data, and the steps that answer it: plan → run → analyse → present.
+
+    STUDY = Study(name="zoo", question="Which architecture learns from 100 images?", tag="zoo")
+    main = STUDY.main
+
+Each step is a function: `plan` makes the trials, `measure` runs them, `report` analyses the records and draws
+the pictures, `present` prints. A study that does more names functions of its own: `options` adds to the
+command line, `answer` puts the steps together in another way.
+"""
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fewshot import __version__, backend
 from fewshot.cli import options as cli
-from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot.data import DataSpec, open_splits
 from fewshot.data.protocols import Protocol, protocols
-from fewshot.learners.keras_network import Learner
 from fewshot.methods.grammar import learner, notes
-from fewshot.trials import cluster, together
+from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Executor, Trial, run
+from fewshot.trials.testbed import Trial
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 TESTBED = Protocol()
 
 
 @dataclass(frozen=True)
+class Request:
+    """What the command line asks a study for.
+
+    methods: names, groups resolved, without the baseline. curves: measure the held-out images along the
+    training, too. fresh: compute recorded trials anew. options: the parsed command line, for a study's own
+    options.
+    """
+
+    methods: tuple[str, ...]
+    data: DataSpec
+    data_dir: str | None
+    draws: Draws
+    seeds: range | None
+    training: Training
+    machine: Machine
+    curves: bool
+    fresh: bool
+    quick: bool
+    out: Path
+    json: bool
+    command: str
+    options: argparse.Namespace
+
+
+@dataclass(frozen=True)
 class Report:
-    """What a study found: as a JSON document, and as a table with the paths of the pictures."""
+    """The answer: as a JSON document, and as a table with the paths of the pictures."""
 
     document: dict
     text: str
@@ -38,11 +69,12 @@ class Study:
 
     name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
     those that the study is about. specs: the names among them that stand for another
-    (`fewshot.methods.grammar`).
-    baseline: the method that always runs, too. groups: a name → methods; those of "all" join all methods.
-    reported: published results, a method → text, shown beside ours where CIFAR-10's tasks are drawn by
-    `reported_protocol`. notes: the end of the help.
+    (`fewshot.methods.grammar`). baseline: the method that always runs, too. groups: a name → methods; those
+    of "all" join all methods. reported: published results, a method → text, shown beside ours where
+    CIFAR-10's tasks are drawn by `reported_protocol`. notes: the end of the help.
     seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
+    options(parser): adds options of the study's own. answer(study, request): the steps, put together; None
+    where there is nothing to present.
     """
 
     name: str
@@ -56,13 +88,15 @@ class Study:
     seeds: int = 10
     protocol: str | None = None
     reported_protocol: Protocol = TESTBED
+    options: Callable[[cli.Parser], None] = lambda parser: None
+    answer: Callable[["Study", Request], Report | None] = lambda *asked: compare_methods(*asked)
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
         return cli.run(self._run, self.parser, argv)
 
     def parser(self) -> cli.Parser:
-        """Return the parser; a study with options of its own adds them here."""
+        """Return the parser of the study's command line."""
         methods = self.methods()
         width = max(map(len, methods))
         known = "\n".join(f"  {name:{width}}  {summary}" for name, summary in methods.items())
@@ -83,113 +117,166 @@ class Study:
             help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
         cli.add_study_options(parser, self.seeds)
-        parser.set_defaults(protocol=self.protocol)
+        self.options(parser)
         return parser
 
-    def before(self, args: argparse.Namespace, trials: list[Trial], n: int) -> bool:
-        """Look at what is about to run, `n` training images a task; return False to stop there."""
-        return True
+    def request(self, args: argparse.Namespace) -> Request:
+        """Return what the command line asks for, groups of methods resolved."""
+        groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
+        methods = [name for given in args.method or ["all"] for name in groups.get(given, [given])]
+        epochs = args.epochs or (QUICK_EPOCHS if args.quick and not args.updates else None)
+        draws = Draws(
+            args.protocol or self.protocol,
+            args.ways,
+            args.shots,
+            tuple(args.classes or ()),
+            not args.unbalanced,
+            args.limit_train,
+        )
+        return Request(
+            methods=tuple(methods),
+            data=DataSpec(args.data, args.image_size),
+            data_dir=args.data_dir,
+            draws=draws,
+            seeds=args.seeds,
+            training=Training(epochs, args.updates),
+            machine=Machine(args.jobs, args.threads, args.device, args.cluster),
+            curves=args.curves,
+            fresh=args.fresh,
+            quick=args.quick,
+            out=Path(args.out),
+            json=args.json,
+            command=args.command,
+            options=args,
+        )
+
+    def with_baseline(self, methods: Sequence[str]) -> list[str]:
+        """Return the methods, each once, the baseline first."""
+        return list(dict.fromkeys([self.baseline, *methods]))
 
     def _run(self, args: argparse.Namespace) -> None:
-        measured = self._measure(args)
-        if measured:
-            self._print(args, self._report(args, *measured))
-
-    def _measure(self, args: argparse.Namespace) -> tuple[dict[str, list[dict]], Trial] | None:
-        """Return the records of every method, and one of the trials; nothing if `before` stops it."""
         cli.apply_environment(args)
-        cli.check_seeds_and_length(args)
-        learners = self._learners(args)  # a misspelt name is found before anything is fetched
-        if args.protocol:
-            protocols[args.protocol]
-        data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
-        if data.notes:
-            print(*data.notes, sep="\n", file=sys.stderr)
-        trials = self._trials(args, learners, data)
-        first = trials[0]
-        n = len(first.protocol.positions(open_splits(data.folder), first.seed)[1])
-        if not self.before(args, trials, n):
-            return None
-        at_once = together.executor(trials) if args.cluster is None else None
-        jobs = cli.jobs(args, first.threads)
-        executor = contextlib.nullcontext(at_once) if at_once else cluster.executor(args.cluster, jobs)
-        with Store(args.out).open() as store, executor as chosen:
-            _header(trials, args, n)
-            records = _run_with_progress(trials, store, chosen, args.fresh)
-        by_method: dict[str, list[dict]] = {}
-        for trial, record in zip(trials, records, strict=True):
-            by_method.setdefault(trial.method, []).append(record)
-        return by_method, first
+        request = self.request(args)
+        answer = self.answer(self, request)
+        if answer:
+            present(answer, request)
 
-    def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
-        """Return the methods to run, the baseline first; `UsageError` for an unknown one."""
-        names = dict.fromkeys([self.baseline, *self.named(args)])
-        return {name: learner(name, self.training(args), self.specs) for name in names}
 
-    def training(self, args: argparse.Namespace) -> dict[str, object]:
-        """Return the recipe's fields that the command line sets."""
-        if args.updates:
-            return {"updates": args.updates}
-        if args.epochs or args.quick:
-            return {"epochs": args.epochs or QUICK_EPOCHS, "updates": None}
-        return {}
+def compare_methods(study: Study, request: Request) -> Report:
+    """Take the steps once: the baseline and the methods on the same tasks."""
+    return report(study, request, measure(plan(study, request), request))
 
-    def named(self, args: argparse.Namespace) -> list[str]:
-        """Return the methods that the command line names, groups resolved."""
-        groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
-        return [name for chosen in args.method or ["all"] for name in groups.get(chosen, [chosen])]
 
-    def _trials(
-        self, args: argparse.Namespace, learners: Mapping[str, Learner], data: Prepared
-    ) -> list[Trial]:
-        """Return the trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
-        protocol = cli.protocol(args, data)
-        traits = protocols[protocol.name].traits
-        threads = args.threads or (cli.cores() if traits.get("whole") else 1)
-        count = traits.get("seeds", self.seeds)
-        device = backend.resolve_device(args.device)
-        return [
-            Trial(method, learner, protocol, data, seed, threads, device, args.curves)
-            for seed in args.seeds or range(min(QUICK_SEEDS, count) if args.quick else count)
-            for method, learner in learners.items()
-        ]
+@dataclass(frozen=True)
+class Measured:
+    """The records of a plan: method → one a seed, the baseline first."""
 
-    def _report(
-        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
-    ) -> Report:
-        """Draw the pictures (in the sub-folder `part`) and return the table and the JSON document."""
-        from fewshot.report.result import result
-        from fewshot.report.table import table
-        from fewshot.stats.comparison import analyse
+    plan: Plan
+    by_method: Mapping[str, Sequence]
 
-        metric = "balanced_accuracy" if args.unbalanced else "accuracy"
-        results = analyse(by_method, self.baseline, metric)
-        folder = Path(args.out) / self.name / part
-        protocol = trial.identity()["protocol"]
-        stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
-        figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
-        records = str(Path(args.out) / "trials.jsonl")
-        document = result(self.name, protocol, self.baseline, results, figures, records, args.command)
-        with cli.writing(folder):
-            self._draw(folder, document, stems, results, _title(trial))
-        as_reported = trial.protocol == self.reported_protocol and trial.data.name == "cifar10"
-        text = table(results, self.baseline, reported=self.reported if as_reported else {})
-        return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
+    def only(self, methods: Mapping[str, str]) -> "Measured":
+        """Return the records of some methods under other names: new name → name in the plan."""
+        return replace(self, by_method={name: self.by_method[method] for name, method in methods.items()})
 
-    def _print(self, args: argparse.Namespace, report: Report) -> None:
-        print(_json(report.document) if args.json else report.text)
 
-    def _draw(self, folder: Path, document: dict, stems: dict[str, Path], results, title: str) -> None:
-        """Draw the pictures, unless exactly this result has its pictures already, and write the result."""
-        path, written = folder / "result.json", _json(document)
-        drawn = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
-        if not (_same(path, written) and all(picture.exists() for picture in drawn)):
-            from fewshot.report.plots import figures
+def plan(study: Study, request: Request) -> Plan:
+    """Return the trials of the baseline and the methods that are asked for.
 
-            folder.mkdir(parents=True, exist_ok=True)
-            figures.strip(results, self.baseline, stems["strip"], title)
-            figures.curves(results, stems["curves"], title)
-        path.write_text(written, encoding="utf-8")
+    Raises `UsageError` for an unknown name, before anything is fetched.
+    """
+    training = request.training.fields()
+    names = study.with_baseline(request.methods)
+    return plan_learners(study, request, {name: learner(name, training, study.specs) for name in names})
+
+
+def plan_learners(study: Study, request: Request, learners: Mapping[str, object]) -> Plan:
+    """Return the trials of learners."""
+    if request.draws.protocol:
+        protocols[request.draws.protocol]  # a misspelt name is found before anything is fetched
+    images = load_images(request.data, request.data_dir, learners.values())
+    if notices := images.small.notes:
+        print(*notices, sep="\n", file=sys.stderr)
+    return make_plan(
+        learners,
+        images,
+        request.draws,
+        request.seeds,
+        request.machine,
+        request.curves,
+        usual_seeds=study.seeds,
+        at_most=QUICK_SEEDS if request.quick else None,
+    )
+
+
+def training_images(plan: Plan) -> int:
+    """Return how many training images a task of the plan has."""
+    first = plan.trials[0]
+    return len(first.protocol.positions(open_splits(first.data.folder), first.seed)[1])
+
+
+def measure(plan: Plan, request: Request) -> Measured:
+    """Run the plan under a bar with the time left, and print a row as each trial ends."""
+    from tqdm import tqdm
+
+    width, total = max(map(len, plan.learners)), len(plan.trials)
+    with Store(request.out).open() as store:
+        _print_header(plan, request)
+        with tqdm(total=total, unit="trial", disable=None, dynamic_ncols=True, smoothing=0.1) as bar:
+
+            def show(trial: Trial, record, computed: bool) -> None:
+                if computed:
+                    bar.write(_row(record, width), file=sys.stderr)
+                    bar.update()
+                else:
+                    bar.total -= 1  # so that the time left is reckoned from what is computed now
+
+            with _FeatureBar() as features:
+                by_method = plan.run(store, request.fresh, show, features.advance)
+    if recorded := total - bar.total:
+        print(f"{recorded} of {total} trials were in the records already", file=sys.stderr)
+    return Measured(plan, by_method)
+
+
+def report(study: Study, request: Request, measured: Measured, part: str = "") -> Report:
+    """Analyse the records, draw the pictures (in the sub-folder `part`) and return table and document."""
+    from fewshot.report.result import result
+    from fewshot.report.table import table
+    from fewshot.stats.comparison import analyse
+
+    plan, baseline = measured.plan, next(iter(measured.by_method))
+    metric = "accuracy" if request.draws.balanced else "balanced_accuracy"
+    results = analyse(measured.by_method, baseline, metric)
+    folder = request.out / study.name / part
+    stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
+    figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
+    records = str(request.out / "trials.jsonl")
+    protocol = plan.trials[0].identity()["protocol"]
+    document = result(study.name, protocol, baseline, results, figures, records, request.command)
+    with cli.writing(folder):
+        _write_result(folder, document, stems, results, baseline, _title(plan))
+    as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
+    text = table(results, baseline, reported=study.reported if as_reported else {})
+    return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
+
+
+def present(report: Report, request: Request) -> None:
+    """Print the answer: the table, or one JSON document."""
+    print(_json(report.document) if request.json else report.text)
+
+
+def _write_result(
+    folder: Path, document: dict, stems: dict[str, Path], results, baseline: str, title: str
+) -> None:
+    """Draw the pictures, unless exactly this result has its pictures already, and write the result."""
+    path, text = folder / "result.json", _json(document)
+    pictures = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
+    if not (_is_same(path, text) and all(picture.exists() for picture in pictures)):
+        from fewshot.report.plots import figures
+
+        folder.mkdir(parents=True, exist_ok=True)
+        figures.strip(results, baseline, stems["strip"], title)
+        figures.curves(results, stems["curves"], title)
+    path.write_text(text, encoding="utf-8")
 
 
 def listed(table: Mapping[str, tuple[str, str]]) -> dict[str, object]:
@@ -204,68 +291,39 @@ def _json(document: dict) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
-def _same(path: Path, written: str) -> bool:
+def _is_same(path: Path, text: str) -> bool:
     """Say whether a file holds this result, whatever the command that gave it: --jobs 1 changes nothing."""
     try:
-        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(written)
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
     except (OSError, ValueError):
         return False
     return isinstance(before, dict) and {**before, "command": None} == {**now, "command": None}
 
 
-def _title(trial: Trial) -> str:
-    protocol = trial.protocol
+def _title(plan: Plan) -> str:
+    protocol = plan.protocol
     ways = f"{protocol.ways} classes" if protocol.ways else "all classes"
     shots = "" if protocols[protocol.name].traits.get("whole") else f" × {protocol.shots} images"
-    return f"{trial.data.name}, {protocol.name}: {ways}{shots}"
+    return f"{plan.data.name}, {protocol.name}: {ways}{shots}"
 
 
-def _header(trials: list[Trial], args: argparse.Namespace, n: int) -> None:
-    first, seeds = trials[0], sorted({trial.seed for trial in trials})
-    rounding = "" if first.device == "cpu" else " (which may round differently from run to run)"
+def _print_header(plan: Plan, request: Request) -> None:
+    machine, n = plan.machine, training_images(plan)
+    rounding = "" if machine.device == "cpu" else " (which may round differently from run to run)"
     versions = backend.versions("keras", backend.name())
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
-    learners = {trial.method: trial.learner for trial in trials}
-    width = max(map(len, learners))
+    width = max(map(len, plan.learners))
     print(
-        f"{_title(first)}; seeds {seeds[0]}-{seeds[-1]}\n"
-        f"fewshot {__version__}, {used}, on the {first.device}{rounding}: "
-        f"{_workers(args, first.threads)} × {first.threads} thread(s); results in {args.out}{os.sep}",
-        *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in learners.items()),
+        f"{_title(plan)}; seeds {min(plan.seeds)}-{max(plan.seeds)}\n"
+        f"fewshot {__version__}, {used}, on the {machine.device}{rounding}: "
+        f"{machine.workers} × {machine.threads} thread(s); results in {request.out}{os.sep}",
+        *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in plan.learners.items()),
         sep="\n",
         file=sys.stderr,
     )
 
 
-def _workers(args: argparse.Namespace, threads: int) -> str:
-    if args.cluster and args.cluster != cluster.LOCAL:
-        return f"workers of {args.cluster}"
-    return f"{cli.jobs(args, threads)} job(s)"
-
-
-def _run_with_progress(trials: list[Trial], store: Store, executor: Executor, fresh: bool) -> list[dict]:
-    """Run the trials under a bar with the time left, and print a row as each ends."""
-    from tqdm import tqdm
-
-    width = max(len(trial.method) for trial in trials)
-    with tqdm(total=len(trials), unit="trial", disable=None, dynamic_ncols=True, smoothing=0.1) as bar:
-
-        def show(trial: Trial, record: dict, computed: bool) -> None:
-            if computed:
-                bar.write(_row(record, width), file=sys.stderr)
-                bar.update()
-            else:
-                bar.total -= 1  # so that the time left is reckoned from what is computed now
-
-        with _Features() as features:
-            records = run(trials, store, 1, show, fresh, on_prepared=features.advance, executor=executor)
-    if bar.total < len(trials):
-        found = len(trials) - bar.total
-        print(f"{found} of {len(trials)} trials were in the records already", file=sys.stderr)
-    return records
-
-
-class _Features:
+class _FeatureBar:
     """A bar for the features that trials share, from the first task on for which there are any."""
 
     def __init__(self):
@@ -297,8 +355,8 @@ class _Features:
 
 def _row(record: dict, width: int) -> str:
     classes = record["classes"]
-    named = " / ".join(classes[:4]) + (" …" if len(classes) > 4 else "")
+    names = " / ".join(classes[:4]) + (" …" if len(classes) > 4 else "")
     outcome = f"{record['accuracy']:6.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
     return (
-        f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {named}"
+        f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {names}"
     )

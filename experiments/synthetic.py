@@ -5,16 +5,14 @@ python -m experiments.synthetic --classifier best lite --method gan gan-agree --
 python -m experiments.synthetic --classifier report --method gan --splits 50
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiments.study import Report, Study
+from experiments.study import Report, Request, Study, measure, plan_learners, report
 from fewshot import settings
 from fewshot.cli import options as cli
-from fewshot.learners.keras_network import Learner
 from fewshot.methods.grammar import learner
 
 REAL = "real"
@@ -64,50 +62,42 @@ REPORTED = {
 }
 
 
-class Synthetic(Study):
-    """The study: every mixture of images under every classifier, against that classifier's own `real`."""
+def add_options(parser: cli.Parser) -> None:
+    """Add the classifiers, and the report's word for seeds."""
+    parser.add_argument(
+        "--classifier",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help=f"who is trained: {', '.join(CLASSIFIERS)}; report (the last eight); or what is "
+        "registered, such as NETWORK:switches (default: baseline)",
+    )
+    parser.add_argument("--splits", dest="seeds", type=cli.seeds, metavar="N", help="the same as --seeds")
 
-    def parser(self) -> cli.Parser:
-        """Add the classifiers, and the report's word for seeds."""
-        parser = super().parser()
-        parser.add_argument(
-            "--classifier",
-            nargs="+",
-            action="extend",
-            metavar="NAME",
-            help=f"who is trained: {', '.join(CLASSIFIERS)}; report (the last eight); or what is "
-            "registered, such as NETWORK:switches (default: baseline)",
-        )
-        parser.add_argument("--splits", dest="seeds", type=cli.seeds, metavar="N", help="the same as --seeds")
-        return parser
 
-    def _classifiers(self, args: argparse.Namespace) -> list[str]:
-        names = args.classifier or ["baseline"]
-        return list(dict.fromkeys(one for name in names for one in (REPORTS if name == "report" else [name])))
+def answer(study: Study, request: Request) -> Report:
+    """Compare the mixtures under every classifier, each against that classifier's own `real`."""
+    classifiers = _classifiers(request.options.classifier or ["baseline"])
+    mixes = study.with_baseline(request.methods)
+    training = request.training.fields()
+    learners = {
+        _joined(classifier, mix): learner(_specification(classifier, mix), training)
+        for classifier in classifiers
+        for mix in mixes
+    }
+    measured = measure(plan_learners(study, request, learners), request)
+    parts = {}
+    for classifier in classifiers:
+        under_it = measured.only({mix: _joined(classifier, mix) for mix in mixes})
+        published = replace(study, reported=REPORTED.get(classifier, {}))
+        parts[classifier] = report(published, request, under_it, re.sub(r"[^\w.-]", "-", classifier))
+    document = {"study": study.name, "classifiers": {name: part.document for name, part in parts.items()}}
+    return Report(document, "\n\n".join(f"{name}\n{part.text}" for name, part in parts.items()))
 
-    def _learners(self, args: argparse.Namespace) -> dict[str, Learner]:
-        mixes = dict.fromkeys([self.baseline, *self.named(args)])
-        training = self.training(args)
-        return {
-            _joined(classifier, mix): learner(_specification(classifier, mix), training)
-            for classifier in self._classifiers(args)
-            for mix in mixes
-        }
 
-    def _run(self, args: argparse.Namespace) -> None:
-        measured = self._measure(args)
-        if not measured:
-            return
-        by_method, trial = measured
-        mixes = dict.fromkeys([self.baseline, *self.named(args)])
-        parts: dict[str, Report] = {}
-        for classifier in self._classifiers(args):
-            own = {mix: by_method[_joined(classifier, mix)] for mix in mixes}
-            study = replace(self, reported=REPORTED.get(classifier, {}))
-            parts[classifier] = study._report(args, own, trial, re.sub(r"[^\w.-]", "-", classifier))
-        document = {"study": self.name, "classifiers": {name: part.document for name, part in parts.items()}}
-        text = "\n\n".join(f"{name}\n{part.text}" for name, part in parts.items())
-        self._print(args, Report(document, text))
+def _classifiers(names: list[str]) -> list[str]:
+    """Return the classifiers, each once; "report" stands for all of the report's."""
+    return list(dict.fromkeys(n for name in names for n in (REPORTS if name == "report" else [name])))
 
 
 def _joined(classifier: str, mix: str) -> str:
@@ -125,7 +115,7 @@ def _methods() -> Mapping[str, str]:
     return {name: summary for name, (_, summary) in MIXES.items()}
 
 
-STUDY = Synthetic(
+STUDY = Study(
     name="synthetic",
     question="Do images that a GAN makes of 100 training images help a classifier? For each task generators "
     "are trained on its training images only, and kept; classifiers then train on real and synthetic images.",
@@ -136,6 +126,8 @@ STUDY = Synthetic(
       keep=agree
   Give --updates: twenty times the images are twenty times the updates otherwise.
 """,
+    options=add_options,
+    answer=answer,
 )
 main = STUDY.main
 

@@ -71,9 +71,9 @@ def data(blobs, tmp_path):
 def results(tmp_path):
     """Run trials on a store below `tmp_path`; return the records."""
 
-    def run_them(trials, folder="results", **options):
+    def run_them(trials, folder="results", jobs=1, **options):
         with Store(tmp_path / folder).open() as store:
-            return testbed.run(trials, store, **options)
+            return testbed.run(trials, store, testbed.Processes(jobs), **options)
 
     return run_them
 

@@ -31,7 +31,7 @@ OF_OTHERS_WORDS = ("--xla_", "`dask worker --nthreads 1 --nworkers N`")
         ("protocol", "stratified", "protocol='stratified'", "--protocol stratified"),
         ("out", Path("my results"), "out='my results'", "--out 'my results'"),
         ("fresh", True, "fresh=True", "--fresh"),
-        ("method", "it's \ue002", "method=\"it's \\ue002\"", "--method 'it'\"'\"'s \ue002'"),
+        ("method", "it's \ue002", 'method="it\'s \\ue002"', "--method 'it'\"'\"'s \ue002'"),
     ],
 )
 def test_a_field_is_shown_as_each_face_spells_it(name, value, python, option):

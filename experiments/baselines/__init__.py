@@ -1,1 +1,5 @@
 """Nearest neighbours, class means and networks in NumPy on whole datasets."""
+
+from experiments.baselines.command import main
+
+__all__ = ["main"]

@@ -2,6 +2,6 @@
 
 import sys
 
-from experiments.baselines.command import main
+from experiments.baselines import main
 
 sys.exit(main())

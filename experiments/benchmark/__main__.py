@@ -2,6 +2,6 @@
 
 import sys
 
-from experiments.benchmark.command import main
+from experiments.benchmark import main
 
 sys.exit(main())

@@ -2,6 +2,6 @@
 
 import sys
 
-from experiments.full.command import main
+from experiments.full import main
 
 sys.exit(main())

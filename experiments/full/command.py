@@ -5,19 +5,16 @@ python -m experiments.full --method optimizers --limit-train 10000 --epochs 5 --
 KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 10 --device gpu
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from experiments.full.details import details, pictures, pooled
-from experiments.study import Report, Study, listed
+from experiments.study import Report, Request, Study, listed, measure, plan, report
 from fewshot import settings
 from fewshot.cli import options as cli
 from fewshot.data.protocols import TUNING, Protocol
 from fewshot.errors import UsageError
 from fewshot.methods.grammar import FIELDS
 from fewshot.training.recipe import recipes
-from fewshot.trials.testbed import Trial
 
 RATES, OPTIMIZERS = (0.1, 0.01), ("sgd", "adam", "adadelta")
 MLP_REPORT = "policy=shift-crop+flip+rotation+color-jitter+erasing,optimizer=adamw,learning_rate=0.001"
@@ -85,66 +82,63 @@ REPORTED = {
 }
 
 
-class Full(Study):
-    """The study, with validation images for choices, and what each class came to."""
-
-    def parser(self) -> cli.Parser:
-        """Add the options of this study."""
-        parser = super().parser()
-        parser.add_argument(
-            "--recipe",
-            metavar="NAME",
-            help=f"train every method's network by it, the first as the baseline: {', '.join(recipes)} "
-            "(without --method: the network airbench)",
-        )
-        parser.add_argument_group("choices").add_argument(
-            "--validate",
-            action="store_true",
-            help="train on nine tenths of the training images, measure on the last tenth, along the way, "
-            "too: for choices; the test images stay unseen",
-        )
-        return parser
-
-    def _run(self, args: argparse.Namespace) -> None:
-        if not args.recipe:
-            return super()._run(args)
-        recipes[args.recipe]  # raises for an unknown one
-        args.method = args.method or ["airbench"]
-        args.method = [self._by_recipe(name, args.recipe) for name in self.named(args)]
-        study = replace(self, baseline=args.method[0], reported={})
-        args.recipe = None
-        return study._run(args)
-
-    def _by_recipe(self, name: str, recipe: str) -> str:
-        """Return a method with its network's switches alone, and the recipe for all else."""
-        method, given = settings.split(name)
-        network, fixed = settings.split(self.specs.get(method, method))
-        switches = {key: value for key, value in (fixed | given).items() if key not in (*FIELDS, "recipe")}
-        return settings.join(network, switches | {"recipe": recipe})
-
-    def _trials(self, args: argparse.Namespace, learners, data) -> list[Trial]:
-        if args.validate:
-            seeds = args.seeds or range(self.seeds)
-            if seeds.stop > TUNING:
-                raise UsageError(f"--validate takes seeds below {TUNING}")
-            args.seeds, args.curves = range(TUNING + seeds.start, TUNING + seeds.stop), True
-        return super()._trials(args, learners, data)
-
-    def _report(
-        self, args: argparse.Namespace, by_method: dict[str, list[dict]], trial: Trial, part: str = ""
-    ) -> Report:
-        report = super()._report(args, by_method, trial, part)
-        folder = Path(args.out) / self.name / part
-        matrices = pooled(by_method, args.out)
-        found, lines = details(matrices)
-        report.document["details"] = found
-        with cli.writing(folder):
-            paths = pictures(by_method, matrices, folder)
-        report.document["figures"] += paths
-        return Report(report.document, "\n".join([report.text, f"by class: {', '.join(paths)}", "", *lines]))
+def add_options(parser: cli.Parser) -> None:
+    """Add the options of this study."""
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help=f"train every method's network by it, the first as the baseline: {', '.join(recipes)} "
+        "(without --method: the network airbench)",
+    )
+    parser.add_argument_group("choices").add_argument(
+        "--validate",
+        action="store_true",
+        help="train on nine tenths of the training images, measure on the last tenth, along the way, "
+        "too: for choices; the test images stay unseen",
+    )
 
 
-STUDY = Full(
+def answer(study: Study, request: Request) -> Report:
+    """Compare the methods, by one recipe if that is asked for; tell of every class, too."""
+    if recipe := request.options.recipe:
+        recipes[recipe]  # raises for an unknown one
+        names = request.methods if request.options.method else ("airbench",)
+        methods = tuple(_by_recipe(study, name, recipe) for name in names)
+        study, request = replace(study, baseline=methods[0], reported={}), replace(request, methods=methods)
+    if request.options.validate:
+        request = _on_validation_images(study, request)
+    measured = measure(plan(study, request), request)
+    compared = report(study, request, measured)
+    folder = request.out / study.name
+    matrices = pooled(measured.by_method, request.out)
+    scores, lines = details(matrices)
+    with cli.writing(folder):
+        paths = pictures(measured.by_method, matrices, folder)
+    document = {
+        **compared.document,
+        "figures": [*compared.document["figures"], *paths],
+        "details": scores,
+    }
+    return Report(document, "\n".join([compared.text, f"by class: {', '.join(paths)}", "", *lines]))
+
+
+def _by_recipe(study: Study, name: str, recipe: str) -> str:
+    """Return a method with its network's switches alone, and the recipe for all else."""
+    method, given = settings.split(name)
+    network, fixed = settings.split(study.specs.get(method, method))
+    switches = {key: value for key, value in (fixed | given).items() if key not in (*FIELDS, "recipe")}
+    return settings.join(network, switches | {"recipe": recipe})
+
+
+def _on_validation_images(study: Study, request: Request) -> Request:
+    """Return the request on tuning tasks, which are measured on training images set apart."""
+    seeds = request.seeds or range(study.seeds)
+    if seeds.stop > TUNING:
+        raise UsageError(f"--validate takes seeds below {TUNING}")
+    return replace(request, seeds=range(TUNING + seeds.start, TUNING + seeds.stop), curves=True)
+
+
+STUDY = Study(
     name="full",
     question="How accurate are these networks with all the images? The reports' recipes, and good ones. "
     "Choices are made with --validate; the test images are looked at once, after the last epoch.",
@@ -160,5 +154,7 @@ STUDY = Full(
                            label smoothing, bfloat16; more epochs=N bring more, and networks without
                            normalisation want learning_rate=0.05
 """,
+    options=add_options,
+    answer=answer,
 )
 main = STUDY.main

@@ -12,7 +12,7 @@ from fewshot.report.comparison import columns
 from fewshot.report.table import aligned
 from fewshot.stats import selection
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial, run
+from fewshot.trials.testbed import Processes, Trial, run
 
 DRAWING = 0.65  # the share of the budget after which draws end
 SLACK = 1.2  # how much longer things may take than they did
@@ -83,7 +83,7 @@ class Comparison:
                 return False
             self.active.remove(dearest)
         trials = [self._trial_of(name, number) for name in self.active]
-        for name, record in zip(self.active, run(trials, store, self._jobs, show), strict=True):
+        for name, record in zip(self.active, run(trials, store, Processes(self._jobs), show), strict=True):
             self.records[name][number] = record
         for name in self.active:
             self.costs[name] = float(np.median([r["seconds"] for r in self.records[name].values()]))

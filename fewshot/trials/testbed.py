@@ -90,20 +90,19 @@ class Executor(Interface):
 def run(
     trials: list[Trial],
     store: Store,
-    jobs: int = 1,
+    executor: Executor | None = None,
     on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
-    executor: Executor | None = None,
 ) -> list[dict]:
     """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
 
-    jobs: worker processes; 1 computes in this process. executor: where to compute instead.
+    executor: where to compute; None for this process.
     `on_record(trial, record, fresh)` is called for each, first for those found; `on_prepared(total)` before
     them, as each task is ready of those on which learners share something. A worker that dies costs the
     trials under way, which run again; `FewshotError` when that does not help.
     """
-    executor = executor or Processes(jobs)
+    executor = executor or Processes(1)
     keys = [trial.key for trial in trials]
     records = [None if fresh else _stored(trial, key, store) for trial, key in zip(trials, keys, strict=True)]
     for trial, record in zip(trials, records, strict=True):

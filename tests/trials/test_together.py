@@ -39,7 +39,7 @@ trials = [Trial(m, learner, protocol, data, seed) for seed in range(3) for m, le
 found = {}
 for name, executor in (("one by one", None), ("together", together.Together())):
     with Store(f"{sys.argv[1]}/{name}").open() as store:
-        records = run(trials, store, 1, executor=executor)
+        records = run(trials, store, executor)
         paths = [store.predictions_path(record["key"]) for record in records if record["accuracy"]]
         probabilities = [np.load(path)["probabilities"].ravel().tolist() for path in paths]
     fields = ("method", "seed", "status", "reason", "accuracy", "curve")

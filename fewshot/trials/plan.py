@@ -1,0 +1,254 @@
+"""The plan: methods × tasks × machine as a list of trials. Every face of the project makes its trials here.
+
+    images = load_images(DataSpec("path/to/photos"))
+    plan = make_plan({"ridge": learner}, images, Draws(shots=20), seeds=range(10), machine=Machine(jobs=2))
+    with Store("results").open() as store:
+        records = plan.run(store)
+
+What was left open (how many shots a small folder allows, how many threads a trial gets, which executor
+computes it) is decided here, so that the command line, Python and `fewshot.compare` draw the same tasks and
+share their records.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend
+from fewshot.data import DataSpec, Prepared, datasets, duplicates, open_splits, prepare
+from fewshot.data.catalogue import IMAGE_SIZE
+from fewshot.data.folder import short_side
+from fewshot.data.protocols import TUNING, Protocol, protocols
+from fewshot.errors import UsageError, field
+from fewshot.trials import cluster as dask
+from fewshot.trials import together
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Executor, Processes, Trial, run
+
+SEEDS = 10  # tasks, where neither the caller nor the protocol says how many
+SHOTS = 50  # as the few-shot report has it
+HELD_OUT_SHARE = 0.3  # of the smallest class of a folder, where nobody says how many shots
+BACKBONE_SIZE = 224  # pixels of a folder's images, for backbones; networks from scratch see fewer
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How tasks are drawn, as far as the caller says it; None is decided by the data.
+
+    protocol: the name of a registered rule. ways: classes a task. shots: training images a class.
+    classes: fixed class names. balanced: as many held-out images of each class. limit_train: of a protocol
+    that takes the whole training set, at most so many images.
+    """
+
+    protocol: str | None = None
+    ways: int | None = None
+    shots: int | None = None
+    classes: tuple[str, ...] = ()
+    balanced: bool = True
+    limit_train: int | None = None
+
+    def resolve(self, data: Prepared, least_ways: int = 2) -> Protocol:
+        """Return the protocol for these data.
+
+        Raises `UsageError` for an unknown rule, too few classes, or a limit where the rule takes shots.
+        """
+        name = self.protocol or data.default_protocol
+        traits = protocols[name].traits
+        ways = len(self.classes) if self.classes else self.ways or traits.get("ways", data.default_ways)
+        if ways is not None and ways < least_ways:
+            raise UsageError("a task needs two classes or more")
+        if self.limit_train and not traits.get("whole"):
+            raise UsageError(f"{field('limit_train')} is for {field('protocol', 'full')}: "
+                f"'{name}' takes {field('shots')} images a class")
+        shots = self.shots or _usual_shots(data, name)
+        return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train)
+
+
+def _usual_shots(data: Prepared, protocol: str) -> int:
+    """Return so many training images a class that of a small folder some are left to be held out."""
+    if data.name in datasets:
+        return SHOTS
+    splits = open_splits(data.folder)
+    scenes = duplicates.groups(splits.train) if protocol == "distinct" else np.arange(len(splits.train))
+    labels = splits.train.y
+    least = min(len(np.unique(scenes[labels == label])) for label in np.unique(labels))
+    if "test" in splits.parts:
+        return min(SHOTS, least)
+    return min(SHOTS, max(1, int(least * (1 - HELD_OUT_SHARE))))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where trials are computed, as far as the caller says it; None is decided by the machine.
+
+    jobs: worker processes. threads: of each. device: "auto", "cpu", "gpu" or "gpus". cluster: "local" or
+    the address of a Dask scheduler.
+    """
+
+    jobs: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    cluster: str | None = None
+
+    def resolve(self, whole: bool = False) -> "Machine":
+        """Return the machine with nothing left open. whole: trials train on whole datasets.
+
+        Raises `UsageError` for worker processes where they are not ours to start, or would share a GPU.
+        """
+        device = backend.resolve_device(self.device)
+        threads = self.threads or (cores() if whole else 1)
+        if self.jobs and self.cluster not in (None, dask.LOCAL):
+            raise UsageError(f"{field('jobs')} is for processes of this machine: {self.cluster} has its own workers")
+        if (self.jobs or 1) > 1 and device != "cpu":
+            raise UsageError(
+                f"{field('jobs', self.jobs)}: processes would share the GPU, of whose memory the first takes "
+                f"most; use {field('jobs', 1)}, or {field('device', 'cpu')}"
+            )
+        jobs = self.jobs or (max(1, cores() // threads) if device == "cpu" else 1)
+        return Machine(jobs, threads, device, self.cluster)
+
+    @property
+    def workers(self) -> str:
+        """Who computes, in words."""
+        here = self.cluster in (None, dask.LOCAL)
+        return f"{self.jobs} job(s)" if here else f"workers of {self.cluster}"
+
+    def open(self, trials: Iterable[Trial]) -> contextlib.AbstractContextManager[Executor]:
+        """Return what computes such trials: the one place that chooses between the executors."""
+        if self.cluster:
+            return dask.Cluster(self.cluster, self.jobs or 1)
+        return contextlib.nullcontext(together.executor(trials) or Processes(self.jobs or 1))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long networks are trained, where the caller says it: passes, or updates for every method."""
+
+    epochs: int | None = None
+    updates: int | None = None
+
+    def fields(self) -> dict[str, int | None]:
+        """Return the recipe's fields that this sets; `UsageError` where both say how long."""
+        if self.updates and self.epochs:
+            raise UsageError(f"{field('updates')} and {field('epochs')} exclude each other: both say how long to train")
+        if self.updates:
+            return {"updates": self.updates}
+        return {"epochs": self.epochs, "updates": None} if self.epochs else {}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Prepared images in the sizes that methods look at: of a named dataset both are one.
+
+    Thousands of tiny images are not blown up on disk: a backbone enlarges them itself.
+    """
+
+    small: Prepared
+    large: Prepared
+
+    def of(self, learner: object) -> Prepared:
+        """Return the images for a learner: large ones where a backbone looks at them."""
+        return self.large if getattr(learner, "uses_backbone", False) else self.small
+
+
+def load_images(
+    spec: DataSpec, data_dir: str | Path | None = None, learners: Iterable[object] = ()
+) -> Images:
+    """Return the images, fetched or decoded into the cache if they are not there yet.
+
+    learners: who looks at them; a folder is decoded a second time, larger, if a backbone is among them.
+    """
+    small = prepare(spec, data_dir)
+    wants_large = any(getattr(learner, "uses_backbone", False) for learner in learners)
+    if spec.data in datasets or spec.image_size is not None or not wants_large:
+        return Images(small, small)
+    size = min(BACKBONE_SIZE, short_side(Path(spec.data).expanduser()))
+    return Images(small, prepare(replace(spec, image_size=size), data_dir) if size > IMAGE_SIZE else small)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials, seed by seed, so that a run cut off has compared all methods on some tasks."""
+
+    trials: tuple[Trial, ...]
+    machine: Machine
+    protocol: Protocol
+    seeds: Sequence[int]
+    learners: Mapping[str, object]
+
+    @property
+    def data(self) -> Prepared:
+        """The images of the first trial; all trials have the same classes and tasks."""
+        return self.trials[0].data
+
+    def run(
+        self,
+        store: Store,
+        fresh: bool = False,
+        on_record: Callable = lambda trial, record, computed: None,
+        on_prepared: Callable[[int], None] = lambda total: None,
+    ) -> dict[str, list]:
+        """Return the records of each method, seed by seed; what the store lacks is computed and stored.
+
+        fresh, on_record, on_prepared: as in `fewshot.trials.testbed.run`.
+        """
+        with self.machine.open(self.trials) as executor:
+            records = run(list(self.trials), store, executor, on_record, fresh, on_prepared)
+        by_method: dict[str, list] = {name: [] for name in self.learners}
+        for trial, record in zip(self.trials, records, strict=True):
+            by_method[trial.method].append(record)
+        return by_method
+
+
+def make_plan(
+    learners: Mapping[str, object],
+    images: Images,
+    draws: Draws,
+    seeds: Sequence[int] | None = None,
+    machine: Machine | None = None,
+    curves: bool = False,
+    usual_seeds: int = SEEDS,
+    at_most: int | None = None,
+) -> Plan:
+    """Return the trials of all learners on the tasks of all seeds.
+
+    seeds: None for as many as the protocol has, or else the `usual_seeds`, though `at_most` so many.
+    curves: measure the held-out images along the training, too.
+
+    Raises `UsageError` for seeds that mix reported and tuning tasks, and for what `Draws.resolve` and
+    `Machine.resolve` refuse.
+    """
+    protocol = draws.resolve(images.small)
+    traits = protocols[protocol.name].traits
+    machine = (machine or Machine()).resolve(whole=bool(traits.get("whole")))
+    if seeds is None:
+        count = traits.get("seeds", usual_seeds)
+        seeds = range(count if at_most is None else min(at_most, count))
+    if seeds and min(seeds) < TUNING <= max(seeds):
+        raise UsageError(
+            f"{field('seeds')}: those from {TUNING} on draw tuning tasks, which no table mixes with others"
+        )
+    trials = tuple(
+        Trial(
+            method,
+            learner,
+            protocol,
+            images.of(learner),
+            seed,
+            machine.threads,
+            machine.device,
+            curves,
+        )
+        for seed in seeds
+        for method, learner in learners.items()
+    )
+    return Plan(trials, machine, protocol, seeds, learners)
