@@ -61,7 +61,7 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
         protocol, ways = definition.traits["protocol"], definition.traits["ways"]
     elif (directory := Path(spec.data).expanduser()).is_dir():
         folder = prepare_folder(directory, IMAGE_SIZE if spec.image_size is None else spec.image_size)
-        protocol, ways = "stratified", None
+        protocol, ways = "distinct", None
     elif directory.name != spec.data:
         raise UsageError(f"no such directory: {spec.data}")
     else:

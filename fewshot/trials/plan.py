@@ -62,8 +62,10 @@ class Draws:
         if ways is not None and ways < least_ways:
             raise UsageError("a task needs two classes or more")
         if self.limit_train and not traits.get("whole"):
-            raise UsageError(f"{field('limit_train')} is for {field('protocol', 'full')}: "
-                f"'{name}' takes {field('shots')} images a class")
+            raise UsageError(
+                f"{field('limit_train')} is for {field('protocol', 'full')}: "
+                f"'{name}' takes {field('shots')} images a class"
+            )
         shots = self.shots or _usual_shots(data, name)
         return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train)
 
@@ -102,7 +104,9 @@ class Machine:
         device = backend.resolve_device(self.device)
         threads = self.threads or (cores() if whole else 1)
         if self.jobs and self.cluster not in (None, dask.LOCAL):
-            raise UsageError(f"{field('jobs')} is for processes of this machine: {self.cluster} has its own workers")
+            raise UsageError(
+                f"{field('jobs')} is for processes of this machine: {self.cluster} has its own workers"
+            )
         if (self.jobs or 1) > 1 and device != "cpu":
             raise UsageError(
                 f"{field('jobs', self.jobs)}: processes would share the GPU, of whose memory the first takes "
@@ -139,7 +143,9 @@ class Training:
     def fields(self) -> dict[str, int | None]:
         """Return the recipe's fields that this sets; `UsageError` where both say how long."""
         if self.updates and self.epochs:
-            raise UsageError(f"{field('updates')} and {field('epochs')} exclude each other: both say how long to train")
+            raise UsageError(
+                f"{field('updates')} and {field('epochs')} exclude each other: both say how long to train"
+            )
         if self.updates:
             return {"updates": self.updates}
         return {"epochs": self.epochs, "updates": None} if self.epochs else {}

@@ -152,7 +152,7 @@ def test_a_folder_becomes_splits(photos):
     verify(prepared)
     splits = open_splits(prepared.folder)
     assert prepared.name == "photos"
-    assert (prepared.default_protocol, prepared.default_ways) == ("stratified", None)
+    assert (prepared.default_protocol, prepared.default_ways) == ("distinct", None)
     assert splits.classes == ("leaves", "sky")
     assert splits.train.x.shape == (4, 16, 16, 3)
     assert splits.train.y.tolist() == [0, 0, 1, 1]
