@@ -10,7 +10,7 @@ from fewshot.augment import offline as expand
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
-from fewshot.learners.keras_network import Fit, Learner
+from fewshot.learners.contract import Learner, Wrapper, wrappers
 from gan.generators import cached, draw
 from gan.networks import check_shape
 from gan.recipe import parse
@@ -19,12 +19,14 @@ KEEP = ("all", "agree")
 CANDIDATES = 3  # samples drawn for each that a filter is to leave
 
 
+@wrappers.register("synthetic", choices={"keep": KEEP})
 @dataclass
-class SyntheticLearner:
-    """`base`, trained on a task's images and on `synthetic` more of each class, or on these alone.
+class SyntheticLearner(Wrapper):
+    """`base`, trained on a task's images and on `synthetic` generated ones a class, or on these alone.
 
     gan: the preset of the generators, which see the task's training images only, expanded by `expansion`
     where one is given (the few-shot report's scheme); `base` is then trained on the expanded set, too.
+    What `fitted` says is of the base: generators are shared, and their time is not in it.
     real: no leaves the real images out. share: the least share of real images in training: they are
     repeated until they have it; 0 leaves them as they are. keep: all samples, or those to which `base`,
     trained on the real images alone, gives the label that they were made for (agree).
@@ -38,11 +40,6 @@ class SyntheticLearner:
     share: float = 0.0
     keep: str = "all"
 
-    @property
-    def fitted(self) -> Fit:
-        """What training the base took: generators are shared, and their time is not in it."""
-        return self.base.fitted
-
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "SyntheticLearner":
@@ -55,10 +52,6 @@ class SyntheticLearner:
         )
         self.base = copy.copy(self.base).fit(whole, seed, watch, checkpoint)
         return self
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return probabilities, (N, classes)."""
-        return self.base.predict(x)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be generated or trained on images of this shape."""
@@ -74,20 +67,14 @@ class SyntheticLearner:
 
     def prepare(self, task: Task) -> None:
         """Train the task's generators, for this and every other learner."""
-        if self.base.shared():
-            self.base.prepare(task)
+        super().prepare(task)
         self._generators(self._expanded(task.train, task.seed), task.seed)
 
     def describe(self) -> dict:
         """Return the settings, and what base and generators are described by."""
-        return {
-            "base": {"kind": type(self.base).__name__, **self.base.describe()},
-            "synthetic": self.synthetic,
+        return super().describe() | {
             "gan": parse(self.gan).describe(),
             "expansion": expand.versions(self.expansion) | {"expression": self.expansion},
-            "real": self.real,
-            "share": self.share,
-            "keep": self.keep,
         }
 
     def workload(self, n: int) -> str:

@@ -26,7 +26,7 @@ from fewshot.deploy import graph
 from fewshot.deploy.saved import FORMAT, card_path, digest, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.fetch import one_line
-from fewshot.learners.keras_network import Learner
+from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
 from fewshot.stats import calibration
 
@@ -86,7 +86,7 @@ def export(
             "temperature": temperature,
             "images": np.bincount(train.y).tolist(),
             "seed": seed,
-            "learner": {"kind": type(learner).__name__, **learner.describe()},
+            "learner": learner.identity(),
             "data": Splits("", train).fingerprint(),
             "versions": {"fewshot": __version__, **backend.versions(*LIBRARIES, backend.name())},
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -99,7 +99,7 @@ def export(
 
 def _check(learner: Learner, train: Dataset) -> None:
     """Raise `UsageError` for what cannot be exported, before anything is trained."""
-    graph.source(learner)
+    learner.check_export()
     height, width, _ = train.image_shape
     if height != width:
         raise UsageError(f"a model for prediction takes square images. Received: {height}×{width}")

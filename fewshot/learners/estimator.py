@@ -9,15 +9,17 @@ from fewshot import backend, baselines
 from fewshot.augment.offline import check, expand, size, versions
 from fewshot.backbones.features import PIXELS, describe, extract
 from fewshot.baselines import estimators
+from fewshot.baselines.dense import as_dense
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.io.fetch import one_line
-from fewshot.learners.keras_network import Fit, check_copies, prepare_features, views
+from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
 
 
 @dataclass
-class EstimatorLearner:
+class EstimatorLearner(Learner):
     """A registered scikit-learn estimator on the pixels or the features of the task's images.
 
     expansion, features: as in `KerasLearner`. mirror: predictions are averaged over each image and its
@@ -39,15 +41,10 @@ class EstimatorLearner:
             self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
         except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
             raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
-        self._classes = len(train.classes)
+        self._width, self._classes = rows.shape[1], len(train.classes)
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
         self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
         return self
-
-    @property
-    def fitted_estimator(self):
-        """The scikit-learn estimator that `fit` fitted."""
-        return self._estimator
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
@@ -68,7 +65,7 @@ class EstimatorLearner:
             )
 
     def shared(self) -> tuple:
-        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        """Return the features and of which images they are; nothing for pixels."""
         return () if self.features == PIXELS else (self.features, self.expansion, self.mirror)
 
     def prepare(self, task: Task) -> None:
@@ -89,9 +86,28 @@ class EstimatorLearner:
             "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
         }
 
+    def examples(self, n: int) -> int:
+        """Return how many images the estimator is fitted to, of a task of `n`."""
+        return size(self.expansion, n)
+
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
-        return f"{size(self.expansion, n):9,} images, scikit-learn"
+        return f"{self.examples(n):9,} images, scikit-learn"
+
+    def keras_model(self, shape: tuple[int, int, int]):
+        """Return the fitted estimator as a `keras.Model` with one dense layer; `UsageError` if not linear."""
+        import keras
+        from keras import layers
+
+        on_pixels = self.features == PIXELS
+        inputs = x = keras.Input(shape if on_pixels else (self._width,))
+        if on_pixels:
+            x = layers.Flatten()(layers.Rescaling(1 / 255)(x))  # `fewshot.baselines.rows`
+        kernel, bias = as_dense(self._estimator, self._width)
+        dense = layers.Dense(len(bias), name="linear")
+        head = keras.Model(inputs, dense(x), name="estimator")
+        dense.set_weights([kernel, bias])
+        return averaged_model([head], shape, self.features, self.mirror)
 
 
 def _rows(features: str, x: np.ndarray) -> np.ndarray:

@@ -1,21 +1,22 @@
-"""Learners: everything that can be trained on a task and predict, behind one small contract."""
+"""Keras networks as learners: on pixels or on backbones' features, alone or as an ensemble."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 import fewshot.backbones.tuned  # noqa: F401  (registers its network)
 from fewshot import backend
 from fewshot.augment import online
-from fewshot.augment.offline import Examples, check, expand, mixes, size, versions
+from fewshot.augment.offline import Examples, check, expand, size, versions
 from fewshot.backbones.features import PIXELS, describe, extract
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import DivergedError, UsageError
+from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, seen, views
 from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
 from fewshot.training.recipe import Recipe, schedules
@@ -23,56 +24,8 @@ from fewshot.training.recipe import Recipe, schedules
 ENGINE_VERSION = 1  # raise it when the engine's results change
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What training took. `curve` maps "update", "loss", "accuracy", … to equally long lists.
-
-    seconds_before: those of a training that was cut off, and was gone on with here.
-    """
-
-    n_train: int
-    updates: int
-    images_seen: int
-    parameters: int
-    curve: dict[str, list]
-    seconds_before: float = 0.0
-
-
-class Learner(Protocol):
-    """The contract. A learner is a dataclass: its fields are its settings, `fit` stores what it learnt."""
-
-    fitted: Fit
-
-    def fit(
-        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "Learner":
-        """Learn from `train` alone and return self; `watch` may be measured for curves, nothing else.
-
-        checkpoint: a file to keep a long training in along the way, and to go on from; few learners do.
-        Raises `DivergedError` where training breaks down.
-        """
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return probabilities, float (N, classes), of uint8 images (N, height, width, 3)."""
-
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise `UsageError` for what cannot be trained on images of this shape; takes no time."""
-
-    def shared(self) -> tuple:
-        """Return what of the learner decides what `prepare` does; nothing for nothing."""
-
-    def prepare(self, task: Task) -> None:
-        """Compute what several learners share on a task, and keep it on disk."""
-
-    def describe(self) -> dict:
-        """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
-
-    def workload(self, n: int) -> str:
-        """Return in words what training on `n` images takes."""
-
-
 @dataclass
-class KerasLearner:
+class KerasLearner(Learner):
     """A registered network, trained by a recipe on the task's images and what an expansion adds to them.
 
     expansion: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
@@ -84,18 +37,31 @@ class KerasLearner:
     expansion: str = "none"
     features: str = PIXELS
 
-    def fit(
-        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "KerasLearner":
-        """Train from new weights, or go on from a checkpoint. Needs `fewshot.backend.start` before.
+    starts_from_weights = True
 
-        The curve is the mean of the members', each of which has a checkpoint of its own.
+    @property
+    def trains_together(self) -> bool:
+        """Whether seeds can be trained together: one network each."""
+        return self.recipe.members == 1
+
+    def fit(
+        self,
+        train: Dataset,
+        seed: int,
+        watch: Dataset | None = None,
+        checkpoint: Path | None = None,
+        start: list[list[np.ndarray]] | None = None,
+        last: int = 0,
+    ) -> "KerasLearner":
+        """Train from new weights, or resume from a checkpoint. Needs `fewshot.backend.start` before.
+
+        start: the weights of every layer to begin with. last: so many of the last layers with weights are
+        trained, 0 all. The curve is the mean of the members', each of which has a checkpoint of its own.
         """
         recipe, examples = self.recipe, self._examples(train, seed)
         if self.features != PIXELS:
             watch = watch and replace(watch, x=extract(self.features, watch.x))
-        self._engine = self._compiled(examples.x.shape[1:], len(train.classes))
-        start = self._start(train, seed)
+        self._engine = self._compiled(examples.x.shape[1:], len(train.classes), last)
         self._members, curves, before = [], [], 0.0
         for member in range(recipe.members):
             own_seed = stream_seed(seed, f"member {member}") if member else seed
@@ -147,27 +113,27 @@ class KerasLearner:
             seconds_before=before,
         )
 
-    def _compiled(self, shape: tuple[int, int, int], outputs: int):
+    def _compiled(self, shape: tuple[int, int, int], outputs: int, last: int = 0):
         from fewshot.training.engine import compiled
 
-        return compiled(self.network, self.recipe, shape, outputs)
-
-    def _start(self, train: Dataset, seed: int) -> list[list[np.ndarray]] | None:
-        """Return the weights of every layer to begin with, or None for new ones."""
-        return None
+        return compiled(self.network, self.recipe, shape, outputs, last)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        seen = [_seen(self.features, view) for view in views(x, self.recipe.mirror)]
+        inputs = [seen(self.features, view) for view in views(x, self.recipe.mirror)]
         probabilities = []
         for weights in self._members:
             self._engine.load(weights)
-            probabilities += [self._engine.predict(view) for view in seen]
+            probabilities += [self._engine.predict(view) for view in inputs]
         return np.mean(probabilities, 0)
 
     def members(self) -> list:
         """Return the trained networks, `keras.Model`s from what they see to logits: one a member."""
         return [self._engine.network_with(weights) for weights in self._members]
+
+    def keras_model(self, shape: tuple[int, int, int]):
+        """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
+        return averaged_model(self.members(), shape, self.features, self.recipe.mirror)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images too small for the network, or that an expansion cannot take."""
@@ -185,7 +151,7 @@ class KerasLearner:
             )
 
     def shared(self) -> tuple:
-        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        """Return the features and of which images they are; nothing for pixels."""
         return () if self.features == PIXELS else (self.features, self.expansion, self.recipe.mirror)
 
     def prepare(self, task: Task) -> None:
@@ -222,28 +188,6 @@ class KerasLearner:
         """Return in words what training on `n` images takes."""
         examples = self.examples(n)
         return f"{examples:9,} images {self.recipe.members * self.recipe.steps(examples):9,} updates"
-
-
-def views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
-    """Return what predictions of images are averaged over: the images, and their mirror images if asked."""
-    return [x, x[:, :, ::-1]] if mirror else [x]
-
-
-def _seen(features: str, x: np.ndarray) -> np.ndarray:
-    """Return what a network sees of images."""
-    return x if features == PIXELS else extract(features, x)
-
-
-def check_copies(expansion: str) -> None:
-    if mixes(expansion):
-        raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
-
-
-def prepare_features(
-    task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None
-) -> None:
-    for x in (expand(task.train, expansion, task.seed, epochs).x, *views(task.test.x, mirror)):
-        extract(features, x)
 
 
 def _mean(curves: list[dict[str, list]]) -> dict[str, list]:

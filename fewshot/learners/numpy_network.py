@@ -12,16 +12,16 @@ from fewshot.baselines.numpy_net import nets
 from fewshot.baselines.numpy_net.train import check_recipe
 from fewshot.baselines.numpy_net.train import train as run
 from fewshot.data.dataset import Dataset
-from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
-from fewshot.learners.keras_network import Fit, views
+from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.inputs import views
 from fewshot.training.recipe import Recipe, schedules
 
 ENGINE_VERSION = 1  # raise it when the results of layers, optimisers or training change
 
 
 @dataclass
-class NumpyLearner:
+class NumpyLearner(Learner):
     """A registered NumPy network, trained by a recipe on the task's images and what an expansion adds.
 
     The recipe's policy, moving average and members are not for it; `check` says so.
@@ -59,13 +59,6 @@ class NumpyLearner:
         numpy_net.check(self.network, shape)
         check_recipe(self.recipe)
 
-    def shared(self) -> tuple:
-        """Return nothing: no other learner needs what this one computes."""
-        return ()
-
-    def prepare(self, task: Task) -> None:
-        """Do nothing."""
-
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
         expanded = versions(self.expansion)
@@ -82,7 +75,11 @@ class NumpyLearner:
             "libraries": backend.versions(*libraries),
         }
 
+    def examples(self, n: int) -> int:
+        """Return how many examples an epoch has for a task of `n` training images."""
+        return size(self.expansion, n)
+
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
-        examples = size(self.expansion, n)
+        examples = self.examples(n)
         return f"{examples:9,} images {self.recipe.steps(examples):9,} updates, NumPy"

@@ -4,9 +4,11 @@ What is learnt first comes from a dataset's training images of all classes that 
 kept in the cache by all that determines it, and shared by all methods on the task.
 """
 
+import copy
 import functools
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import FewshotError, UsageError, field
+from fewshot.learners.contract import Learner, Wrapper, wrappers
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
 from fewshot.training.trained import cached
@@ -23,23 +26,37 @@ from fewshot.training.trained import cached
 RANDOM = "none"  # no dataset: the control, random weights frozen and trained alike
 
 
+@wrappers.register("transfer")
 @dataclass
-class TransferLearner(KerasLearner):
-    """A registered network on pixels, trained on other classes first: one network, without an expansion.
+class TransferLearner(Wrapper):
+    """A network on pixels, trained on the classes that the task does not have, first.
 
     transfer: the dataset whose other classes come first (training images alone), or none: random weights.
     last: so many of the last layers with weights are then trained, the rest stays as it is; 1 is a new head
     on frozen features, 0 trains all. pretrain_epochs: of the first training, by the same recipe.
     """
 
+    base: Learner
     transfer: str = "cifar10"
     last: int = 0
     pretrain_epochs: int = 5
 
+    def __post_init__(self):
+        if not self.base.starts_from_weights:
+            raise UsageError("transfer= is for networks: what is trained first gives their weights")
+
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "TransferLearner":
+        """Train the base from what has learnt the other classes, from the cache or now."""
+        start = self._start(train, seed)
+        self.base = copy.copy(self.base).fit(train, seed, watch, checkpoint, start=start, last=self.last)
+        return self
+
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be trained on images of this shape."""
         super().check(shape)
-        if self.features != PIXELS or networks.trait(self.network, "pretrained"):
+        if self.base.features != PIXELS or networks.trait(self.base.network, "pretrained"):
             raise UsageError("transfer= is for networks with new weights, on pixels")
         if self.last < 0 or self.pretrain_epochs < 1:
             raise UsageError("last is 0 or more layers, pretrain_epochs 1 or more")
@@ -64,11 +81,6 @@ class TransferLearner(KerasLearner):
         source = None if self.transfer == RANDOM else _source(self.transfer).fingerprint
         return super().describe() | {"source": source}
 
-    def _compiled(self, shape, outputs):
-        from fewshot.training.engine import compiled
-
-        return compiled(self.network, self.recipe, shape, outputs, self.last)
-
     def _start(self, train: Dataset, seed: int) -> list[list[np.ndarray]] | None:
         """Return the weights of every layer to begin with; from the cache, or trained now."""
         if self.transfer == RANDOM:
@@ -78,7 +90,7 @@ class TransferLearner(KerasLearner):
         identity = self._first() | {"classes": classes, "seed": seed, "computer": backend.started()}
 
         def train_first() -> tuple[dict, list[np.ndarray]]:
-            learner = KerasLearner(self.network, self._recipe_before()).fit(self._others(train), seed)
+            learner = self._before().fit(self._others(train), seed)
             layers = [layer.get_weights() for layer in learner.members()[0].layers]
             return {"layers": list(map(len, layers))}, [array for layer in layers for array in layer]
 
@@ -103,13 +115,14 @@ class TransferLearner(KerasLearner):
             )
         return whole, others
 
-    def _recipe_before(self):
-        return replace(self.recipe, epochs=self.pretrain_epochs, updates=None, members=1)
+    def _before(self) -> KerasLearner:
+        """Return what learns the other classes: one network, by the same recipe."""
+        recipe = replace(self.base.recipe, epochs=self.pretrain_epochs, updates=None, members=1)
+        return KerasLearner(self.base.network, recipe)
 
     def _first(self) -> dict:
         """Return what determines the first training, beside the task's classes and seed."""
-        learner = KerasLearner(self.network, self._recipe_before())
-        return {"learner": learner.describe(), "content": _source(self.transfer).fingerprint}
+        return {"learner": self._before().describe(), "content": _source(self.transfer).fingerprint}
 
 
 @functools.cache

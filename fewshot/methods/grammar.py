@@ -14,26 +14,18 @@ from fewshot.augment.offline import expansions
 from fewshot.backbones.features import PIXELS, parse
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import unknown
+from fewshot.learners.contract import Learner, wrappers
 from fewshot.learners.estimator import EstimatorLearner
-from fewshot.learners.keras_network import KerasLearner, Learner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
-from fewshot.learners.transfer import TransferLearner
+from fewshot.methods import plugins
 from fewshot.models import networks
 from fewshot.training.recipe import OPTIMIZERS, PRECISIONS, Recipe, recipes, schedules
-from gan.learner import KEEP, SyntheticLearner
 
 ONLINE = "online:"
 IMAGENET = "imagenet/"
 FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
-SYNTHETIC = {
-    field.name: field.default for field in dataclasses.fields(SyntheticLearner) if field.name != "base"
-}
-TRANSFER = {
-    field.name: field.default
-    for field in dataclasses.fields(TransferLearner)
-    if field not in dataclasses.fields(KerasLearner)
-}
 NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
 
 
@@ -47,6 +39,7 @@ def learner(
     (`imagenet/resnet50@160:head=ridge`), online policies (`online:flip`) and expansions (`flip+rotation`).
     training: the recipe's fields that the command line sets.
     """
+    plugins.load_installed()
     if name.startswith(ONLINE):
         policy = name.removeprefix(ONLINE)
         online.versions(policy)  # raises for an unknown one
@@ -63,18 +56,15 @@ def _with_settings(name: str, training: Mapping[str, object], own: Mapping[str, 
     method, given = settings.split(name)
     target, fixed = settings.split(own.get(method, method))
     given = fixed | given
-    if "synthetic" in given:
-        made = {key: given.pop(key) for key in SYNTHETIC if key in given}
-        base = _with_settings(settings.join(target, given), training, {})
-        return SyntheticLearner(
-            base, **settings.typed(f"the method '{method}'", made, SYNTHETIC, {"keep": KEEP})
-        )
-    if "transfer" in given:
-        first = {key: given.pop(key) for key in TRANSFER if key in given}
-        base = _with_settings(settings.join(target, given), training, {})
-        if type(base) is not KerasLearner:
-            raise UsageError(f"'{name}': transfer= is for networks, such as baseline")
-        return TransferLearner(**vars(base), **settings.typed(f"the method '{method}'", first, TRANSFER))
+    for name in wrappers:
+        if name in given:
+            settings_of_wrapper = {key: given.pop(key) for key in wrapper_settings(name) if key in given}
+            base = _with_settings(settings.join(target, given), training, {})
+            choices = wrappers[name].traits.get("choices", {})
+            values = settings.typed(
+                f"the method '{method}'", settings_of_wrapper, wrapper_settings(name), choices
+            )
+            return wrappers[name](base, **values)
     if not target.startswith(IMAGENET):
         return _trained(method, target, given, training)
     weights = {"weights": given.pop("weights")} if "weights" in given else {}
@@ -112,6 +102,12 @@ def specification(name: str, own: Mapping[str, str]) -> str:
     return own.get(settings.split(name)[0], name)
 
 
+def wrapper_settings(name: str) -> dict[str, object]:
+    """Return the settings of a wrapper with their defaults."""
+    fields = dataclasses.fields(wrappers[name].make)
+    return {field.name: field.default for field in fields if field.name != "base"}
+
+
 def heads() -> list[str]:
     """Return the networks that take features."""
     return [name for name in networks if networks[name].traits.get("rows")]
@@ -119,7 +115,12 @@ def heads() -> list[str]:
 
 def notes(listed: Collection[str]) -> str:
     """Return what the help of every study says of further methods, beside those that it lists."""
+    plugins.load_installed()
     fields = ", ".join(FIELDS)
+    wrapped = f"\n{' ' * 8}".join(
+        f"NAME:{name}=…   {wrappers[name].summary}\n{' ' * 12}{', '.join(wrapper_settings(name))}"
+        for name in wrappers
+    )
     more = ", ".join(name for name in (*expansions, *networks, *nets, *estimators) if name not in listed)
     return textwrap.dedent(f"""
         further methods, in every study:
@@ -131,7 +132,5 @@ def notes(listed: Collection[str]) -> str:
             of every recipe: {fields}
             recipe=NAME: {", ".join(recipes)}; expansion=EXPRESSION: flip, crop, …
         imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features
-        NETWORK:transfer=cifar10,…   trained on the classes that the task does not have,
-            first; {", ".join(key for key in TRANSFER if key != "transfer")}
-        NAME:synthetic=1000,…   with so many generated images a class
+        {wrapped}
         """).replace("\n", "\n  ")

@@ -10,7 +10,9 @@ anew. Worker processes load the same files, whose names they find in the environ
 notebook or a script is sent to them (`portable`, `receive`).
 """
 
+import functools
 import hashlib
+import importlib.metadata
 import os
 import runpy
 import traceback
@@ -18,13 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import fewshot.learners.estimator
-import fewshot.learners.numpy_network  # noqa: F401  (all that is ours is registered before anything of a plugin)
+import fewshot.learners.numpy_network
+import fewshot.learners.transfer  # noqa: F401  (all that is ours is registered before anything of a plugin)
 from fewshot import registry
 from fewshot.errors import UsageError
 from fewshot.io.fetch import one_line
 from fewshot.registry import users_definitions, visiting
 
 VARIABLE = "FEWSHOT_PLUGINS"
+GROUP = "fewshot.plugins"  # of entry points
 
 _loaded: dict[Path, str] = {}  # the digest of each
 
@@ -53,8 +57,25 @@ def load(file: str | Path) -> None:
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*filter(None, inherited), str(path)]))
 
 
+@functools.cache
+def load_installed() -> None:
+    """Import what installed packages register, each under its entry point in the group `fewshot.plugins`.
+
+    Raises `UsageError` for one that does not import.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:  # whatever someone else's package raises
+            raise UsageError(
+                f"the plugin '{entry.name}' of the package {entry.dist.name} does not import: "
+                f"{type(error).__name__}: {one_line(error)}"
+            ) from error
+
+
 def load_inherited() -> None:
     """Load what the process that started this one has loaded."""
+    load_installed()
     for file in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         load(file)
 

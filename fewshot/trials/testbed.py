@@ -24,7 +24,7 @@ from fewshot.data import Prepared, open_splits, verify
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import DivergedError, FewshotError, field
 from fewshot.io.digests import key_of
-from fewshot.learners.keras_network import Learner
+from fewshot.learners.contract import Learner
 from fewshot.methods import plugins
 from fewshot.stats import metrics
 from fewshot.trials.store import Store, complete
@@ -58,7 +58,7 @@ class Trial:
                 "data": self.data.name,
                 "content": self.data.fingerprint,
             },
-            "learner": {"kind": type(self.learner).__name__, **self.learner.describe()},
+            "learner": self.learner.identity(),
             "seed": self.seed,
             "threads": self.threads,
             "device": self.device,

@@ -13,7 +13,6 @@ from fewshot import backend
 from fewshot.data import open_splits
 from fewshot.data.protocols import protocols
 from fewshot.errors import DivergedError
-from fewshot.learners.keras_network import KerasLearner
 from fewshot.trials.testbed import Trial, Work, outcome, run_trial
 
 MOST = 16  # seeds at once: what they need adds up in the device's memory
@@ -22,8 +21,8 @@ MOST = 16  # seeds at once: what they need adds up in the device's memory
 def fits(trial: Trial) -> bool:
     """Return whether the seeds of such a trial can be trained together: small networks on JAX, on a GPU."""
     whole = protocols[trial.protocol.name].traits.get("whole")
-    one = type(trial.learner) is KerasLearner and trial.learner.recipe.members == 1
-    return backend.name() == "jax" and trial.device == "gpu" and one and not (whole or trial.curves)
+    fast = backend.name() == "jax" and trial.device == "gpu"
+    return fast and trial.learner.trains_together and not (whole or trial.curves)
 
 
 def executor(trials: Iterable[Trial]) -> "Together | None":

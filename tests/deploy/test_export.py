@@ -15,6 +15,7 @@ from fewshot.baselines.dense import as_dense
 from fewshot.data import Dataset
 from fewshot.deploy import formats as converters
 from fewshot.errors import FewshotError, UsageError
+from fewshot.learners.contract import Learner
 from fewshot.learners.estimator import EstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.stats import calibration
@@ -201,7 +202,7 @@ def test_a_model_that_says_something_else_is_not_kept(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-class Oracle:
+class Oracle(Learner):
     """A learner that is no network."""
 
 
@@ -232,7 +233,7 @@ def test_an_estimator_that_is_not_linear_is_refused(tmp_path, monkeypatch):
 
 
 def test_names_that_tensorflow_does_not_save_are_changed():
-    from fewshot.deploy.graph import _named
+    from fewshot.learners.inputs import _named
 
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="_blocks.0._fc")(inputs))
@@ -241,8 +242,12 @@ def test_names_that_tensorflow_does_not_save_are_changed():
     assert np.array_equal(found(np.eye(3)), model(np.eye(3)))
 
 
-def test_a_learner_on_synthetic_images_is_the_one_it_trains():
-    from fewshot.deploy.graph import source
-
-    base = EstimatorLearner("ridge")
-    assert source(SyntheticLearner(base)) is base
+@pytest.mark.parametrize("base", [EstimatorLearner("ridge"), KerasLearner(recipe=SHORT)])
+def test_a_wrapper_is_exported_as_what_it_trains(base):
+    wrapper = SyntheticLearner(base.fit(images(12, size=32).compact(), 0))
+    wrapper.check_export()
+    model = wrapper.keras_model((32, 32, 3))
+    new = images(6, size=32).x
+    np.testing.assert_allclose(model(new, training=False), base.predict(new), atol=1e-4)
+    with pytest.raises(UsageError, match="a Oracle cannot be exported"):
+        SyntheticLearner(Oracle()).check_export()

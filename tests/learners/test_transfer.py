@@ -11,6 +11,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.data.sources import save
 from fewshot.errors import FewshotError, UsageError
 from fewshot.learners import transfer as pretraining
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.transfer import TransferLearner
 from fewshot.methods.grammar import learner
 from fewshot.training.recipe import Recipe
@@ -18,7 +19,7 @@ from fewshot.training.recipe import Recipe
 pytestmark = pytest.mark.usefixtures("started")
 
 LEARNER = TransferLearner(
-    "baseline:width=4,norm=batch", Recipe(epochs=3), transfer="blobs", last=1, pretrain_epochs=1
+    KerasLearner("baseline:width=4,norm=batch", Recipe(epochs=3)), transfer="blobs", last=1, pretrain_epochs=1
 )
 
 
@@ -48,7 +49,7 @@ def test_what_is_trained(task, source, last, moved):
     found = replace(LEARNER, last=last)
     start = [array for layer in found._start(task.train, 0)[:-1] for array in layer]
     found.fit(task.train, 0)
-    body = [array for layer in found.members()[0].layers[:-1] for array in layer.get_weights()]
+    body = [array for layer in found.base.members()[0].layers[:-1] for array in layer.get_weights()]
     kept = sum(np.array_equal(a, b) for a, b in zip(start, body, strict=True))
     assert len(start) - kept == moved
 
@@ -86,8 +87,13 @@ def test_no_classes_left_and_other_sizes(task, source, blobs):
 
 def test_the_name_of_a_method_says_it_all(source):
     found = learner("compact:transfer=cifar100,last=2,epochs=7,pretrain_epochs=3", {})
-    assert (found.transfer, found.last, found.pretrain_epochs, found.recipe.epochs) == ("cifar100", 2, 3, 7)
-    with pytest.raises(UsageError, match="transfer= is for the networks"):
+    assert (found.transfer, found.last, found.pretrain_epochs, found.base.recipe.epochs) == (
+        "cifar100",
+        2,
+        3,
+        7,
+    )
+    with pytest.raises(UsageError, match="transfer= is for networks"):
         learner("ridge:transfer=cifar10", {})
     with pytest.raises(UsageError, match="unknown setting of the method 'compact' 'lats'"):
         learner("compact:transfer=cifar10,lats=1", {})

@@ -13,7 +13,7 @@ import numpy as np
 from fewshot import backend, together
 from fewshot.data import DataSpec, prepare
 from fewshot.data.tasks import Protocol
-from fewshot.learner import KerasLearner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.recipe import Recipe
 from fewshot.store import Store
 from fewshot.testbed import Trial, run
@@ -80,7 +80,7 @@ import jax, keras
 import numpy as np
 from fewshot import backend
 from fewshot.data import Dataset
-from fewshot.learner import KerasLearner
+from fewshot.learners.keras_network import KerasLearner
 from fewshot.recipe import Recipe
 
 backend.start(1, "cpu")

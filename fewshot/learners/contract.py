@@ -1,0 +1,183 @@
+"""The contract: what everything that can be trained on a task and predict offers.
+
+    @learners.register("mine")
+    @dataclass
+    class Mine(Learner):
+        \"\"\"What it is, in a line: what lists of methods show.\"\"\"
+
+        strength: float = 1.0
+
+        def fit(self, train, seed, watch=None, checkpoint=None): ...
+
+        def predict(self, x): ...
+
+A registered learner is a method by its name, and its fields are the method's settings: `mine:strength=2`. A
+wrapper has a field `base`, another learner, and is switched on by the setting of its name:
+`ridge:synthetic=1000`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from fewshot.data.dataset import Dataset
+from fewshot.data.protocols import Task
+from fewshot.errors import DivergedError, UsageError
+from fewshot.identity import origin_of, source_digest
+from fewshot.registry import Registry
+
+learners = Registry("learner", namespace="method")
+wrappers = Registry("wrapper")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training took. `curve` maps "update", "loss", "accuracy", … to equally long lists.
+
+    seconds_before: those of a training that was cut off, and was resumed here.
+    """
+
+    n_train: int
+    updates: int
+    images_seen: int
+    parameters: int
+    curve: dict[str, list]
+    seconds_before: float = 0.0
+
+
+class Learner:
+    """The contract. A learner is a dataclass: its fields are its settings, `fit` stores what it learnt.
+
+    `fit` and `predict` are required, and `fit` sets `fitted`; all else has a default.
+    """
+
+    fitted: Fit
+    trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
+    starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
+
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> Self:
+        """Learn from `train` alone and return self; `watch` may be measured for curves, nothing else.
+
+        checkpoint: a file to keep a long training in along the way, and to resume from; few learners do.
+        Raises `DivergedError` where training breaks down.
+        """
+        raise NotImplementedError
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return probabilities, float (N, classes), of uint8 images (N, height, width, 3)."""
+        raise NotImplementedError
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for what cannot be trained on images of this shape; takes no time."""
+
+    def shared(self) -> tuple:
+        """Return what of the learner decides what `prepare` does; nothing for nothing."""
+        return ()
+
+    def prepare(self, task: Task) -> None:
+        """Compute what several learners share on a task, and keep it on disk."""
+
+    def describe(self) -> dict:
+        """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
+        settings = asdict(self) if is_dataclass(self) else {}
+        return settings | {"versions": {"learner": _version(type(self))}}
+
+    def identity(self) -> dict:
+        """Return the kind of learner and what it describes itself by: what records keep of it."""
+        return {"kind": type(self).__name__, **self.describe()}
+
+    def examples(self, n: int) -> int:
+        """Return how many examples a pass over a task of `n` training images has."""
+        return n
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        return f"{self.examples(n):9,} images"
+
+    def fit_together(self, trains: Sequence[Dataset], seeds: Sequence[int]) -> "list[Self | DivergedError]":
+        """Train once for each seed, on its own images, where `trains_together`.
+
+        Returns a fitted learner for each, or the error with which its training broke down.
+        """
+        raise NotImplementedError
+
+    def check_export(self) -> None:
+        """Raise `UsageError` where no fitted learner of this kind becomes a Keras model; takes no time."""
+        if type(self).keras_model is Learner.keras_model:
+            raise UsageError(
+                f"a {type(self).__name__} cannot be exported: only networks and linear estimators, on "
+                "pixels or on features, become one Keras model"
+            )
+
+    def keras_model(self, shape: tuple[int, int, int]):
+        """Return what `predict` does to images of `shape` as one `keras.Model`; the learner is fitted.
+
+        It takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
+        (N, classes), float32. Raises `UsageError` where the learner is no network.
+        """
+        self.check_export()
+        raise NotImplementedError
+
+
+class Wrapper(Learner):
+    """A learner that trains another, its field `base`, in a way of its own, and predicts as that one does."""
+
+    base: Learner
+
+    @property
+    def fitted(self) -> Fit:
+        """What training the base took."""
+        return self.base.fitted
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the base's probabilities, (N, classes)."""
+        return self.base.predict(x)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for what the base cannot be trained on."""
+        self.base.check(shape)
+
+    def shared(self) -> tuple:
+        """Return what of the base decides what `prepare` does."""
+        return self.base.shared()
+
+    def prepare(self, task: Task) -> None:
+        """Compute what the base shares with other learners."""
+        if self.base.shared():
+            self.base.prepare(task)
+
+    def describe(self) -> dict:
+        """Return the settings, and what the base is described by."""
+        settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "base"}
+        return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
+
+    def examples(self, n: int) -> int:
+        """Return how many examples a pass of the base has."""
+        return self.base.examples(n)
+
+    def workload(self, n: int) -> str:
+        """Return in words what training the base takes."""
+        return self.base.workload(n)
+
+    def check_export(self) -> None:
+        """Raise `UsageError` where the base becomes no Keras model."""
+        self.base.check_export()
+
+    def keras_model(self, shape: tuple[int, int, int]):
+        """Return the fitted base as one `keras.Model`."""
+        return self.base.keras_model(shape)
+
+
+def _version(kind: type) -> int | str:
+    """Return the version that a class is registered with; of a user's that is not, a digest of its source."""
+    for registry in (learners, wrappers):
+        for definition in map(registry.__getitem__, registry):
+            # By name, too: a worker process gets a notebook's class by value.
+            if definition.make is kind or definition.make.__qualname__ == kind.__qualname__:
+                return definition.version
+    return 1 if origin_of(kind) is None else source_digest(kind)[:12]

@@ -1,0 +1,88 @@
+"""What learners see of images: pixels or features, as they are and mirrored; the same as Keras models."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewshot.augment.offline import expand, mixes
+from fewshot.backbones.features import PIXELS, extract, network, parse
+from fewshot.data.protocols import Task
+from fewshot.errors import UsageError
+
+
+def seen(features: str, x: np.ndarray) -> np.ndarray:
+    """Return what a network sees of images."""
+    return x if features == PIXELS else extract(features, x)
+
+
+def views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
+    """Return what predictions of images are averaged over: the images, and their mirror images if asked."""
+    return [x, x[:, :, ::-1]] if mirror else [x]
+
+
+def check_copies(expansion: str) -> None:
+    """Raise `UsageError` for an expansion of which there are no images to compute features of."""
+    if mixes(expansion):
+        raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
+
+
+def prepare_features(
+    task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None
+) -> None:
+    """Compute the features of a task's images, training and held-out, and keep them."""
+    for x in (expand(task.train, expansion, task.seed, epochs).x, *views(task.test.x, mirror)):
+        extract(features, x)
+
+
+def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, mirror: bool):
+    """Return the `keras.Model` from pixels to the mean of the heads' softmax over views of the images.
+
+    heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble.
+    """
+    import keras
+    from keras import layers
+
+    from fewshot.models.layers import Mirror
+
+    inputs = keras.Input(shape, name="pixels")
+    parts = [inputs, Mirror(name="mirror")(inputs)] if mirror else [inputs]
+    if features != PIXELS:
+        backbones = _features(features, shape)
+        parts = [backbones(part) for part in parts]
+    named = [_named(head, f"member_{i}") for i, head in enumerate(heads)]
+    answers = [layers.Softmax()(head(part)) for head in named for part in parts]
+    outputs = layers.Average(name="average")(answers) if len(answers) > 1 else answers[0]
+    return keras.Model(inputs, outputs, name="fewshot")
+
+
+def _features(text: str, shape: tuple[int, int, int]):
+    """Return the backbones side by side: what `fewshot.backbones.features.extract` does."""
+    import keras
+    from keras import layers
+
+    from fewshot.models.layers import HalfPrecision
+
+    inputs = keras.Input(shape)
+    bodies = [_named(network(term, shape), f"backbone_{i}") for i, term in enumerate(parse(text))]
+    rows = [body(inputs) for body in bodies]
+    joined = layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
+    return keras.Model(inputs, HalfPrecision()(joined), name="features")
+
+
+def _named(model, name: str):
+    """Return the model under another name: one model has no two parts of the same.
+
+    Layers lose underscores before their names (a port's layers are called as its weights are): TensorFlow
+    saves no such names.
+    """
+    import keras
+
+    if any(layer.name.startswith("_") for layer in model.layers):
+
+        def renamed(layer):
+            return type(layer).from_config(layer.get_config() | {"name": layer.name.lstrip("_")})
+
+        clone = keras.models.clone_model(model, clone_function=renamed)
+        clone.set_weights(model.get_weights())
+        model = clone
+    return keras.Model(model.input, model.output, name=name)
