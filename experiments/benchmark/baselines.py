@@ -48,12 +48,12 @@ def measure(data, rounds: int, device: str) -> dict:
 def _numpy(spec: str, train: Dataset) -> Callable[[], object]:
     from fewshot.baselines import numpy_net
     from fewshot.baselines.numpy_net.loss import softmax_cross_entropy
-    from fewshot.baselines.numpy_net.optimizers import OPTIMIZERS
+    from fewshot.baselines.numpy_net.optimizers import optimizers
     from fewshot.baselines.numpy_net.train import one_hot
 
     network = numpy_net.build(spec, train.image_shape, len(train.classes), 0)
     network.standardise.observe(train.x)
-    optimizer = OPTIMIZERS[RECIPE.optimizer](network.parameters, RECIPE)
+    optimizer = optimizers[RECIPE.optimizer](network.parameters, RECIPE)
     targets = one_hot(train.y, len(train.classes))
 
     def run():

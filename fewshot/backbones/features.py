@@ -43,17 +43,15 @@ class Term:
 
     def describe(self) -> dict:
         """Return all that determines the features beside the image."""
-        known = self.backbone in backbones
         return {
             "backbone": self.backbone,
             "size": self.size,
             "weights": digest(self.backbone, self.weights),
-            "version": [VERSION, backbones[self.backbone].version if known else None],
+            "version": [VERSION, _version(self)],
             "libraries": backend.versions("keras", backend.name()),
         }
 
 
-@functools.cache
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of `text`; `UsageError` for an unknown backbone or a size it does not take."""
     names, given = settings.split(text)
@@ -94,7 +92,7 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
     keys = [
         hashlib.blake2b(image.tobytes(), digest_size=16, salt=b"%d" % image.shape[1]).digest() for image in x
     ]
-    path = _folder() / f"{_name(term)}.sqlite"
+    path = _folder() / f"{_name(term, _version(term))}.sqlite"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path, timeout=120)) as store:
@@ -132,7 +130,7 @@ def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[
         part = keys[start : start + BATCH]
         images = np.zeros((BATCH, *x.shape[1:]), np.float32)
         images[: len(part)] = x[[missing[key] for key in part]]
-        rows = _forward(term, x.shape[1:])(images)[: len(part)].astype(np.float16)
+        rows = _forward(term, _version(term), x.shape[1:])(images)[: len(part)].astype(np.float16)
         if not np.isfinite(rows).all():
             raise FewshotError(f"the features of {term.backbone} are not finite: are these its weights?")
         yield {key: row.tobytes() for key, row in zip(part, rows, strict=True)}
@@ -144,8 +142,13 @@ def network(term: Term, shape: tuple[int, int, int]):
     return load(term.backbone, term.weights, shape, size=term.size)
 
 
+def _version(term: Term) -> object:
+    """Return the version of the backbone's code, which a user may register anew; Keras's have none."""
+    return backbones[term.backbone].version if term.backbone in backbones else None
+
+
 @functools.lru_cache(maxsize=4)
-def _forward(term: Term, shape: tuple[int, int, int]):
+def _forward(term: Term, version: object, shape: tuple[int, int, int]):
     return backend.compile_forward(network(term, shape))
 
 
@@ -174,7 +177,7 @@ def _folder() -> Path:
 
 
 @functools.cache  # it may have to read a whole weight file
-def _name(term: Term) -> str:
+def _name(term: Term, version: object) -> str:
     # Sums depend on threads and device, too.
     whole = json.dumps([term.describe(), backend.started()], sort_keys=True)
     identity = hashlib.sha256(whole.encode()).hexdigest()[:12]

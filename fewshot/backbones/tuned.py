@@ -44,18 +44,18 @@ def tuned(
         raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
     body = load(backbone, weights or None, shape, size=size or None)
     body = _small_stem(body) if stem == "cifar" else body
-    kernels = [layer for layer in body.layers if layer.weights]
-    trained = [layer for layer in kernels if not isinstance(layer, layers.BatchNormalization)]
+    weighted = [layer for layer in body.layers if layer.weights]
+    trained = [layer for layer in weighted if not isinstance(layer, layers.BatchNormalization)]
     if last < 0 or last > len(trained):
         raise UsageError(f"'{backbone}' has {len(trained)} convolutions to train. Received: last={last}")
-    chosen = trained[-last:]  # all, where last is 0
-    paces = {layer: fade + (1 - fade) * i / len(chosen) for i, layer in enumerate(chosen)}
+    tunable = trained[-last:]  # all, where last is 0
+    lr_scales = {layer: fade + (1 - fade) * i / len(tunable) for i, layer in enumerate(tunable)}
     if stem == "cifar":
-        paces[trained[0]] = 1.0
-    for layer in kernels:
-        layer.trainable = layer in paces
+        lr_scales[trained[0]] = 1.0
+    for layer in weighted:
+        layer.trainable = layer in lr_scales
         for variable in layer.trainable_variables:
-            variable.pace = paces[layer]  # read by the optimiser
+            variable.lr_scale = lr_scales[layer]  # read by the optimiser
     return keras.Model(body.input, dense(body.output, outputs), name="tuned")
 
 

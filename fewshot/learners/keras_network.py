@@ -19,6 +19,7 @@ from fewshot.learners.contract import Fit, Learner
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, seen, views
 from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
+from fewshot.training.optimizers import optimizers
 from fewshot.training.recipe import Recipe, schedules
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
@@ -174,6 +175,7 @@ class KerasLearner(Learner):
                 "engine": ENGINE_VERSION,
                 "network": networks.version(self.network),
                 "policy": online.versions(self.recipe.policy),
+                "optimizer": optimizers[self.recipe.optimizer].version,
                 "schedule": schedules[self.recipe.schedule].version,
                 "expansion": expanded,
             },

@@ -9,6 +9,7 @@ from fewshot import backend
 from fewshot.augment.offline import check, expand, mixes, size, versions
 from fewshot.baselines import numpy_net
 from fewshot.baselines.numpy_net import nets
+from fewshot.baselines.numpy_net.optimizers import optimizers
 from fewshot.baselines.numpy_net.train import check_recipe
 from fewshot.baselines.numpy_net.train import train as run
 from fewshot.data.dataset import Dataset
@@ -69,6 +70,7 @@ class NumpyLearner(Learner):
             "versions": {
                 "engine": ENGINE_VERSION,
                 "network": nets.version(self.network),
+                "optimizer": optimizers[self.recipe.optimizer].version,
                 "schedule": schedules[self.recipe.schedule].version,
                 "expansion": expanded,
             },

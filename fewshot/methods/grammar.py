@@ -21,12 +21,12 @@ from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.methods import plugins
 from fewshot.models import networks
-from fewshot.training.recipe import OPTIMIZERS, PRECISIONS, Recipe, recipes, schedules
+from fewshot.training.recipe import SETTINGS, Recipe, recipes
 
 ONLINE = "online:"
 IMAGENET = "imagenet/"
 FIELDS = {name: value for name, value in asdict(Recipe()).items() if name != "updates"}
-NAMES = {"schedule": schedules, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
+NAMES = {name: setting.choices for name, setting in SETTINGS.items() if setting.choices is not None}
 
 
 def learner(

@@ -23,7 +23,7 @@ def airbench(shape, outputs, *, width=64):
         x = layers.MaxPooling2D()(x) if pool else x
         normal = layers.BatchNormalization(momentum=0.9, epsilon=1e-12, scale=False)
         x = normal(x)
-        normal.beta.pace, normal.beta.decay = 64.0, 1 / 64  # read by the optimiser
+        normal.beta.lr_scale, normal.beta.decay_scale = 64.0, 1 / 64  # read by the optimiser
         return layers.Activation("gelu")(x)
 
     inputs = keras.Input(shape)

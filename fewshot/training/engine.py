@@ -22,7 +22,7 @@ from fewshot.augment import online
 from fewshot.augment.offline import Examples
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.models import build
+from fewshot.models import build, networks
 from fewshot.models.layers import Whiten
 from fewshot.seeding import rng, seed_globally, stream_seed
 from fewshot.stats import metrics
@@ -43,7 +43,12 @@ def compiled(
 
     last: only so many of the last layers with weights are trained; 0, all.
     """
-    return _compiled(network, recipe.compiled(), shape, outputs, last)
+    code = (  # what a user registers anew under the same name is compiled anew
+        networks.version(network),
+        tuple(online.versions(recipe.policy).items()),
+        optimizers.optimizers[recipe.optimizer].version,
+    )
+    return _compiled(code, network, recipe.compiled(), shape, outputs, last)
 
 
 class Engine:
@@ -258,7 +263,10 @@ def _stretches(epoch: int, updates: int) -> range:
     return range(length, updates, length)
 
 
-_compiled = functools.lru_cache(maxsize=32)(Engine)  # a study may have as many methods, and goes seed by seed
+@functools.lru_cache(maxsize=32)  # a study may have as many methods, and goes seed by seed
+def _compiled(code: tuple, *arguments) -> Engine:
+    """Return the engine for code of these versions."""
+    return Engine(*arguments)
 
 
 def arrays(examples: Examples) -> tuple[np.ndarray, ...]:

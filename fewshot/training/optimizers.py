@@ -1,19 +1,37 @@
 """The optimisers: Keras's, with PyTorch's weight decay and constants.
 
+A definition is a function `(recipe, **common) -> keras.optimizers.Optimizer`; `common` are the arguments that
+every optimiser takes here: those of `coupled` classes, and of a moving average of the weights. A new one:
+
+    @optimizers.register("lion")
+    def lion(recipe, **common):
+        \"\"\"Lion (arXiv 2302.06675).\"\"\"
+        import keras
+
+        return coupled(keras.optimizers.Lion)(recipe.learning_rate, **common)
+
 PyTorch adds the decay to the gradient, so that it passes through the momentum; Keras's own `weight_decay`
 shrinks the weights beside it (decoupled), which is another optimiser.
 """
 
-import keras
+import functools
+from typing import TYPE_CHECKING
 
-from fewshot.training.recipe import Recipe
+from fewshot.registry import Registry
+
+if TYPE_CHECKING:
+    import keras
+
+    from fewshot.training.recipe import Recipe
+
+optimizers = Registry("optimizer")
 
 
 class Coupled:
     """Adds the decay to the gradients of a Keras optimiser; variables may have shares of their own.
 
-    `pace` is a variable's share of the learning rate (`fewshot.backbones.tuned`), `decay` its share of the
-    decay.
+    `lr_scale` is a variable's share of the learning rate (`fewshot.backbones.tuned`), `decay_scale` its share
+    of the decay.
     """
 
     def __init__(self, *args, coupled_weight_decay: float, **kwargs):
@@ -23,49 +41,66 @@ class Coupled:
     def build(self, variables):
         """Make the slots, and note every variable's shares: updates see the backend's own variables."""
         super().build(variables)
-        self._paces = [getattr(variable, "pace", 1.0) for variable in variables]
-        self._decays = [self.coupled_weight_decay * getattr(v, "decay", 1.0) for v in variables]
+        self._lr_scales = [getattr(variable, "lr_scale", 1.0) for variable in variables]
+        self._decays = [self.coupled_weight_decay * getattr(v, "decay_scale", 1.0) for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""
         number = self._get_variable_index(variable)
         gradient = gradient + self._decays[number] * variable
-        super().update_step(gradient, variable, learning_rate * self._paces[number])
+        super().update_step(gradient, variable, learning_rate * self._lr_scales[number])
 
 
-class CoupledSGD(Coupled, keras.optimizers.SGD):
-    """SGD with momentum."""
+@functools.cache
+def coupled(optimizer: type) -> type:
+    """Return a Keras optimiser's class with coupled weight decay and shares of the learning rate."""
+    return type(f"Coupled{optimizer.__name__}", (Coupled, optimizer), {"__doc__": optimizer.__doc__})
 
 
-class CoupledAdagrad(Coupled, keras.optimizers.Adagrad):
-    """Adagrad (Duchi et al. 2011)."""
-
-
-class CoupledAdadelta(Coupled, keras.optimizers.Adadelta):
-    """Adadelta (arXiv 1212.5701)."""
-
-
-class CoupledAdam(Coupled, keras.optimizers.Adam):
-    """Adam (arXiv 1412.6980)."""
-
-
-class PacedAdamW(Coupled, keras.optimizers.AdamW):
-    """AdamW, whose own decay is decoupled (arXiv 1711.05101)."""
-
-
-def make(recipe: Recipe) -> keras.optimizers.Optimizer:
+def make(recipe: "Recipe") -> "keras.optimizers.Optimizer":
     """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
-    shared = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
-    if recipe.optimizer == "adamw":
-        decay = {"weight_decay": recipe.weight_decay, "coupled_weight_decay": 0.0}
-        return PacedAdamW(recipe.learning_rate, epsilon=1e-8, **decay, **shared)
-    shared |= {"coupled_weight_decay": recipe.weight_decay}
-    if recipe.optimizer == "sgd":
-        momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
-        return CoupledSGD(recipe.learning_rate, **momentum, **shared)
-    if recipe.optimizer == "adam":
-        return CoupledAdam(recipe.learning_rate, epsilon=1e-8, **shared)
-    if recipe.optimizer == "adadelta":
-        return CoupledAdadelta(recipe.learning_rate, rho=0.9, epsilon=1e-6, **shared)
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    return optimizers[recipe.optimizer](recipe, coupled_weight_decay=recipe.weight_decay, **average)
+
+
+@optimizers.register("sgd")
+def sgd(recipe, **common):
+    """Stochastic gradient descent with momentum."""
+    import keras
+
+    momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+    return coupled(keras.optimizers.SGD)(recipe.learning_rate, **momentum, **common)
+
+
+@optimizers.register("adagrad")
+def adagrad(recipe, **common):
+    """Adagrad (Duchi et al. 2011)."""
+    import keras
+
     # From zero, as PyTorch; its epsilon of 1e-10 stands outside the root, Keras's inside.
-    return CoupledAdagrad(recipe.learning_rate, 0.0, 1e-20, **shared)
+    return coupled(keras.optimizers.Adagrad)(recipe.learning_rate, 0.0, 1e-20, **common)
+
+
+@optimizers.register("adadelta")
+def adadelta(recipe, **common):
+    """Adadelta (arXiv 1212.5701)."""
+    import keras
+
+    return coupled(keras.optimizers.Adadelta)(recipe.learning_rate, rho=0.9, epsilon=1e-6, **common)
+
+
+@optimizers.register("adam")
+def adam(recipe, **common):
+    """Adam (arXiv 1412.6980)."""
+    import keras
+
+    return coupled(keras.optimizers.Adam)(recipe.learning_rate, epsilon=1e-8, **common)
+
+
+@optimizers.register("adamw")
+def adamw(recipe, **common):
+    """AdamW, whose decay is decoupled (arXiv 1711.05101)."""
+    import keras
+
+    decay = {"weight_decay": recipe.weight_decay, "coupled_weight_decay": 0.0}
+    return coupled(keras.optimizers.AdamW)(recipe.learning_rate, epsilon=1e-8, **common | decay)

@@ -1,18 +1,23 @@
-"""Recipes: how a network is trained. The default is that of the few-shot report's testbed."""
+"""Recipes: how a network is trained. The default is that of the few-shot report's testbed.
+
+A new setting of all recipes is one field of `Recipe`: its range, its help, how it is parsed and whether a
+compiled update depends on it are said there.
+"""
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
+from fewshot.training.optimizers import optimizers
 
 schedules = Registry("schedule")
 recipes = Registry("recipe")
-OPTIMIZERS = ("sgd", "adagrad", "adadelta", "adam", "adamw")  # made by fewshot.training.optimizers
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -66,63 +71,110 @@ def _epoch(progress, epochs):
     return np.floor(progress * epochs + 1e-9)
 
 
-_COUNT = (lambda value: value >= 1, "a whole number above 0")
-_SHARE = (lambda value: 0 <= value < 1, "0 or more, and below 1")
-RANGES = {
-    **dict.fromkeys(("batch", "epochs", "updates", "members"), _COUNT),
-    **dict.fromkeys(("momentum", "label_smoothing", "ema"), _SHARE),
-    "learning_rate": (lambda value: 0 < value < math.inf, "a number above 0"),
-    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
-}
+@dataclass(frozen=True)
+class Setting:
+    """What is said of a recipe's field beside its type and default, once: all else follows from it.
+
+    help: what it does. compiled: a compiled update depends on it, so that another value compiles anew.
+    choices: the names it takes. fits, wanted: whether a value is in range, and the range in words.
+    """
+
+    help: str
+    compiled: bool
+    choices: Collection[str] | None = None
+    fits: Callable[[float], bool] = lambda value: True
+    wanted: str = ""
+
+    def check(self, name: str, value: object) -> None:
+        """Raise `UsageError` for a value that the field does not take; None is left out."""
+        if self.choices is not None and value not in self.choices:
+            raise unknown(name, str(value), self.choices)
+        if value is not None and not self.fits(value):
+            raise UsageError(f"the recipe's {name} is {self.wanted}. Received: {value}")
+
+
+def setting(default: object, help: str, *, compiled: bool, **limits: Any) -> Any:
+    """Return a field of `Recipe`. limits: `Setting`'s choices, or its fits and wanted."""
+    return field(default=default, metadata={"setting": Setting(help, compiled, **limits)})
+
+
+def settings_of(recipe: type) -> dict[str, Setting]:
+    """Return what is said of each field; `TypeError` for a field that was declared without `setting`."""
+    bare = [f.name for f in fields(recipe) if "setting" not in f.metadata]
+    if bare:
+        raise TypeError(f"a recipe's field is declared by setting(…), which asks what it needs: {bare[0]}")
+    return {f.name: f.metadata["setting"] for f in fields(recipe)}
+
+
+COUNT = {"fits": lambda value: value >= 1, "wanted": "a whole number above 0"}
+SHARE = {"fits": lambda value: 0 <= value < 1, "wanted": "0 or more, and below 1"}
+POSITIVE = {"fits": lambda value: 0 < value < math.inf, "wanted": "a number above 0"}
+NOT_NEGATIVE = {"fits": lambda value: 0 <= value < math.inf, "wanted": "0 or more"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An optimiser with PyTorch's weight decay on cross-entropy.
+    """How a network is trained on cross-entropy: each field is described where it is declared.
 
-    optimizer: one of `OPTIMIZERS`; momentum and nesterov are SGD's.
-    weight_decay is coupled: added to the gradient, so it goes through the momentum, biases included;
-    adamw's is decoupled (arXiv 1711.05101).
-    schedule: a registered course of the learning rate, of which `learning_rate` is the highest.
-    updates: gradient updates in all, instead of `epochs` passes through the training images.
-    policy: the registered online policy (`fewshot.augment.online`) that every batch goes through.
-    label_smoothing: the share of each label that is spread evenly over all classes (arXiv 1512.00567).
-    ema: predictions use the weights' exponential moving average of this decay; 0 the last weights.
-    members: as many networks are trained, from other seeds, and their probabilities averaged.
-    mirror: probabilities are averaged over each image and its mirror image.
-    precision: of the layers' arithmetic; with bfloat16 weights, losses and updates stay in float32.
+    Raises `UsageError` for a value out of range, or a name that is not registered.
     """
 
-    optimizer: str = "sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    schedule: str = "constant"
-    batch: int = 128
-    epochs: int = 100
-    updates: int | None = None
-    policy: str = "none"
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    members: int = 1
-    mirror: bool = False
-    precision: str = "float32"
+    optimizer: str = setting(
+        "sgd", "the registered optimiser (`fewshot.training.optimizers`)", compiled=True, choices=optimizers
+    )
+    learning_rate: float = setting(0.01, "the highest learning rate", compiled=False, **POSITIVE)
+    momentum: float = setting(0.9, "the momentum of sgd", compiled=True, **SHARE)
+    nesterov: bool = setting(False, "sgd looks a step ahead", compiled=True)
+    weight_decay: float = setting(
+        5e-4,
+        "PyTorch's: added to the gradient, so it goes through the momentum, biases included; adamw's is "
+        "decoupled (arXiv 1711.05101)",
+        compiled=True,
+        **NOT_NEGATIVE,
+    )
+    schedule: str = setting(
+        "constant", "the registered course of the learning rate", compiled=False, choices=schedules
+    )
+    batch: int = setting(128, "images an update", compiled=False, **COUNT)
+    epochs: int = setting(100, "passes through the training images", compiled=False, **COUNT)
+    updates: int | None = setting(None, "updates in all, instead of epochs", compiled=False, **COUNT)
+    policy: str = setting(
+        "none",
+        "the online augmentation that every batch goes through (`fewshot.augment.online`)",
+        compiled=True,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "the share of each label that is spread evenly over all classes (arXiv 1512.00567)",
+        compiled=True,
+        **SHARE,
+    )
+    ema: float = setting(
+        0.0,
+        "predictions use the weights' exponential moving average of this decay; 0: the last weights",
+        compiled=True,
+        **SHARE,
+    )
+    members: int = setting(
+        1, "networks that are trained, from other seeds, and averaged", compiled=False, **COUNT
+    )
+    mirror: bool = setting(
+        False, "probabilities are averaged over each image and its mirror image", compiled=False
+    )
+    precision: str = setting(
+        "float32",
+        "of the layers' arithmetic; with bfloat16 weights, losses and updates stay in float32",
+        compiled=True,
+        choices=PRECISIONS,
+    )
 
     def __post_init__(self):
-        schedules[self.schedule]
-        for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise unknown(name, getattr(self, name), known)
-        for name, (fits, wanted) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not fits(value):
-                raise UsageError(f"the recipe's {name} is {wanted}. Received: {value}")
+        for name, described in settings_of(type(self)).items():
+            described.check(name, getattr(self, name))
 
     def compiled(self) -> "Recipe":
         """Return what a compiled update depends on: the recipe, all other fields at their defaults."""
-        fields = ("optimizer", "momentum", "nesterov", "weight_decay", "policy", "label_smoothing", "ema")
-        return Recipe(**{name: getattr(self, name) for name in (*fields, "precision")})
+        return Recipe(**{name: getattr(self, name) for name, s in SETTINGS.items() if s.compiled})
 
     def steps(self, n: int) -> int:
         """Return how many updates a training set of `n` images gets."""
@@ -153,6 +205,9 @@ class Recipe:
         steps = self.steps(n)
         course = schedules[self.schedule](np.arange(steps) / steps, steps / self.epoch_steps(n))
         return (self.learning_rate * course).astype(np.float32)
+
+
+SETTINGS = settings_of(Recipe)
 
 
 @recipes.register("report")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.baselines.numpy_net import build, loss, nets
-from fewshot.baselines.numpy_net.optimizers import OPTIMIZERS
+from fewshot.baselines.numpy_net.optimizers import optimizers
 from fewshot.baselines.numpy_net.train import cross_validate, folds, one_hot, train
 from fewshot.data import Dataset
 from fewshot.errors import DivergedError, UsageError
@@ -60,7 +60,7 @@ def test_softmax_cross_entropy_is_that_of_keras_for_large_logits_too():
 
 @pytest.mark.usefixtures("started")
 @pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"weight_decay": 0.0}, {"momentum": 0.0}])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", list(optimizers))
 def test_optimizers_are_those_of_the_keras_networks(name, changes):
     import keras
 
@@ -70,7 +70,7 @@ def test_optimizers_are_those_of_the_keras_networks(name, changes):
     rng = np.random.default_rng(0)
     ours = [rng.normal(size=(3, 2)), rng.normal(size=4)]
     theirs = [keras.Variable(weights, dtype="float64") for weights in ours]
-    optimizer, expected = OPTIMIZERS[name](ours, recipe), make(recipe)
+    optimizer, expected = optimizers[name](ours, recipe), make(recipe)
     for rate in (0.1, 0.1, 0.02, 0.02, 0.02):
         gradients = [rng.normal(size=weights.shape) for weights in ours]
         optimizer.update(gradients, rate)
@@ -84,7 +84,7 @@ def test_optimizers_are_those_of_the_keras_networks(name, changes):
 def test_adam_by_hand():
     """The first step is the rate, whatever the gradient; the second goes by both averages."""
     weights = np.array([1.0, 1.0])
-    adam = OPTIMIZERS["adam"]([weights], Recipe(weight_decay=0))
+    adam = optimizers["adam"]([weights], Recipe(weight_decay=0))
     adam.update([np.array([3.0, -0.01])], 0.1)
     assert weights == pytest.approx([0.9, 1.1], abs=1e-5)
     adam.update([np.array([1.0, -0.01])], 0.1)

@@ -1,12 +1,62 @@
 """What a recipe's fields do to training and prediction."""
 
+from dataclasses import dataclass, fields, replace
+
 import numpy as np
 import pytest
 
+from fewshot.errors import UsageError
 from fewshot.learners.keras_network import KerasLearner
-from fewshot.training.recipe import OPTIMIZERS, Recipe, recipes, schedules
+from fewshot.training.optimizers import optimizers
+from fewshot.training.recipe import SETTINGS, Recipe, recipes, schedules, setting, settings_of
 
 pytestmark = pytest.mark.usefixtures("started")
+
+
+def test_a_field_cannot_be_declared_without_saying_whether_it_is_compiled_in():
+    with pytest.raises(TypeError, match="compiled"):
+        setting(1.0, "a new one")
+
+    @dataclass(frozen=True)
+    class Longer(Recipe):
+        bare: float = 0.5
+
+    with pytest.raises(TypeError, match=r"declared by setting\(…\), which asks what it needs: bare"):
+        settings_of(Longer)
+
+
+OTHER = {bool: True, str: "cosine", int: 7, float: 0.25, type(None): 3}
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_what_is_said_of_a_field_is_what_counts(name):
+    """A compiled update keeps the fields that it depends on; help and range are there."""
+    described, default = SETTINGS[name], getattr(Recipe(), name)
+    others = [choice for choice in described.choices or () if choice != default]
+    other = "flip" if name == "policy" else others[0] if others else OTHER[type(default)]
+    changed = replace(Recipe(), **{name: other})
+    assert (changed.compiled() != Recipe().compiled()) == described.compiled
+    assert described.help
+    if described.choices is not None:
+        with pytest.raises(UsageError, match=f"unknown {name} 'nothing'"):
+            replace(Recipe(), **{name: "nothing"})
+    if described.wanted:
+        with pytest.raises(UsageError, match=f"the recipe's {name} is {described.wanted}. Received: -1"):
+            replace(Recipe(), **{name: -1})
+
+
+def test_the_engine_reads_no_field_that_it_was_not_compiled_for():
+    """What a compiled update reads of its recipe is compiled in: else it would be the default's, silently."""
+    import re
+    from pathlib import Path
+
+    from fewshot.training import engine, optimizers
+
+    for module, pattern in ((engine, r"self\._recipe\.(\w+)"), (optimizers, r"recipe\.(\w+)")):
+        read = set(re.findall(pattern, Path(module.__file__).read_text(encoding="utf-8")))
+        assert read <= {f.name for f in fields(Recipe)} | {"py", "recipe"}
+        for name in read & set(SETTINGS):
+            assert SETTINGS[name].compiled or name == "learning_rate", name  # the loop sets the rate
 
 
 @pytest.mark.parametrize("name", list(schedules))
@@ -56,7 +106,7 @@ def test_adagrad_by_hand():
         assert float(weight.numpy()[0]) == pytest.approx(w, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", list(optimizers))
 def test_every_optimizer_learns(task, name):
     learner = KerasLearner(recipe=Recipe(optimizer=name, epochs=30, batch=10)).fit(task.train, 0)
     assert learner.fitted.curve["loss"][-1] < 0.5 * learner.fitted.curve["loss"][0]

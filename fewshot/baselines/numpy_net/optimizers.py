@@ -1,6 +1,6 @@
 """Optimisers: how weights follow their gradients. The same as the Keras networks', constants included.
 
-An optimiser changes the weights in place. Weight decay is PyTorch's: it is added to the gradient.
+A registered class changes the weights in place. Weight decay is PyTorch's: it is added to the gradient.
 """
 
 import math
@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fewshot.registry import Registry
 from fewshot.training.recipe import Recipe
+
+optimizers = Registry("optimizer of NumPy networks")  # by the names of `fewshot.training.optimizers`
 
 
 class Optimizer:
@@ -33,6 +36,7 @@ class Optimizer:
         raise NotImplementedError
 
 
+@optimizers.register("sgd")
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: v ← momentum · v - rate · g, w ← w + v.
 
@@ -47,6 +51,7 @@ class SGD(Optimizer):
         return share * velocity - step if self._recipe.nesterov else velocity
 
 
+@optimizers.register("adagrad")
 class Adagrad(Optimizer):
     """w ← w - rate · g / √Σg², the sum over all updates (Duchi et al. 2011)."""
 
@@ -56,6 +61,7 @@ class Adagrad(Optimizer):
         return -rate * gradient / np.sqrt(squares + 1e-20)
 
 
+@optimizers.register("adam")
 class Adam(Optimizer):
     """Moving averages of gradient and square: w ← w - rate · m̂ / (√v̂ + ε) (arXiv 1412.6980).
 
@@ -70,6 +76,3 @@ class Adam(Optimizer):
         square += (1 - self.beta2) * (gradient * gradient - square)
         hats = math.sqrt(1 - self.beta2**self._updates) / (1 - self.beta1**self._updates)
         return -rate * hats * mean / (np.sqrt(square) + self.epsilon)
-
-
-OPTIMIZERS = {"sgd": SGD, "adagrad": Adagrad, "adam": Adam}

@@ -8,7 +8,7 @@ import numpy as np
 from fewshot.baselines.numpy_net import build
 from fewshot.baselines.numpy_net.loss import softmax_cross_entropy
 from fewshot.baselines.numpy_net.network import Network
-from fewshot.baselines.numpy_net.optimizers import OPTIMIZERS
+from fewshot.baselines.numpy_net.optimizers import optimizers
 from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
 from fewshot.seeding import rng
@@ -25,9 +25,9 @@ def check_recipe(recipe: Recipe) -> None:
     for name in UNFIT:
         if getattr(recipe, name) != getattr(Recipe(), name):
             raise UsageError(f"a NumPy network cannot follow a recipe's {name}: use a Keras network")
-    if recipe.optimizer not in OPTIMIZERS:
+    if recipe.optimizer not in optimizers:
         raise UsageError(
-            f"NumPy networks know {', '.join(OPTIMIZERS)}. Received: optimizer={recipe.optimizer}"
+            f"NumPy networks know {', '.join(optimizers)}. Received: optimizer={recipe.optimizer}"
         )
 
 
@@ -58,7 +58,7 @@ def train(
     network.standardise.observe(images)
     smooth = np.float32(recipe.label_smoothing)
     targets = (1 - smooth) * targets + smooth / targets.shape[1]
-    optimizer = OPTIMIZERS[recipe.optimizer](network.parameters, recipe)
+    optimizer = optimizers[recipe.optimizer](network.parameters, recipe)
     n = len(images) // views
     trace = Trace(recipe.steps(n), recipe.epoch_steps(n))
     batches = recipe.batches(n, rng(seed, "shuffle"), views)
