@@ -5,7 +5,6 @@ python -m experiments.augment --method published online:strong --updates 500
 python -m experiments.augment --method flip patchshuffle --sheet
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from fewshot.cli import options as cli
 from fewshot.cli.options import Parser
 from fewshot.data import open_splits
 from fewshot.errors import UsageError
+from fewshot.io.files import slug
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.grammar import ONLINE
 from fewshot.trials.plan import Plan
@@ -83,7 +83,7 @@ def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan
             backend.start(first.threads, first.device)
             rows = show_online(task.train, learner.recipe.policy, task.seed)
         with cli.writing(folder):
-            path, _ = sheet(rows, folder / re.sub(r"[^\w+()-]", "_", name), f"{name}: task {task.seed}")
+            path, _ = sheet(rows, folder / slug(name, keep="+()"), f"{name}: task {task.seed}")
         print(path)
 
 

@@ -5,7 +5,6 @@ python -m experiments.finetune --method imagenet/resnet50@96:head=ridge imagenet
 python -m experiments.finetune --method alexnet-linear --grid
 """
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from fewshot.baselines import estimators
 from fewshot.cli import options as cli
 from fewshot.cli.options import Parser
 from fewshot.errors import UsageError
+from fewshot.io.files import slug
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.grammar import IMAGENET, heads, learner, specification
 
@@ -139,8 +139,7 @@ def _with_heat_maps(compared: Report, grids: Mapping[str, Mapping], folder: Path
     means = {row["method"]: (row["mean"], row["std"]) for row in compared.document["methods"]}
     figures, lines = [], []
     for name, cells in grids.items():
-        slug = re.sub(r"[^\w.-]", "-", name)
-        stem = folder / f"grid-{slug}"
+        stem = folder / f"grid-{slug(name)}"
         values = {cell: means[method] for cell, method in cells.items()}
         with cli.writing(folder):
             paths = [str(path) for path in heat(values, stem, ("learning rate", "batch"), name)]

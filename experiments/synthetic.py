@@ -5,7 +5,6 @@ python -m experiments.synthetic --classifier best lite --method gan gan-agree --
 python -m experiments.synthetic --classifier report --method gan --splits 50
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from dataclasses import replace
 from experiments.study import Report, Request, Study, measure, plan_learners, report
 from fewshot import settings
 from fewshot.cli import options as cli
+from fewshot.io.files import slug
 from fewshot.methods.grammar import learner
 
 REAL = "real"
@@ -90,7 +90,7 @@ def answer(study: Study, request: Request) -> Report:
     for classifier in classifiers:
         under_it = measured.only({mix: _joined(classifier, mix) for mix in mixes})
         published = replace(study, reported=REPORTED.get(classifier, {}))
-        parts[classifier] = report(published, request, under_it, re.sub(r"[^\w.-]", "-", classifier))
+        parts[classifier] = report(published, request, under_it, slug(classifier))
     document = {"study": study.name, "classifiers": {name: part.document for name, part in parts.items()}}
     return Report(document, "\n\n".join(f"{name}\n{part.text}" for name, part in parts.items()))
 

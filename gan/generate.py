@@ -6,7 +6,6 @@ python -m gan.generate results/gan --n 1000 --npz synthetic.npz --grid grid.png 
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from fewshot.cli import options as cli
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.fetch import one_line
+from fewshot.io.files import slug
 from gan import pictures
 from gan.generators import CARD, Generator, draw
 from gan.networks import to_images
@@ -107,7 +107,7 @@ def _write(args: argparse.Namespace, generators: list[Generator], images: Datase
     """Write what was asked for, and yield a line on each."""
     if args.out:
         for number, (label, image) in enumerate(zip(images.y, images.x, strict=True)):
-            name = re.sub(r"[^\w. -]", "-", images.classes[label]).strip(". ") or f"class {label}"
+            name = slug(images.classes[label], keep=" ").strip(". ") or f"class {label}"
             pictures.save(image, Path(args.out) / name / f"{number % args.n:05}.png")
         yield f"{len(images):,} images in {args.out}"
     if args.npz:

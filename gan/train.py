@@ -7,7 +7,6 @@ python -m gan.train --preset best --seed 3
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from fewshot.cli import options as cli
 from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
+from fewshot.io.files import slug
 from fewshot.seeding import rng
 from gan import pictures, quality
 from gan.generators import CARD, Generator
@@ -97,7 +97,7 @@ def _run(args: argparse.Namespace) -> None:
     held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}
     for part in parts:
-        folder = Path(args.out) / (_slug(part.classes[0]) if len(parts) > 1 else "")
+        folder = Path(args.out) / (slug(part.classes[0]) if len(parts) > 1 else "")
         references = {name: held_out.x[held_out.y == held_out.classes.index(name)] for name in part.classes}
         place = f"held-out images ({data.name}, {task.test_part} part)"
         training = _Training(args, recipe, part, Reference(place, references), folder)
@@ -270,10 +270,6 @@ def _text(result: dict) -> str:
         f"  generator: {result['folder']}{os.sep}generator.keras; pictures: {', '.join(result['figures'])}"
     )
     return "\n".join(lines)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w.-]", "-", name)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ On one thread and TensorFlow. The rounds are interleaved and the least time of e
 """
 
 import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from experiments.benchmark.timing import least_seconds
 from fewshot import backend
 from fewshot.augment import online
 from fewshot.augment.offline import expand, expansions
@@ -34,7 +36,7 @@ def measure(data, rounds: int, device: str) -> dict:
 
 
 def table(measured: dict) -> str:
-    """Return what `measure` found as text."""
+    """Return what `measure` returned as text."""
     base = measured["online"]["none"]
     lines = [f"an update of the baseline on 100 images: {base:.1f} ms", ""]
     lines.append(f"{'online policy':14} {'update ms':>9} {'added':>6} {'alone ms':>9} {'Keras layer ms':>15}")
@@ -54,16 +56,9 @@ def table(measured: dict) -> str:
     return "\n".join(lines)
 
 
-def _least(functions: dict, rounds: int) -> dict:
-    """Return the least milliseconds per repetition of functions that repeat `UPDATES` times."""
-    best = dict.fromkeys(functions, np.inf)
-    for number in range(rounds + 1):  # the first round compiles
-        for name, function in functions.items():
-            begin = time.perf_counter()
-            function()
-            if number:
-                best[name] = min(best[name], 1000 * (time.perf_counter() - begin) / UPDATES)
-    return best
+def _milliseconds(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the least milliseconds of one of the `UPDATES` repetitions that each function makes."""
+    return {name: 1000 * least / UPDATES for name, least in least_seconds(functions, rounds).items()}
 
 
 def _updates(task, recipe, expansion):
@@ -81,7 +76,7 @@ def _updates(task, recipe, expansion):
 
 def _online(task, rounds):
     functions = {name: _updates(task, Recipe(policy=name), "none")[0] for name in policies}
-    return _least(functions, rounds)
+    return _milliseconds(functions, rounds)
 
 
 def _keras_layers(task, rounds):
@@ -129,20 +124,20 @@ def _keras_layers(task, rounds):
         return loop(lambda x, y: layer(x, training=True))
 
     return {
-        "ours": _least({name: ours(name) for name in policies}, rounds),
-        "keras": _least({name: keras_own(layer) for name, layer in theirs.items()}, rounds),
+        "ours": _milliseconds({name: ours(name) for name in policies}, rounds),
+        "keras": _milliseconds({name: keras_own(layer) for name, layer in theirs.items()}, rounds),
     }
 
 
 def _expansions(task):
     """Time each expansion of the task's images, and the report's combinations, imports apart."""
     expand(task.train, "flip", 0)
-    seconds = {}
+    costs = {}
     for name in [*expansions, "flip+rotation+patchshuffle", "flip+rotation+patchshuffle+mixing", LARGEST]:
         begin = time.perf_counter()
         examples = expand(task.train, name, 0)
-        seconds[name] = (len(examples), time.perf_counter() - begin)
-    return seconds
+        costs[name] = (len(examples), time.perf_counter() - begin)
+    return costs
 
 
 def _streaming(task, rounds):
@@ -166,6 +161,6 @@ def _streaming(task, rounds):
             total += tf.reduce_sum(batch(placed, index[number])[0][:, 0, 0, 0])
         return total
 
-    best = _least({"made": lambda: make(index), "trained": train}, rounds)
-    rates = {name: 1000 * recipe.batch / milliseconds for name, milliseconds in best.items()}
+    least = _milliseconds({"made": lambda: make(index), "trained": train}, rounds)
+    rates = {name: 1000 * recipe.batch / milliseconds for name, milliseconds in least.items()}
     return {"examples": len(examples), "megabytes": sum(a.nbytes for a in held) / 2**20, **rates}

@@ -1,11 +1,10 @@
 """NumPy networks beside the same in Keras, SSIM beside scikit-image: `experiments.benchmark --baselines`."""
 
-import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 
+from experiments.benchmark.timing import least_seconds
 from fewshot import backend, baselines
 from fewshot.cli import options as cli
 from fewshot.data import open_splits
@@ -34,15 +33,8 @@ def measure(data, rounds: int, device: str) -> dict:
         contenders[f"{name}, Keras"] = _keras(units, filters, train), UPDATES
     contenders["SSIM, all pairs"] = _ssim(splits), ANSWERED * SEARCHED
     contenders["SSIM, scikit-image"] = _scikit_image(splits), PAIRS
-    least = dict.fromkeys(contenders, float("inf"))
-    for number in range(rounds + 1):
-        for name, (run, count) in contenders.items():
-            print(f"round {number} of {rounds}: {name}", file=sys.stderr)
-            begin = time.perf_counter()
-            run()
-            if number:
-                least[name] = min(least[name], (time.perf_counter() - begin) / count)
-    return least
+    least = least_seconds({name: run for name, (run, _) in contenders.items()}, rounds, progress=True)
+    return {name: least[name] / count for name, (_, count) in contenders.items()}
 
 
 def _numpy(spec: str, train: Dataset) -> Callable[[], object]:
@@ -89,12 +81,12 @@ def _keras(units, filters, train: Dataset) -> Callable[[], object]:
 
 
 def _ssim(splits) -> Callable[[], object]:
-    found = baselines.build("knn:distance=ssim,k=1", 0)
-    chosen = rng(0, "benchmark").permutation(len(splits.train))[:SEARCHED]
-    train = splits.train.take(np.sort(chosen))
-    found.fit(baselines.rows(train.x), train.y)
-    asked = baselines.rows(splits.test.x[:ANSWERED])
-    return lambda: found.kneighbors(asked)
+    classifier = baselines.build("knn:distance=ssim,k=1", 0)
+    searched = rng(0, "benchmark").permutation(len(splits.train))[:SEARCHED]
+    train = splits.train.take(np.sort(searched))
+    classifier.fit(baselines.rows(train.x), train.y)
+    queries = baselines.rows(splits.test.x[:ANSWERED])
+    return lambda: classifier.kneighbors(queries)
 
 
 def _scikit_image(splits) -> Callable[[], object]:

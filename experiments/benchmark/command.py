@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+from experiments.benchmark.timing import interleaved
 from fewshot import backend
 from fewshot.cli import options as cli
 from fewshot.data import DataSpec, prepare
@@ -143,8 +145,8 @@ def _pytorch(data, threads):
                     nn.functional.cross_entropy(model(x[index]), y[index]).backward()
                     optimizer.step()
             with torch.no_grad():
-                right = model(images(task.test)).argmax(1) == torch.from_numpy(task.test.y)
-            accuracies.append(100 * right.float().mean().item())
+                correct = model(images(task.test)).argmax(1) == torch.from_numpy(task.test.y)
+            accuracies.append(100 * correct.float().mean().item())
         return accuracies
 
     return train
@@ -237,14 +239,12 @@ def _run(args: argparse.Namespace) -> None:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
     if args.part:
-        _part(args.part, data, args)
+        _measure_part(args.part, data, args)
         return
     names = [name for name in contenders if _has("torch") or not name.startswith("pytorch")]
-    measured: dict[str, list[dict]] = {name: [] for name in names}
-    for number in range(args.rounds):
-        for name in names:
-            print(f"round {number + 1} of {args.rounds}: {name}", file=sys.stderr)
-            measured[name].append(_measure(name, args))
+    measured = interleaved(
+        {name: partial(_measure, name, args) for name in names}, args.rounds, progress=True
+    )
     rows = []
     for name, rounds in measured.items():
         best = min(rounds, key=lambda row: row["seconds"])
@@ -259,8 +259,8 @@ def _run(args: argparse.Namespace) -> None:
         _print(machine, rows, args)
 
 
-def _part(name: str, data, args: argparse.Namespace) -> None:
-    """Measure something else than the ten-seed baseline, in this process."""
+def _measure_part(name: str, data, args: argparse.Namespace) -> None:
+    """Measure one of `PARTS` instead of the ten-seed baseline, in this process."""
     part = importlib.import_module(f"experiments.benchmark.{name}")
     measured = part.measure(data, args.rounds, backend.resolve_device(args.device))
     machine = _machine()

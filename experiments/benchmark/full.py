@@ -3,12 +3,12 @@
 import itertools
 import resource
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from experiments.benchmark.timing import least_seconds, seconds
 from fewshot import backend
 from fewshot.augment.offline import expand
 from fewshot.cli import options as cli
@@ -30,7 +30,7 @@ SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are t
 def measure(data, rounds: int, device: str) -> dict:
     """Return, for each network and precision, what an epoch takes; compilation and data are not in it.
 
-    On a CPU so many updates are measured as `CPU_UPDATES` says, and an epoch is reckoned from them.
+    On a CPU `CPU_UPDATES` updates are measured, and an epoch's time is computed from them.
     """
     backend.start(cli.cores(), device)
     train = open_splits(data.folder).train
@@ -41,8 +41,7 @@ def measure(data, rounds: int, device: str) -> dict:
     for network, (recipe, reported) in NETWORKS.items():
         for precision in PRECISIONS:
             print(f"{network}, {precision}", file=sys.stderr)
-            chosen = replace(recipes[recipe](), precision=precision)
-            row = _epoch(train, network, chosen, rounds, kind)
+            row = _epoch(train, network, replace(recipes[recipe](), precision=precision), rounds, kind)
             row["share"] = row["tflops"] / peaks[precision]
             rows.append({"network": network, "precision": precision, "reported": reported, **row})
     return {"device": device, "peak_tflops": peaks, "rows": rows, "memory_mb": _memory()}
@@ -50,7 +49,7 @@ def measure(data, rounds: int, device: str) -> dict:
 
 def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
     """Return the least seconds of an epoch, images a second, and the arithmetic of its convolutions."""
-    from fewshot.models import cost as summary
+    from fewshot.models.cost import cost
     from fewshot.training.engine import arrays, compiled
 
     engine = compiled(network, recipe, train.image_shape, len(train.classes))
@@ -61,14 +60,11 @@ def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
     order = recipe.batches(len(train), np.random.default_rng(0))
     batches = list(itertools.islice(order, updates))
     rates = np.full((updates, 1), 1e-3, np.float32)
-    times = []
-    for _ in range(rounds + 1):  # the first one compiles
-        begin = time.perf_counter()
-        engine.loop.run(placed, batches, rates)  # returns losses, so all of it has been computed
-        times.append(time.perf_counter() - begin)
-    rate = sum(map(len, batches)) / min(times[1:])
+    # The loop returns losses, so all of it has been computed then.
+    times = [seconds(lambda: engine.loop.run(placed, batches, rates)) for _ in range(rounds + 1)]
+    rate = sum(map(len, batches)) / min(times[1:])  # the first one compiles
     # A multiply-add is two operations, and an update three passes: forward, to the maps, to the weights.
-    operations = 6 * summary.cost(engine.network).multiply_adds
+    operations = 6 * cost(engine.network).multiply_adds
     return {
         "epoch": len(train) / rate,
         "images": rate,
@@ -80,7 +76,6 @@ def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
 
 def _products(precision: str, side: int) -> float:
     """Return the chip's speed in 10¹² operations a second: of a chain of matrix products."""
-    import keras
     from keras import ops
 
     x = ops.cast(np.random.default_rng(0).standard_normal((side, side)) / side**0.5, precision)
@@ -92,13 +87,8 @@ def _products(precision: str, side: int) -> float:
         return ops.sum(ops.cast(y, "float32"))
 
     run = _jitted(chain)
-    float(keras.ops.convert_to_numpy(run(x)))
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        float(keras.ops.convert_to_numpy(run(x)))
-        times.append(time.perf_counter() - begin)
-    return PRODUCTS * 2 * side**3 / min(times) / 1e12
+    least = least_seconds({"products": lambda: float(ops.convert_to_numpy(run(x)))}, 3)["products"]
+    return PRODUCTS * 2 * side**3 / least / 1e12
 
 
 def _jitted(function):
@@ -114,10 +104,10 @@ def _jitted(function):
 def _memory() -> dict[str, float]:
     """Return the most memory that was in use, of the host and of the device, in MB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    found = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    peaks = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     if backend.started()[1] != "cpu":
-        found["device"] = _device_memory() / 2**20
-    return found
+        peaks["device"] = _device_memory() / 2**20
+    return peaks
 
 
 def _device_memory() -> int:
@@ -147,6 +137,6 @@ def table(measured: Mapping) -> str:
     memory = ", ".join(f"{name} {value:,.0f} MB" for name, value in measured["memory_mb"].items())
     updates = measured["rows"][0]["updates"]
     if measured["device"] == "cpu":
-        lines.append(f"An epoch is reckoned from {updates} updates.")
+        lines.append(f"The time of an epoch is computed from {updates} updates.")
     lines.append(f"The chip multiplies matrices at {peaks} GFLOP/s. Most memory: {memory}.")
     return "\n".join(lines)

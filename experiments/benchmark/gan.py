@@ -1,10 +1,10 @@
 """A step of the report's DCGAN, here and in a plain PyTorch loop: `experiments.benchmark --gan`."""
 
 import functools
-import time
 
 import numpy as np
 
+from experiments.benchmark.timing import least_seconds
 from fewshot import backend
 from fewshot.cli import options as cli
 from fewshot.data import open_splits
@@ -25,14 +25,7 @@ def measure(data, rounds: int, device: str) -> dict[str, float]:
         contenders["pytorch"] = _pytorch(x, threads)
     except ImportError:
         print("PyTorch is not installed: it is left out")
-    least = dict.fromkeys(contenders, float("inf"))
-    for number in range(rounds + 1):
-        for name, steps in contenders.items():
-            begin = time.perf_counter()
-            steps()
-            if number:
-                least[name] = min(least[name], (time.perf_counter() - begin) / STEPS)
-    return least
+    return {name: least / STEPS for name, least in least_seconds(contenders, rounds).items()}
 
 
 def _ours(x: np.ndarray):
@@ -57,30 +50,32 @@ def _pytorch(x: np.ndarray, threads: int):
     for filters, stride in ((64, 1), (128, 2), (128, 2), (256, 2)):
         layers += [nn.Conv2d(channels, filters, 3, stride, 1), nn.LeakyReLU(0.2)]
         channels = filters
-    judge = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.4), nn.Linear(4096, 1))
+    discriminator = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.4), nn.Linear(4096, 1))
     layers, channels = [nn.Linear(LATENT, 4096), nn.LeakyReLU(0.2), nn.Unflatten(1, (256, 4, 4))], 256
     for _ in range(3):
         layers += [nn.ConvTranspose2d(channels, 128, 4, 2, 1), nn.LeakyReLU(0.2)]
         channels = 128
-    make = nn.Sequential(*layers, nn.Conv2d(128, 3, 3, 1, 1), nn.Tanh())
-    optimizers = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (judge, make)]
+    generator = nn.Sequential(*layers, nn.Conv2d(128, 3, 3, 1, 1), nn.Tanh())
+    optimizers = [
+        torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (discriminator, generator)
+    ]
     images = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 127.5 - 1
     loss = nn.BCEWithLogitsLoss()
-    ones, zeros, many = torch.ones(BATCH, 1), torch.zeros(BATCH, 1), torch.ones(FAKES, 1)
+    ones, zeros, fooled = torch.ones(BATCH, 1), torch.zeros(BATCH, 1), torch.ones(FAKES, 1)
 
     def steps():
         for _ in range(STEPS):
             real = images[torch.randint(len(images), (BATCH,))]
             with torch.no_grad():
-                fake = make(torch.randn(BATCH, LATENT))
+                fake = generator(torch.randn(BATCH, LATENT))
             optimizers[0].zero_grad()
-            logits = judge(torch.cat([real, fake]))
+            logits = discriminator(torch.cat([real, fake]))
             loss(logits, torch.cat([ones, zeros])).backward()
             optimizers[0].step()
             optimizers[1].zero_grad()
-            judge.requires_grad_(False)
-            loss(judge(make(torch.randn(FAKES, LATENT))), many).backward()
-            judge.requires_grad_(True)
+            discriminator.requires_grad_(False)
+            loss(discriminator(generator(torch.randn(FAKES, LATENT))), fooled).backward()
+            discriminator.requires_grad_(True)
             optimizers[1].step()
 
     return steps

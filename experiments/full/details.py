@@ -1,11 +1,11 @@
 """What a classifier of many classes came to, class by class, and the figures of rates and optimisers."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fewshot.io.files import slug
 from fewshot.report.predictions import pool
 from fewshot.report.table import aligned
 from fewshot.stats import metrics
@@ -53,9 +53,10 @@ def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
             groups.setdefault(key, {})[method] = records
     for (network, optimizer), group in groups.items():
         if len(group) > 1:
-            slug = re.sub(r"[^\w.-]", "-", f"{network}-{optimizer}")
             results = analyse(group, next(iter(group)))
-            paths += figures.curves(results, folder / f"curves-{slug}", f"{network}, {optimizer}")
+            paths += figures.curves(
+                results, folder / f"curves-{slug(network)}-{slug(optimizer)}", f"{network}, {optimizer}"
+            )
     return [str(path) for path in paths]
 
 

@@ -13,7 +13,6 @@ combine both (`grammar`). A new technique is one decorated definition in this fi
         return {"upside down": A.VerticalFlip(p=1)}
 """
 
-import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from fewshot.augment import grammar
 from fewshot.augment.grammar import Term
 from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.registry import Registry
 from fewshot.seeding import rng, stream_seed
 
@@ -287,7 +287,7 @@ def _version(term: Term) -> int | str:
     if not term.file:
         return expansions[term.name].version
     try:
-        return hashlib.sha256(Path(term.file).read_bytes()).hexdigest()
+        return sha256_of(term.file)
     except OSError as error:
         raise UsageError(f"cannot read {term.file}: {error.strerror}") from error
 

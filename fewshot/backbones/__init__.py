@@ -52,24 +52,25 @@ def load(
 
 def digest(name: str, weights: str | None) -> str:
     """Return what tells weights apart: the SHA-256 of a file, or a name."""
-    from fewshot.backbones.weights import files, sha256
+    from fewshot.backbones.weights import files
+    from fewshot.io.digests import sha256_of
 
     check(name)
     if weights == RANDOM:
         return RANDOM
     if weights:
         try:
-            return sha256(Path(weights).expanduser())
+            return sha256_of(Path(weights).expanduser())
         except OSError as error:
             raise UsageError(f"cannot read the weights {weights}: {error.strerror}") from error
     if _keras_name(name):
         return name
-    own = backbones[name].traits.get("weights")
-    if own not in files:
+    published = backbones[name].traits.get("weights")
+    if published not in files:
         raise UsageError(
             f"the backbone '{name}' names no known weights: give {field('weights', 'random')} or a file"
         )
-    return files[own].sha256
+    return files[published].sha256
 
 
 def check(name: str, size: int | None = None) -> int:
@@ -80,10 +81,10 @@ def check(name: str, size: int | None = None) -> int:
     """
     if not _keras_name(name) and name not in backbones:
         raise unknown("backbone", name, [*backbones, "keras/NAME"])
-    own = (
+    traits = (
         {"size": KERAS_SIZE, "least_size": KERAS_LEAST_SIZE} if _keras_name(name) else backbones[name].traits
     )
-    size, least = own["size"] if size is None else size, own["least_size"]
+    size, least = traits["size"] if size is None else size, traits["least_size"]
     if size < least:
         raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
     return size

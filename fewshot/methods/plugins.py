@@ -11,7 +11,6 @@ notebook or a script is sent to them (`portable`, `receive`).
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import os
 import runpy
@@ -24,6 +23,7 @@ import fewshot.learners.numpy_network
 import fewshot.learners.transfer  # noqa: F401  (all that is ours is registered before anything of a plugin)
 from fewshot import registry
 from fewshot.errors import UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import one_line
 from fewshot.registry import users_definitions, visiting
 
@@ -40,7 +40,7 @@ def load(file: str | Path) -> None:
     """
     path = Path(file).expanduser().resolve()
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise UsageError(f"cannot read the plugin {file}: {error.strerror}") from error
     if _loaded.get(path) == digest:

@@ -1,8 +1,6 @@
 """Checkpoints: a training's arrays and a note in one file, written whole or not at all."""
 
-import contextlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.errors import FewshotError, field
+from fewshot.io.files import replacing
 
 
 def save(path: Path, note: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> None:
@@ -18,17 +17,10 @@ def save(path: Path, note: Mapping[str, object], arrays: Mapping[str, np.ndarray
 
     note: anything that JSON knows. Raises `FewshotError` for a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, note=np.array(json.dumps(note)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         kept = "the checkpoint before it stays" if path.exists() else "there is none before it"
         raise FewshotError(
             f"cannot write the checkpoint {path} ({error.strerror}): {kept}; free some space, and the "

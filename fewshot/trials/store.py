@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fewshot.errors import FewshotError, field
+from fewshot.io.files import replacing
 
 FORMAT = 1
 FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
@@ -68,12 +68,8 @@ class Store:
         line = json.dumps({"format": FORMAT, **record}, allow_nan=False)
         with self._explained():
             if predictions:
-                temporary = self._predictions / f".{uuid.uuid4().hex}.npz"
-                try:
+                with replacing(self.predictions_path(record["key"])) as temporary:
                     np.savez_compressed(temporary, **predictions)
-                    os.replace(temporary, self.predictions_path(record["key"]))
-                finally:
-                    temporary.unlink(missing_ok=True)
             with open(self.path, "ab") as file:
                 file.write(line.encode() + b"\n")
                 file.flush()

@@ -12,8 +12,9 @@ from PIL import Image
 from experiments.predict import main
 from fewshot.data import Dataset
 from fewshot.data.folder import load_image
-from fewshot.deploy.saved import digest, load
+from fewshot.deploy.saved import load
 from fewshot.errors import UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.learners.estimator import EstimatorLearner
 
 pytestmark = pytest.mark.usefixtures("started")
@@ -186,6 +187,6 @@ def test_a_model_with_code_in_it_is_refused(model, tmp_path):
     path = tmp_path / "model.keras"
     keras.Model(inputs, hidden).save(path)
     card = json.loads(model.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps(card | {"sha256": digest(path)}))
+    path.with_suffix(".json").write_text(json.dumps(card | {"sha256": sha256_of(path)}))
     with pytest.raises(UsageError, match=r"cannot read the model .*[Ll]ambda"):
         load(path)

@@ -10,7 +10,7 @@ from fewshot.training.recipe import Recipe
 pytestmark = pytest.mark.usefixtures("started")
 
 
-def test_an_epoch_is_reckoned_from_updates(blobs):
+def test_the_time_of_an_epoch_is_computed_from_updates(blobs):
     recipe = Recipe(batch=50)
     row = benchmark_full._epoch(blobs.train, "baseline:width=4", recipe, 1, "cpu")
     assert row["updates"] == benchmark_full.CPU_UPDATES
@@ -27,6 +27,6 @@ def test_the_table_says_what_was_measured():
     assert [cell for cell in text.splitlines()[2].split() if cell] == (
         ["n", "float32", "2.00", "25,000", "50", "50", "%", "1.0", "s", "–"]
     )
-    assert "An epoch is reckoned from 3 updates." in text
+    assert "The time of an epoch is computed from 3 updates." in text
     assert "100 in float32 GFLOP/s. Most memory: host 500 MB." in text
     assert np.isfinite(benchmark_full._products("float32", 64))

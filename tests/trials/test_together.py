@@ -10,13 +10,14 @@ import pytest
 SCRIPT = """
 import json, sys
 import numpy as np
-from fewshot import backend, together
+from fewshot import backend
 from fewshot.data import DataSpec, prepare
-from fewshot.data.tasks import Protocol
+from fewshot.data.protocols import Protocol
 from fewshot.learners.keras_network import KerasLearner
-from fewshot.recipe import Recipe
-from fewshot.store import Store
-from fewshot.testbed import Trial, run
+from fewshot.training.recipe import Recipe
+from fewshot.trials import together
+from fewshot.trials.store import Store
+from fewshot.trials.testbed import Trial, run
 
 together.fits = lambda trial: trial.method != "alone"  # on a GPU it would say so
 fit_together = KerasLearner.fit_together
@@ -81,7 +82,7 @@ import numpy as np
 from fewshot import backend
 from fewshot.data import Dataset
 from fewshot.learners.keras_network import KerasLearner
-from fewshot.recipe import Recipe
+from fewshot.training.recipe import Recipe
 
 backend.start(1, "cpu")
 prng = np.random.default_rng(0)

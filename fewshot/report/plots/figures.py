@@ -4,14 +4,13 @@ Drawn with matplotlib's objects, never with pyplot, which would look for a displ
 the same bytes, in PNG and in SVG.
 """
 
-import io
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fewshot.io.files import replacing
 from fewshot.stats.comparison import MethodResult
 
 # Okabe and Ito's colours, told apart with every common kind of colour blindness; without their yellow,
@@ -69,13 +68,9 @@ def write(figure, path_stem) -> list[Path]:
     """Save as PNG and SVG without dates; a file appears whole or not at all."""
     paths = [Path(f"{path_stem}.{kind}") for kind in ("png", "svg")]
     for path in paths:
-        buffer = io.BytesIO()
         metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
     return paths
 
 

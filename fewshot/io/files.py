@@ -1,0 +1,38 @@
+"""Files: written whole or not at all, under names that every file system takes."""
+
+import contextlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write what becomes `path` when the block ends; if it fails, nothing has changed.
+
+    The folder is made if need be, and the new content is on disk before it takes the place of the old.
+    The temporary file begins with a dot and ends as `path` does. Raises `OSError`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):  # the error on its way says more
+            temporary.unlink(missing_ok=True)
+
+
+def slug(text: str, keep: str = "") -> str:
+    """Return a text as part of a file name: all but letters, digits, `_`, `.` and `-` becomes `-`.
+
+    Parameters
+    ----------
+    keep
+        Further characters that stay as they are.
+    """
+    return re.sub(rf"[^\w.{re.escape(keep)}-]", "-", text)
