@@ -20,6 +20,7 @@ from fewshot.errors import FewshotError
 from fewshot.methods.grammar import learner
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials import together
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.testbed import Processes, Trial, run
 
@@ -72,7 +73,7 @@ class Data:
         ]
         with Store(out).open() as store:
             records = run(trials, store, together.executor(trials) or Processes(jobs))
-        by_method: dict[str, list[dict]] = {name: [] for name in chosen}
+        by_method: dict[str, list[Record]] = {name: [] for name in chosen}
         for trial, record in zip(trials, records, strict=True):
             by_method[trial.method].append(record)
         return Results(by_method)
@@ -82,7 +83,7 @@ class Data:
 class Results:
     """Records by method, the baseline first."""
 
-    records: Mapping[str, list[dict]]
+    records: Mapping[str, list[Record]]
 
     @property
     def baseline(self) -> str:
@@ -109,8 +110,8 @@ class Results:
         rows = [
             {
                 "method": name,
-                **{field: record[field] for field in fields},
-                "classes": " / ".join(record["classes"]),
+                **{field: getattr(record, field) for field in fields},
+                "classes": " / ".join(record.classes),
             }
             for name, records in self.records.items()
             for record in records

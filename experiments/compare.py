@@ -251,7 +251,7 @@ def _curve(
         if cost * SLACK < clock.left(CURVE):
             trials = [trial_of(winner, draw, shots) for draw in range(1, 2 * CURVE_DRAWS, 2)]
             records = run(trials, store, Processes(jobs), show)
-            points[shots] = [record["accuracy"] for record in records if record["status"] == "ok"]
+            points[shots] = [record.accuracy for record in records if record.ok]
     return {shots: found for shots, found in sorted(points.items()) if found}
 
 

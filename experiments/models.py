@@ -149,12 +149,12 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
     """
     groups = defaultdict(lambda: defaultdict(dict))  # conditions → network → seed → accuracy
     for record in read(path)[0].values():
-        learner = record["learner"]
+        learner = record.learner
         on_images = learner.get("features", PIXELS) == PIXELS  # a head's accuracy is not the network's own
-        if record["status"] == "ok" and learner.get("network") in names and on_images:
+        if record.ok and learner.get("network") in names and on_images:
             rest = {key: value for key, value in learner.items() if key not in ("network", "versions")}
-            conditions = json.dumps([record["protocol"], rest, record["threads"]], sort_keys=True)
-            groups[conditions][learner["network"]][record["seed"]] = record["accuracy"]
+            conditions = json.dumps([record.protocol, rest, record.threads], sort_keys=True)
+            groups[conditions][learner["network"]][record.seed] = record.accuracy
     alike = defaultdict(dict)
     for conditions, found in groups.items():
         for network, by_seed in found.items():

@@ -23,6 +23,7 @@ from fewshot.data import DataSpec, open_splits
 from fewshot.data.protocols import Protocol, protocols
 from fewshot.methods.grammar import learner, notes
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.testbed import Trial
 
@@ -172,7 +173,7 @@ class Measured:
     """The records of a plan: method → one a seed, the baseline first."""
 
     plan: Plan
-    by_method: Mapping[str, Sequence]
+    by_method: Mapping[str, Sequence[Record]]
 
     def only(self, methods: Mapping[str, str]) -> "Measured":
         """Return the records of some methods under other names: new name → name in the plan."""
@@ -223,7 +224,7 @@ def measure(plan: Plan, request: Request) -> Measured:
         _print_header(plan, request)
         with tqdm(total=total, unit="trial", disable=None, dynamic_ncols=True, smoothing=0.1) as bar:
 
-            def show(trial: Trial, record, computed: bool) -> None:
+            def show(trial: Trial, record: Record, computed: bool) -> None:
                 if computed:
                     bar.write(_row(record, width), file=sys.stderr)
                     bar.update()
@@ -353,10 +354,8 @@ class _FeatureBar:
             self._bar.close()
 
 
-def _row(record: dict, width: int) -> str:
-    classes = record["classes"]
+def _row(record: Record, width: int) -> str:
+    classes = record.classes
     names = " / ".join(classes[:4]) + (" …" if len(classes) > 4 else "")
-    outcome = f"{record['accuracy']:6.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
-    return (
-        f"seed {record['seed']:4}  {record['method']:{width}}  {outcome}  {record['seconds']:6.1f} s  {names}"
-    )
+    outcome = f"{record.accuracy:6.2f} %" if record.ok else f"failed: {record.reason}"
+    return f"seed {record.seed:4}  {record.method:{width}}  {outcome}  {record.seconds:6.1f} s  {names}"

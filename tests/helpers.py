@@ -1,7 +1,8 @@
 """What several test files use: the quick study, records real and made up, a learner that takes no time."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,24 @@ import numpy as np
 from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError
 from fewshot.io.digests import key_of
-from fewshot.learners.keras_network import Fit
-from fewshot.trials.store import FORMAT
+from fewshot.learners.contract import Fit, Learner
+from fewshot.trials.record import Record
+from fewshot.trials.store import FORMAT, read
 from fewshot.trials.testbed import Trial
 
 QUICK = ("--data", "digits", "--quick")
 
 
-def records(out) -> dict[str, dict]:
+def records(out) -> dict[str, Record]:
     """Return the records of a results folder by key, without what differs from run to run."""
-    lines = (Path(out) / "trials.jsonl").read_text().splitlines()
-    found = {record["key"]: record for record in map(json.loads, lines)}
-    for record in found.values():
-        del record["seconds"], record["date"]
-    return found
+    recorded, odd = read(Path(out) / "trials.jsonl")
+    assert not odd
+    return timeless(recorded.values())
+
+
+def timeless(records: Iterable[Record]) -> dict[str, Record]:
+    """Return records by key, without what differs from run to run."""
+    return {record.key: replace(record, seconds=0.0, date="") for record in records}
 
 
 def one_line(errors: str) -> str:
@@ -34,7 +39,7 @@ def one_line(errors: str) -> str:
 
 
 @dataclass
-class Brightness:
+class Brightness(Learner):
     """Tells classes apart by the mean brightness of their training images; some seeds go wrong."""
 
     scale: float = 20.0
@@ -58,12 +63,6 @@ class Brightness:
         probabilities[:, self._labels] = np.exp(-distance)
         return probabilities / probabilities.sum(1, keepdims=True)
 
-    def check(self, shape):
-        pass
-
-    def shared(self):
-        return ()
-
     def describe(self):
         return {"scale": self.scale}
 
@@ -77,7 +76,9 @@ def trials_of(data, *learners, seeds=3, **options):
     ]
 
 
-def kept(method: str, seed: int, accuracy: float | None, shots=50, threads=1, learner=None, **fields) -> dict:
+def kept(
+    method: str, seed: int, accuracy: float | None, shots=50, threads=1, learner=None, **fields
+) -> Record:
     """Return a complete record, as the testbed writes it; a failed one where the accuracy is None."""
     identity = {
         "protocol": {**Protocol(shots=shots).describe(), "data": "blobs", "content": "c" * 64},
@@ -89,7 +90,7 @@ def kept(method: str, seed: int, accuracy: float | None, shots=50, threads=1, le
     measured = {"n_train": 100, "updates": 10, "images_seen": 1000, "parameters": 2}
     curve = {"update": [1, 10], "loss": [0.7, 0.1], "accuracy": [50.0, 90.0]}
     values = dict(accuracy=accuracy, balanced_accuracy=accuracy, nll=0.5, curve=curve, **measured)
-    return {
+    content = {
         "key": key_of(identity),
         "method": method,
         "status": "failed" if accuracy is None else "ok",
@@ -103,9 +104,10 @@ def kept(method: str, seed: int, accuracy: float | None, shots=50, threads=1, le
         "fewshot": "0.1.0",
         **fields,
     }
+    return Record.from_json(content)
 
 
-def keep(folder, *records: dict, predictions=None) -> Path:
+def keep(folder, *records: Record, predictions=None) -> Path:
     """Write records to a results folder, each with the predictions, and return the folder.
 
     Without the store, which waits for the disk after every one.
@@ -114,7 +116,7 @@ def keep(folder, *records: dict, predictions=None) -> Path:
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     with open(folder / "trials.jsonl", "a") as file:
         for record in records:
-            file.write(json.dumps({"format": FORMAT, **record}) + "\n")
+            file.write(json.dumps({"format": FORMAT, **record.to_json()}) + "\n")
             if predictions:
-                np.savez(folder / "predictions" / f"{record['key']}.npz", **predictions)
+                np.savez(folder / "predictions" / f"{record.key}.npz", **predictions)
     return folder

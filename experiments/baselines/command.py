@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from experiments.baselines.jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
+from experiments.baselines.parts import PartRecord
 from experiments.baselines.table import Row, rows, text
 from fewshot import backend
 from fewshot.cli import options as cli
@@ -155,7 +156,7 @@ def _run(args: argparse.Namespace) -> None:
         file=sys.stderr,
     )
     found: list[Row] = []
-    with Store(folder).open() as store:
+    with Store(folder, PartRecord).open() as store:
         done = {}
         for number, job in enumerate(sorted(chosen, key=lambda job: job.minutes), 1):
             title = f"[{number}/{len(chosen)}] {job.name}"
@@ -202,29 +203,21 @@ def _bench(data: Prepared, args: argparse.Namespace) -> Bench:
 
 
 def _measure(
-    job: Job, bench: Bench, images: dict, machine: dict, store: Store, fresh: bool, title: str
-) -> list[tuple[dict, dict[str, np.ndarray]]]:
+    job: Job, bench: Bench, images: dict, machine: dict, store: Store[PartRecord], fresh: bool, title: str
+) -> list[tuple[PartRecord, dict[str, np.ndarray]]]:
     """Return the record and the arrays of every part of a job; what the store lacks is computed and kept."""
     if not job.compiles():
         machine = machine | {"device": "cpu"}
     identity = {"job": job.describe(), "version": VERSION, **images, **machine}
     keys = [key_of(identity | {"part": part}) for part in range(job.parts(bench))]
-    missing = [
-        part
-        for part, key in enumerate(keys)
-        if fresh or not store.get(key) or not _readable(store, key, store.get(key))
-    ]
+    missing = [part for part, key in enumerate(keys) if fresh or not _complete(store, key)]
     if missing:
-        for part, record, arrays in _computed(job, bench, missing, machine, title):
-            whole = {"key": keys[part], "method": job.name, "part": part, "status": "ok", **record}
-            store.add(whole | identity, arrays)
+        for part, measured, arrays in _computed(job, bench, missing, machine, title):
+            values = {"key": keys[part], "method": job.name, "part": part, "status": "ok", **measured}
+            store.add(PartRecord(identity=identity, **values), arrays)
     else:
         print(f"{title}: in the records already", file=sys.stderr)
-    found = []
-    for key in keys:
-        record = store.get(key)
-        found.append((record, _arrays(store, key) if record["status"] == "ok" else {}))
-    return found
+    return [(store.get(key), store.arrays(key) or {}) for key in keys]
 
 
 def _computed(job: Job, bench: Bench, missing: Sequence[int], machine: dict, title: str) -> Iterator:
@@ -249,10 +242,7 @@ def _computed(job: Job, bench: Bench, missing: Sequence[int], machine: dict, tit
         raise UsageError(f"{job.name} cannot be measured on these images: {one_line(error)}") from error
 
 
-def _readable(store: Store, key: str, record: dict) -> bool:
-    return record["status"] != "ok" or store.predictions_path(key).exists()
-
-
-def _arrays(store: Store, key: str) -> dict[str, np.ndarray]:
-    with np.load(store.predictions_path(key), allow_pickle=False) as kept:
-        return dict(kept)
+def _complete(store: Store[PartRecord], key: str) -> bool:
+    """Return whether a part is recorded, with its answers where it succeeded."""
+    record = store.get(key)
+    return record is not None and (not record.ok or store.arrays(key) is not None)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.baselines.jobs import Bench, Job, Search, vote
+from experiments.baselines.parts import PartRecord
 from experiments.baselines.published import PUBLISHED, QUANTITIES, REMARKS, Published
 from fewshot.stats import metrics
 
 NONE = "–"
-Parts = Sequence[tuple[dict, Mapping[str, np.ndarray]]]
+Parts = Sequence[tuple[PartRecord, Mapping[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Row:
 def rows(job: Job, bench: Bench, parts: Parts, ks: Sequence[int]) -> list[Row]:
     """Return the rows of a job: one for each k, or one."""
     records = [record for record, _ in parts]
-    seconds = sum(record["seconds"] for record in records)
-    failed = next((record["reason"] for record in records if record["status"] == "failed"), None)
+    seconds = sum(record.seconds for record in records)
+    failed = next((record.reason for record in records if not record.ok), None)
     if failed:
         return [Row(job.name, job.group, None, None, seconds, failed=failed)]
     classes = len(bench.test.classes)
@@ -77,10 +78,10 @@ def rows(job: Job, bench: Bench, parts: Parts, ks: Sequence[int]) -> list[Row]:
     else:
         answers = {job.name: [arrays["answers"] for _, arrays in parts]}
     more = {}
-    if "epochs" in records[0]:
-        more = {key: records[0][key] for key in ("epochs", "parameters", "curve")}
+    if records[0].epochs is not None:
+        more = {name: getattr(records[0], name) for name in ("epochs", "parameters", "curve")}
         more["networks"] = len(records)
-        more["folds"] = tuple(record["fold"]["accuracy"] for record in records if "fold" in record)
+        more["folds"] = tuple(record.fold["accuracy"] for record in records if record.fold)
     return [
         Row(name, job.group, *_scored(bench.test.y, found, classes), seconds, **more)
         for name, found in answers.items()

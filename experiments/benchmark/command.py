@@ -57,7 +57,7 @@ def _testbed(data, jobs, threads):
 
     def train(seeds):
         with tempfile.TemporaryDirectory() as out, Store(out).open() as store:
-            return [record["accuracy"] for record in run(_trials(data, seeds, threads), store, jobs)]
+            return [record.accuracy for record in run(_trials(data, seeds, threads), store, jobs)]
 
     return train
 

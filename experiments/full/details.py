@@ -10,10 +10,11 @@ from fewshot.report.predictions import pool
 from fewshot.report.table import aligned
 from fewshot.stats import metrics
 from fewshot.stats.comparison import analyse
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
 CONFUSED = 3  # pairs of classes that are named
-Records = Mapping[str, Sequence[dict]]
+Records = Mapping[str, Sequence[Record]]
 Matrices = Mapping[str, tuple[tuple[str, ...], np.ndarray]]  # method → class names, confusion matrix
 
 
@@ -47,7 +48,7 @@ def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
         paths += confusions(counts, names, folder / "confusion", "Which class is taken for which")
     groups: dict[tuple[str, str], dict] = {}
     for method, records in by_method.items():
-        learner = records[0]["learner"]
+        learner = records[0].learner
         if "recipe" in learner:
             key = learner["network"], learner["recipe"]["optimizer"]
             groups.setdefault(key, {})[method] = records

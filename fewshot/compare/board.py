@@ -4,6 +4,7 @@ import sys
 from itertools import zip_longest
 
 from fewshot.compare.tournament import Comparison
+from fewshot.trials.record import Record
 from fewshot.trials.testbed import Trial
 
 
@@ -26,12 +27,12 @@ class Board:
             self._told += stopped
             print(f"stopped, clearly behind: {', '.join(stopped)}", file=sys.stderr)
 
-    def trial(self, trial: Trial, record: dict, computed: bool) -> None:
+    def trial(self, trial: Trial, record: Record, computed: bool) -> None:
         """Show a trial that has ended, as `testbed.run` tells of it; recorded ones are not news."""
         if not computed:
             return
-        outcome = f"{record['accuracy']:.2f} %" if record["status"] == "ok" else f"failed: {record['reason']}"
-        line = f"draw {trial.seed + 1:3}  {trial.method:14} {outcome}  {record['seconds']:.1f} s"
+        outcome = f"{record.accuracy:.2f} %" if record.ok else f"failed: {record.reason}"
+        line = f"draw {trial.seed + 1:3}  {trial.method:14} {outcome}  {record.seconds:.1f} s"
         if self._live:
             self._redraw(line)
         else:

@@ -69,8 +69,8 @@ class Findings:
 
         found = []
         for record in self.comparison.records[method].values():
-            path = self.store.predictions_path(record["key"])
-            if record["status"] == "ok" and path.exists():
+            path = self.store.predictions_path(record.key)
+            if record.ok and path.exists():
                 with np.load(path, allow_pickle=False) as file:
                     found.append((file["probabilities"], file["labels"]))
         probabilities, labels = (np.concatenate(part) for part in zip(*found, strict=True))

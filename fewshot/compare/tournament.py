@@ -11,6 +11,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.report.comparison import columns
 from fewshot.report.table import aligned
 from fewshot.stats import selection
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.testbed import Processes, Trial, run
 
@@ -45,7 +46,7 @@ class Comparison:
         self._trial_of, self._jobs, self._clock, self._pool = trial_of, jobs, clock, pool
         self.costs = {name: cost for name, (_, cost) in strategies.items()}
         self.active = self._planned()
-        self.records: dict[str, dict[int, dict]] = {name: {} for name in self.active}
+        self.records: dict[str, dict[int, Record]] = {name: {} for name in self.active}
         self.stopped: dict[str, int] = {}
 
     def _planned(self) -> list[str]:
@@ -64,8 +65,7 @@ class Comparison:
     def scores(self) -> dict[str, dict[int, float]]:
         """Return method → draw → accuracy, failed trials left out."""
         return {
-            name: {draw: r["accuracy"] for draw, r in own.items() if r["status"] == "ok"}
-            for name, own in self.records.items()
+            name: {draw: r.accuracy for draw, r in own.items() if r.ok} for name, own in self.records.items()
         }
 
     def least(self) -> float:
@@ -86,7 +86,7 @@ class Comparison:
         for name, record in zip(self.active, run(trials, store, Processes(self._jobs), show), strict=True):
             self.records[name][number] = record
         for name in self.active:
-            self.costs[name] = float(np.median([r["seconds"] for r in self.records[name].values()]))
+            self.costs[name] = float(np.median([r.seconds for r in self.records[name].values()]))
         for name in selection.hopeless(self.scores, self.active):
             self.stopped[name] = len(self.records[name])
         self.active = [name for name in self.active if name not in self.stopped]
@@ -99,7 +99,7 @@ class Comparison:
 
     def failure(self) -> str:
         """Return why the last failed trial failed."""
-        reasons = [r["reason"] for own in self.records.values() for r in own.values() if r["reason"]]
+        reasons = [r.reason for own in self.records.values() for r in own.values() if r.reason]
         return reasons[-1] if reasons else ""
 
     def leaderboard(self) -> list[str]:
@@ -123,7 +123,7 @@ def pool(protocol: Protocol, splits: Splits) -> selection.Pool:
     return selection.Pool(len(held_out) / (images - len(held_out)), images)
 
 
-def hard_images(records: Mapping[str, Mapping[int, dict]], store: Store) -> list[tuple[int, str, int]]:
+def hard_images(records: Mapping[str, Mapping[int, Record]], store: Store) -> list[tuple[int, str, int]]:
     """Return the held-out images that every method gets wrong in most draws: position, part, its answer.
 
     The answer is the class that the methods give most often. An image counts once it was held out twice.
@@ -131,8 +131,8 @@ def hard_images(records: Mapping[str, Mapping[int, dict]], store: Store) -> list
     votes: dict[tuple[int, str], dict[str, list[tuple[int, int]]]] = {}
     for name, own in records.items():
         for record in own.values():
-            path = store.predictions_path(record["key"])
-            if record["status"] != "ok" or not path.exists():
+            path = store.predictions_path(record.key)
+            if not record.ok or not path.exists():
                 continue
             with np.load(path, allow_pickle=False) as file:
                 answers = file["probabilities"].argmax(1)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from fewshot.report.names import tasks
 from fewshot.report.table import NONE, difference, interval, mean_std, p_value, plural
-from fewshot.stats.comparison import Paired, Record, Summary
+from fewshot.stats.comparison import Paired, Summary
 from fewshot.stats.selection import Standing
+from fewshot.trials.record import Record
 
 READING = (
     "Odd draws choose the winner and who is stopped, even draws give the accuracies, so that luck in the "
@@ -62,8 +63,8 @@ class Comparison:
 
     def owns(self, record: Record) -> bool:
         """Say whether a trial is one of the comparison's, its curve of shots included."""
-        return record["method"] in self.seconds and all(
-            record["protocol"].get(field) == self.protocol.get(field) for field in DRAWN
+        return record.method in self.seconds and all(
+            record.protocol.get(field) == self.protocol.get(field) for field in DRAWN
         )
 
     def consequences(self) -> list[str]:

@@ -1,6 +1,6 @@
 """What a group of trials was measured under: data, protocol, machine and libraries, from its records."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from fewshot.report.groups import Group
 from fewshot.report.table import NONE
@@ -9,9 +9,9 @@ from fewshot.report.table import NONE
 def conditions(group: Group) -> dict[str, str]:
     """Return what a group was measured under, from its records."""
     records, protocol = group.records, group.protocol
-    seeds = sorted({record["seed"] for record in records})
-    libraries = [_mapping(record["learner"], "libraries") for record in records]
-    machines = [_mapping(record, "machine") for record in records]
+    seeds = sorted({record.seed for record in records})
+    libraries = [record.learner.get("libraries", {}) for record in records]
+    machines = [record.machine for record in records]
     own = ("data", "content", "name")
     settings = [f"{key} {_plain(value)}" for key, value in protocol.items() if key not in own]
     content = f" (content {str(protocol['content'])[:12]}…)" if protocol.get("content") else ""
@@ -19,12 +19,12 @@ def conditions(group: Group) -> dict[str, str]:
         "data": f"{protocol['data']}{content}",
         "protocol": f"{protocol['name']}: {', '.join(settings)}",
         "seeds": f"{seeds[0]}–{seeds[-1]}" + ("" if len(seeds) == seeds[-1] - seeds[0] + 1 else ", not all"),
-        "threads a trial": _several(record["threads"] for record in records),
-        "device": _several(record["device"] for record in records),
+        "threads a trial": _several(record.threads for record in records),
+        "device": _several(record.device for record in records),
         "processor": _several(machine.get("cpu", NONE) for machine in machines),
         "Python": _several(machine.get("python", NONE) for machine in machines),
         "libraries": _several(f"{name} {version}" for used in libraries for name, version in used.items()),
-        "fewshot": _several(record.get("fewshot", NONE) for record in records),
+        "fewshot": _several(record.fewshot or NONE for record in records),
     }
 
 
@@ -38,8 +38,3 @@ def _plain(value: object) -> str:
 
 def _several(values: Iterable) -> str:
     return ", ".join(dict.fromkeys(map(str, values))) or NONE
-
-
-def _mapping(record: Mapping, field: str) -> Mapping:
-    """Return a field that not every version of a record has."""
-    return value if isinstance(value := record.get(field), dict) else {}

@@ -16,8 +16,9 @@ from fewshot.errors import FewshotError, UsageError, field
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.names import tasks
-from fewshot.stats.comparison import MethodResult, Record, analyse
-from fewshot.trials.store import Store, complete, read
+from fewshot.stats.comparison import MethodResult, analyse
+from fewshot.trials.record import Record
+from fewshot.trials.store import Store, read
 
 # What a document says of a trial that tells its record from all others on the same tasks.
 VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
@@ -44,12 +45,12 @@ class Group:
     @property
     def protocol(self) -> dict:
         """What the tasks' rule says of itself, with the name of the data."""
-        return self.records[0]["protocol"]
+        return self.records[0].protocol
 
     @property
     def tuning(self) -> bool:
         """Whether the tasks are for choosing, not for reporting."""
-        return self.records[0]["seed"] >= TUNING
+        return self.records[0].seed >= TUNING
 
     @property
     def title(self) -> str:
@@ -91,8 +92,7 @@ def gather(folder: Path) -> Results:
         found, odd = read(store.path)
     except OSError as error:
         raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
-    records = [record for record in found.values() if complete(record)]
-    others = len(found) - len(records) + len(odd)
+    records, others = list(found.values()), len(odd)
     if not records:
         if others:
             raise FewshotError(
@@ -109,7 +109,7 @@ def gather(folder: Path) -> Results:
     studied, more = _studied(documents, records)
     compared, unreadable = _comparison(folder)
     own = [record for record in records if compared and compared.owns(record)]
-    left = _left(records, studied, {record["key"] for record in own})
+    left = _left(records, studied, {record.key for record in own})
     studied.sort(key=lambda group: (group.tuning, group.study))
     pictures = _pictures(folder, inner)
     drawn = [path for path in pictures if compared and path.parent == folder / COMPARED]
@@ -142,7 +142,7 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
     """Return the group of every document: its methods, each with the records of its trials."""
     known = defaultdict(list)
     for record in records:
-        known[_values(record["protocol"], record)].append(record)
+        known[_values(record.protocol, vars(record))].append(record)
     groups, notes = [], []
     for name, document in documents:
         by_method, missing = {}, 0
@@ -150,7 +150,7 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
             of_trials = [known.get(_values(document["protocol"], trial), []) for trial in row["trials"]]
             # Equal trials of two methods have two records. One method may have two names, and one record.
             found = [
-                next((record for record in of_one if record["method"] == row["method"]), of_one[0])
+                next((record for record in of_one if record.method == row["method"]), of_one[0])
                 for of_one in of_trials
                 if of_one
             ]
@@ -192,24 +192,24 @@ def _values(protocol: Mapping, trial: Mapping) -> str:
 
 def _left(records: list[Record], studied: list[Group], compared: set[str]) -> list[Group]:
     """Return the records of no study and no comparison as groups, each with a baseline on the same tasks."""
-    used = {record["key"] for group in studied for record in group.records} | compared
+    used = {record.key for group in studied for record in group.records} | compared
     usual = dict.fromkeys([*(group.baseline for group in studied), *USUAL])
     alike = defaultdict(list)
     for record in records:
-        conditions = [record["protocol"], record["threads"], record["device"], record["seed"] >= TUNING]
+        conditions = [record.protocol, record.threads, record.device, record.seed >= TUNING]
         alike[json.dumps(conditions, sort_keys=True)].append(record)
     groups = []
     for members in alike.values():
         by_method = labelled(members)
-        new = [name for name, found in by_method.items() if any(r["key"] not in used for r in found)]
+        new = [name for name, found in by_method.items() if any(r.key not in used for r in found)]
         if not new:
             continue
         # Of several with a usual name, or if none has one of all: the method with the most tasks.
-        named = [[m for m in by_method if by_method[m][0]["method"] == name] for name in usual]
+        named = [[m for m in by_method if by_method[m][0].method == name] for name in usual]
         candidates = next((methods for methods in named if methods), new)
         baseline = max(candidates, key=lambda method: len(by_method[method]))
         shown = {name: by_method[name] for name in dict.fromkeys([baseline, *new])}
-        metric = "accuracy" if members[0]["protocol"].get("balanced", True) else "balanced_accuracy"
+        metric = "accuracy" if members[0].protocol.get("balanced", True) else "balanced_accuracy"
         groups.append(Group("", "", baseline, analyse(shown, baseline, metric)))
     return sorted(groups, key=lambda group: group.tuning)
 
@@ -221,8 +221,8 @@ def labelled(records: Iterable[Record]) -> dict[str, list[Record]]:
     """
     ways = defaultdict(lambda: defaultdict(list))
     for record in records:
-        learner = json.dumps(record["learner"], sort_keys=True)
-        ways[record["method"]][learner].append(record)
+        learner = json.dumps(record.learner, sort_keys=True)
+        ways[record.method][learner].append(record)
     labels = {}
     for method, found in ways.items():
         settings = [_flat(json.loads(learner)) for learner in found]
@@ -237,7 +237,7 @@ def labelled(records: Iterable[Record]) -> dict[str, list[Record]]:
                 label += f" ({', '.join(differ[:LISTED])}{', …' * (len(differ) > LISTED)})"
             while label in labels:
                 label += "′"
-            labels[label] = sorted(members, key=lambda record: record["seed"])
+            labels[label] = sorted(members, key=lambda record: record.seed)
     return labels
 
 

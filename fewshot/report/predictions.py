@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.stats.comparison import Record
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
 OTHER = "another class"  # one that the task does not have
@@ -32,21 +32,21 @@ class Pooled:
 
 def pool(store: Store, records: Iterable[Record]) -> Pooled:
     """Put the predictions of successful trials together; names are in alphabetical order."""
-    succeeded = [record for record in records if record["status"] == "ok"]
-    names = sorted({str(name) for record in succeeded for name in record["classes"]})
+    succeeded = [record for record in records if record.ok]
+    names = sorted({str(name) for record in succeeded for name in record.classes})
     position = {name: i for i, name in enumerate([*names, OTHER])}
     met = np.zeros((len(position), len(position)), bool)
     parts, missing = [], []
     for record in succeeded:
-        found = _read(store.predictions_path(record["key"]), len(record["classes"]))
+        found = _read(store.predictions_path(record.key), len(record.classes))
         if found is None:
-            missing.append(record["key"])
+            missing.append(record.key)
             continue
         probabilities, labels = found
         # The dataset's label → where its name stands. Protocols hold images out class by class, in the
         # order in which they name the classes: the labels appear in that order.
         place = np.full(probabilities.shape[1], position[OTHER])
-        drawn = [position[str(name)] for name in record["classes"]]
+        drawn = [position[str(name)] for name in record.classes]
         place[list(dict.fromkeys(labels.tolist()))] = drawn
         parts.append((place[labels], place[probabilities.argmax(1)], probabilities.max(1).astype(float)))
         met[np.ix_(drawn, drawn)] = True

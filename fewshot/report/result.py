@@ -50,7 +50,7 @@ def _method(result: MethodResult) -> dict[str, Any]:
         "std": result.std,
         "ci95": result.ci95,
         "delta": asdict(result.delta) if result.delta else None,
-        "trials": [{field: record.get(field) for field in fields} for record in result.records],
+        "trials": [{field: getattr(record, field) for field in fields} for record in result.records],
     }
 
 

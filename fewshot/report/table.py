@@ -103,7 +103,7 @@ def columns(
 
 
 def _plain_accuracy(result) -> str:
-    accuracies = (record["accuracy"] for record in result.records if record["status"] == "ok")
+    accuracies = (record.accuracy for record in result.records if record.ok)
     return mean_std(summary(accuracies))
 
 

@@ -170,7 +170,7 @@ def _clear(least: float) -> str:
 
 
 def _scores(result: MethodResult) -> Scores:
-    return {r["seed"]: r[result.metric] for r in result.records if r["status"] == "ok"}
+    return {r.seed: getattr(r, result.metric) for r in result.records if r.ok}
 
 
 def _baseline(group: Group) -> Sentence:

@@ -8,7 +8,7 @@ SciPy is imported where it is used, so that importing this module costs next to 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,41 @@ from fewshot.errors import unknown
 
 EXACT = 13  # pairs up to which p is exact in any case
 Interval = tuple[float, float]
-Record = dict[str, Any]
+Metric = Literal["accuracy", "balanced_accuracy"]
+
+
+class Measured(Protocol):
+    """What statistics need of a trial; `fewshot.trials.record.Record` has it, and more.
+
+    All measurements but `seconds` are None where `ok` is false.
+    """
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def accuracy(self) -> float | None: ...
+
+    @property
+    def balanced_accuracy(self) -> float | None: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def n_train(self) -> int | None: ...
+
+    @property
+    def updates(self) -> int | None: ...
+
+    @property
+    def images_seen(self) -> int | None: ...
+
+
+R = TypeVar("R", bound=Measured)
 
 
 @dataclass(frozen=True)
@@ -46,7 +80,7 @@ class Paired:
 
 
 @dataclass(frozen=True)
-class MethodResult:
+class MethodResult(Generic[R]):
     """One row of a report. Failed trials are counted in `failed` and enter nothing else but `records`.
 
     `mean`, `std`, `ci95` and `delta` are about `metric`, in percent. `delta.p` is corrected by Holm over
@@ -55,7 +89,7 @@ class MethodResult:
     """
 
     method: str
-    metric: str
+    metric: Metric
     n: int
     failed: int
     mean: float | None
@@ -66,7 +100,7 @@ class MethodResult:
     n_train: int | None
     updates: int | None
     images_seen: int | None
-    records: list[Record]
+    records: list[R]
 
 
 def summary(values: Iterable[float], overlap: float = 0.0, bound: float = math.inf) -> Summary:
@@ -166,8 +200,8 @@ def least_p(n: int, methods: int) -> float:
 
 
 def analyse(
-    records_by_method: Mapping[str, Sequence[Record]], baseline: str, metric: str = "accuracy"
-) -> list[MethodResult]:
+    records_by_method: Mapping[str, Sequence[R]], baseline: str, metric: Metric = "accuracy"
+) -> list[MethodResult[R]]:
     """Return one result a method, in the order given.
 
     `metric` is the records' field to compare, "accuracy" or "balanced_accuracy". Raises UsageError if
@@ -176,7 +210,7 @@ def analyse(
     if baseline not in records_by_method:
         raise unknown("baseline", baseline, records_by_method)
     scores = {
-        method: {record["seed"]: record[metric] for record in _succeeded(records)}
+        method: {record.seed: getattr(record, metric) for record in _succeeded(records)}
         for method, records in records_by_method.items()
     }
     deltas = {
@@ -191,11 +225,13 @@ def analyse(
     ]
 
 
-def _result(method: str, metric: str, records: list[Record], s: Summary, delta: Paired | None):
+def _result(
+    method: str, metric: Metric, records: list[R], s: Summary, delta: Paired | None
+) -> MethodResult[R]:
     succeeded = _succeeded(records)
 
     def mean(field):
-        return summary(record[field] for record in succeeded).mean
+        return summary(getattr(record, field) for record in succeeded).mean
 
     def count(field):
         return round(mean(field)) if succeeded else None
@@ -217,5 +253,5 @@ def _result(method: str, metric: str, records: list[Record], s: Summary, delta: 
     )
 
 
-def _succeeded(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record["status"] == "ok"]
+def _succeeded(records: Iterable[R]) -> list[R]:
+    return [record for record in records if record.ok]

@@ -26,6 +26,7 @@ from fewshot.data.protocols import TUNING, Protocol, protocols
 from fewshot.errors import UsageError, field
 from fewshot.trials import cluster as dask
 from fewshot.trials import together
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.testbed import Executor, Processes, Trial, run
 
@@ -200,16 +201,16 @@ class Plan:
         self,
         store: Store,
         fresh: bool = False,
-        on_record: Callable = lambda trial, record, computed: None,
+        on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
         on_prepared: Callable[[int], None] = lambda total: None,
-    ) -> dict[str, list]:
+    ) -> dict[str, list[Record]]:
         """Return the records of each method, seed by seed; what the store lacks is computed and stored.
 
         fresh, on_record, on_prepared: as in `fewshot.trials.testbed.run`.
         """
         with self.machine.open(self.trials) as executor:
             records = run(list(self.trials), store, executor, on_record, fresh, on_prepared)
-        by_method: dict[str, list] = {name: [] for name in self.learners}
+        by_method: dict[str, list[Record]] = {name: [] for name in self.learners}
         for trial, record in zip(self.trials, records, strict=True):
             by_method[trial.method].append(record)
         return by_method

@@ -12,29 +12,57 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import replacing
+from fewshot.trials.record import Record
 
 FORMAT = 1
-FIELDS = {"method": str, "status": str, "classes": list, "seed": int, "threads": int, "device": str}
-FIELDS |= {"protocol": dict, "learner": dict}
-MEASURED = ("accuracy", "balanced_accuracy", "nll", "seconds", "n_train", "updates", "images_seen")
 
 
-class Store:
-    """The records of one results folder."""
+class Storable(Protocol):
+    """What a store keeps: `Record`, or another typed record that turns into JSON and back."""
 
-    def __init__(self, folder: str | os.PathLike):
+    @property
+    def key(self) -> str:
+        """The name under which it is found."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Storable":
+        """Return what a JSON object holds; ValueError where it is not valid."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+
+
+R = TypeVar("R", bound=Storable)
+
+
+class Store(Generic[R]):
+    """The records of one results folder.
+
+    Parameters
+    ----------
+    folder : path
+        Where the records are; created by `open`.
+    record_type : type
+        The class of the records.
+    """
+
+    def __init__(self, folder: str | os.PathLike, record_type: type[R] = Record):
         self.folder = Path(folder)
         self.path = self.folder / "trials.jsonl"
+        self._record_type = record_type
         self._predictions = self.folder / "predictions"
-        self._records: dict[str, dict] = {}
+        self._records: dict[str, R] = {}
 
     @contextlib.contextmanager
     def open(self) -> Iterator["Store"]:
@@ -56,25 +84,33 @@ class Store:
         finally:
             lock.release()
 
-    def get(self, key: str) -> dict | None:
+    def get(self, key: str) -> R | None:
         """Return the record of a key, or None."""
         return self._records.get(key)
 
-    def add(self, record: dict, predictions: dict[str, np.ndarray]) -> None:
+    def add(self, record: R, predictions: Mapping[str, np.ndarray]) -> None:
         """Keep a trial: its predictions first, then its line, both on disk when this returns.
 
-        record: strict JSON with its "key". Raises `FewshotError` where the disk is full or read-only.
+        Raises `FewshotError` where the disk is full or read-only.
         """
-        line = json.dumps({"format": FORMAT, **record}, allow_nan=False)
+        line = json.dumps({"format": FORMAT, **record.to_json()}, allow_nan=False)
         with self._explained():
             if predictions:
-                with replacing(self.predictions_path(record["key"])) as temporary:
+                with replacing(self.predictions_path(record.key)) as temporary:
                     np.savez_compressed(temporary, **predictions)
             with open(self.path, "ab") as file:
                 file.write(line.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-        self._records[record["key"]] = record
+        self._records[record.key] = record
+
+    def arrays(self, key: str) -> dict[str, np.ndarray] | None:
+        """Return what was kept beside a record; None where the file is missing or damaged."""
+        try:
+            with np.load(self.predictions_path(key), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
 
     def predictions_path(self, key: str) -> Path:
         """Return where a trial's probabilities, labels and image indices stand."""
@@ -100,7 +136,7 @@ class Store:
                 file.write(b"\n")
 
     def _read(self) -> None:
-        self._records, odd = read(self.path)
+        self._records, odd = read(self.path, self._record_type)
         if odd:
             lines = ", ".join(map(str, odd[:5])) + (", …" if len(odd) > 5 else "")
             print(
@@ -120,8 +156,8 @@ class Store:
             ) from error
 
 
-def read(path: Path) -> tuple[dict[str, dict], list[int]]:
-    """Return the records of a file by key, and the numbers of the lines that hold none.
+def read(path: Path, record_type: type[R] = Record) -> tuple[dict[str, R], list[int]]:
+    """Return the records of a file by key, and the numbers of the lines that hold no valid one.
 
     Needs no lock: a study may be writing there, and a line that is not complete yet is not a record yet.
     """
@@ -129,31 +165,20 @@ def read(path: Path) -> tuple[dict[str, dict], list[int]]:
     if path.exists():
         with open(path, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, start=1):
-                record = parse(line)
+                record = parse(line, record_type)
                 if record is None:
                     odd.append(number)
                 else:
-                    records[record["key"]] = record
+                    records[record.key] = record
     return records, odd
 
 
-def complete(record: dict) -> bool:
-    """Say whether a record has all that studies and reports need: an older version's may not."""
-    numbers = MEASURED if record.get("status") == "ok" else ()
-    return (
-        all(isinstance(record.get(field), kind) for field, kind in FIELDS.items())
-        and all(isinstance(record.get(field), int | float) for field in numbers)
-        and isinstance(record.get("curve"), dict | None)
-        and {"name", "data"} <= record["protocol"].keys()
-    )
-
-
-def parse(line: str) -> dict | None:
-    """Return the record of a line, as it was added, or None where the line is torn or foreign."""
+def parse(line: str, record_type: type[R] = Record) -> R | None:
+    """Return the record of a line, or None where the line is torn, foreign or not valid."""
     try:
-        record = json.loads(line)
+        content = json.loads(line)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            return None
+        return record_type.from_json(content)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
-        return None
-    return record if isinstance(record.get("key"), str) else None

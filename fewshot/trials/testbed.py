@@ -27,7 +27,8 @@ from fewshot.io.digests import key_of
 from fewshot.learners.contract import Learner
 from fewshot.methods import plugins
 from fewshot.stats import metrics
-from fewshot.trials.store import Store, complete
+from fewshot.trials.record import Record
+from fewshot.trials.store import Store
 
 LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
 AGAIN = "a worker process died: its trial runs again"
@@ -91,10 +92,10 @@ def run(
     trials: list[Trial],
     store: Store,
     executor: Executor | None = None,
-    on_record: Callable[[Trial, dict, bool], None] = lambda trial, record, fresh: None,
+    on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, fresh: None,
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
-) -> list[dict]:
+) -> list[Record]:
     """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
 
     executor: where to compute; None for this process.
@@ -119,13 +120,13 @@ def run(
     for _ in each(tasks, executor, prepare_task):
         on_prepared(len(tasks))
     for i, (record, predictions) in each(pending, executor, run_trial):
-        if record["key"] != keys[i]:
+        if record.key != keys[i]:
             raise FewshotError(
                 "a worker computed another trial than it was given: its libraries, weights or plugins differ "
                 "from those here; what is recorded stays, and the same command goes on"
             )
         store.add(record, predictions)
-        store.drop_checkpoint(record["key"])
+        store.drop_checkpoint(record.key)
         records[i] = record
         on_record(pending[i], record, True)
     return records
@@ -137,7 +138,7 @@ def prepare_task(trial: Trial) -> None:
     trial.learner.prepare(trial.protocol.draw(open_splits(trial.data.folder), trial.seed))
 
 
-def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
+def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
     backend.start(trial.threads, trial.device)
     task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
@@ -155,7 +156,7 @@ def run_trial(trial: Trial) -> tuple[dict, dict[str, np.ndarray]]:
 
 def outcome(
     trial: Trial, task: Task, learner: Learner | DivergedError, seconds: float, probabilities=None
-) -> tuple[dict, dict[str, np.ndarray]]:
+) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it.
 
     learner: fitted, or the error with which its training broke down.
@@ -167,19 +168,19 @@ def outcome(
         measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
         seconds += measured.pop("seconds_before")
         predictions = _predictions(task, probabilities)
-    record = {
-        "key": trial.key,
-        "method": trial.method,
-        "status": "failed" if failure else "ok",
-        "reason": failure,
-        "classes": list(task.classes),
+    record = Record(
+        key=trial.key,
+        method=trial.method,
+        status="failed" if failure else "ok",
+        reason=failure,
+        classes=tuple(task.classes),
         **measured,
-        "seconds": round(seconds, 4),
+        seconds=round(seconds, 4),
         **trial.identity(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
-        "fewshot": fewshot.__version__,
-    }
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine={"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
+        fewshot=fewshot.__version__,
+    )
     return record, predictions
 
 
@@ -202,14 +203,11 @@ def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]
     }
 
 
-def _stored(trial: Trial, key: str, store: Store) -> dict | None:
-    """Return the trial's record, unless an older version's lacks fields, or the curves that are asked for."""
+def _stored(trial: Trial, key: str, store: Store) -> Record | None:
+    """Return the trial's record, unless it lacks the curves that are asked for."""
     record = store.get(key)
-    if record is None or not complete(record):
-        return None
-    if trial.curves and record["status"] == "ok" and "held_out_loss" not in (record.get("curve") or {}):
-        return None
-    return record
+    lacking = record and trial.curves and record.ok and "held_out_loss" not in (record.curve or {})
+    return None if lacking else record
 
 
 def _check(trials: Iterable[Trial]) -> None:

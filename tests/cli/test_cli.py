@@ -121,8 +121,8 @@ def test_a_folder_of_photos(command, tmp_path):
     assert "balanced mean ± std" in done.stdout
     assert "note.jpg" in done.stderr
     (record, _) = records(tmp_path / "results").values()
-    assert sorted(record["classes"]) == ["grün", "röt"]
-    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
+    assert sorted(record.classes) == ["grün", "röt"]
+    with np.load(tmp_path / "results" / "predictions" / f"{record.key}.npz") as kept:
         assert len(kept["labels"]) == 46  # of 70 and 60, 42 each are trained on
 
 
@@ -140,7 +140,7 @@ def test_fifty_photos_a_class_are_enough(command, tmp_path):
     done = command("augment", "--data", data, "--quick", "--method", "none", "--jobs", 1)
     assert done.returncode == 0, done.stderr
     (record, _) = records(tmp_path / "results").values()
-    assert (record["protocol"]["shots"], record["n_train"]) == (35, 70)
+    assert (record.protocol["shots"], record.n_train) == (35, 70)
 
 
 def test_sheets_are_drawn_without_training(command, tmp_path):

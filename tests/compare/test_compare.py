@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import Brightness, one_line
+from helpers import Brightness, kept, one_line
 from PIL import Image
 
 from experiments.compare import STRATEGIES, _draws, _prepared
@@ -143,15 +143,14 @@ def test_images_that_every_method_gets_wrong(tmp_path):
         for name in records:
             for draw, index in enumerate(([7, 8, 9], [7, 8])):
                 answers = [1, int(name == "a" and draw == 0), 1][: len(index)]
-                key = f"{name}{draw}"
                 predictions = {
                     "probabilities": np.eye(2)[answers].astype(np.float16),
                     "labels": np.zeros(len(index), np.int64),
                     "index": np.array(index),
                     "part": np.array("train"),
                 }
-                records[name][draw] = {"key": key, "status": "ok"}
-                store.add({"key": key}, predictions)
+                records[name][draw] = kept(name, draw, 50.0)
+                store.add(records[name][draw], predictions)
         assert hard_images(records, store) == [(7, "train", 1)]
 
 

@@ -17,6 +17,7 @@ from experiments.baselines import jobs as baselines_jobs
 from experiments.baselines import table as baselines_table
 from experiments.baselines.command import jobs
 from experiments.baselines.jobs import Bench, Network, Search, in_turn, vote
+from experiments.baselines.parts import PartRecord
 from experiments.baselines.published import PUBLISHED, REMARKS
 from experiments.study import Study
 from fewshot.baselines.neighbours import Neighbours
@@ -162,8 +163,9 @@ def test_in_turn():
 
 def test_a_network_that_diverges_is_a_failed_row(bench):
     job = Network("wild", "fc", 1, "numpy-fc3", Recipe(learning_rate=1e6, epochs=20, batch=5))
-    ((_, record, arrays),) = job.compute(bench, [0], lambda count: None)
-    assert record["status"] == "failed"
+    ((part, measured, arrays),) = job.compute(bench, [0], lambda count: None)
+    record = PartRecord(key="k", method=job.name, part=part, identity={}, **measured)
+    assert not record.ok
     (row,) = baselines_table.rows(job, bench, [(record, arrays)], [1])
     assert row.scores is None
     assert "no longer finite" in row.document()["failed"]

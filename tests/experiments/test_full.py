@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import kept
 from PIL import Image
 
 from experiments.full.command import STUDY, main
@@ -19,6 +20,7 @@ from fewshot.training.checkpoints import load, save
 from fewshot.training.curves import Trace
 from fewshot.training.engine import compiled
 from fewshot.training.recipe import Recipe
+from fewshot.trials.store import Store, read
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -78,9 +80,9 @@ def test_choices_never_see_the_test_images(whole, tmp_path):
     assert code == 0, errors
     trial = document["methods"][0]["trials"][0]
     assert trial["seed"] == 1000
-    record = json.loads((tmp_path / "trials.jsonl").read_text())
-    assert record["curve"]["held_out_accuracy"]
-    predictions = np.load(tmp_path / "predictions" / f"{record['key']}.npz")
+    (record,) = read(tmp_path / "trials.jsonl")[0].values()
+    assert record.curve["held_out_accuracy"]
+    predictions = Store(tmp_path).arrays(record.key)
     assert predictions["part"] == "train"
     assert not set(predictions["index"]) & set(predictions["train_index"])
 
@@ -107,8 +109,7 @@ def test_a_recipe_for_all_methods(whole):
 
 
 def test_details_without_predictions(tmp_path):
-    record = {"key": "0" * 16, "status": "ok", "classes": ["a", "b"]}
-    assert details(pooled({"lost": [record]}, str(tmp_path)))[0] == {}
+    assert details(pooled({"lost": [kept("lost", 0, 60.0)]}, str(tmp_path)))[0] == {}
 
 
 def test_cut_off_and_gone_on_is_the_same(task, tmp_path, monkeypatch):

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewshot.trials.store import Store, read
+
 FILE = Path(__file__).with_name("golden.json")
 ELSEWHERE = 6.0  # points that an accuracy may differ by on another machine: few epochs, few images
 DIGITS = ("--data", "digits", "--seeds", "2", "--shots", "10", "--jobs", "1")
@@ -80,13 +82,12 @@ def run_study(name: str, *args: str, out: Path) -> dict[str, dict]:
         code = module.main([*args, "--out", str(out)])
     assert code == 0, (name, args)
     numbers = {}
-    for line in (out / "trials.jsonl").read_text().splitlines():
-        record = json.loads(line)
-        with np.load(out / "predictions" / f"{record['key']}.npz") as arrays:
-            digest = hashlib.sha256(arrays["probabilities"].tobytes() + arrays["index"].tobytes())
-        numbers[f"{record['method']} {record['seed']}"] = {
-            "accuracy": record["accuracy"],
-            "nll": record["nll"],
+    for record in read(out / "trials.jsonl")[0].values():
+        arrays = Store(out).arrays(record.key)
+        digest = hashlib.sha256(arrays["probabilities"].tobytes() + arrays["index"].tobytes())
+        numbers[f"{record.method} {record.seed}"] = {
+            "accuracy": record.accuracy,
+            "nll": record.nll,
             "probabilities": digest.hexdigest()[:16],
         }
     return numbers

@@ -45,11 +45,11 @@ def test_a_trial_of_a_numpy_network(data, results):
     name = "numpy-fc3:init=xavier,epochs=5"
     one = learner(name, {})
     (record,) = results([Trial(name, one, Protocol(), data, 0)])
-    assert record["status"] == "ok"
-    assert record["accuracy"] > 90
-    assert record["learner"]["kind"] == "NumpyLearner"
-    assert record["learner"]["network"] == "numpy-fc3:init=xavier"
-    assert record["learner"]["libraries"] == backend.versions("numpy")
+    assert record.status == "ok"
+    assert record.accuracy > 90
+    assert record.learner["kind"] == "NumpyLearner"
+    assert record.learner["network"] == "numpy-fc3:init=xavier"
+    assert record.learner["libraries"] == backend.versions("numpy")
 
 
 def test_names_of_methods():

@@ -72,7 +72,7 @@ def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin,
     found = {row["method"]: row for row in json.loads(done.stdout)["methods"]}
     assert set(methods) < set(found)
     assert all(row["n"] == 2 for row in found.values())
-    learners = {r["method"]: r["learner"] for r in records(tmp_path / "results").values()}
+    learners = {r.method: r.learner for r in records(tmp_path / "results").values()}
     assert learners["mine:width=4,recipe=slow"]["recipe"]["learning_rate"] == 0.0001
     assert learners["forest:trees=5"]["versions"]["estimator"].startswith("1 of plugin.py ")
     assert learners["ridge"]["versions"]["estimator"] == 1

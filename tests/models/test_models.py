@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import one_line
+from helpers import keep, kept, one_line
 
 from fewshot import settings
 from fewshot.errors import UsageError
@@ -254,21 +254,11 @@ def test_the_command_counts_measures_and_draws(command):
 
 def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
     from experiments.models import _accuracies
-    from fewshot.trials.store import FORMAT
 
     learner = {"network": "linear", "recipe": {}, "expansion": "none", "features": [{"backbone": "alexnet"}]}
-    record = {
-        "format": FORMAT,
-        "key": "a",
-        "status": "ok",
-        "learner": learner,
-        "protocol": {"data": "d", "name": "p"},
-    }
-    record |= {"threads": 1, "seed": 0, "accuracy": 92.0}
-    own = record | {"key": "b", "accuracy": 60.0, "learner": learner | {"features": "pixels"}}
-    path = tmp_path / "trials.jsonl"
-    path.write_text("\n".join(map(json.dumps, (record, own))))
-    assert _accuracies(path, ["linear"])[0] == {"linear": 60.0}
+    keep(tmp_path, kept("head", 0, 92.0, learner=learner))
+    keep(tmp_path, kept("network", 0, 60.0, learner=learner | {"features": "pixels"}))
+    assert _accuracies(tmp_path / "trials.jsonl", ["linear"])[0] == {"linear": 60.0}
 
 
 def test_the_command_takes_accuracy_from_records(command, study):

@@ -25,7 +25,7 @@ def document(**changes):
     made = {
         "study": "compare",
         "data": "blobs",
-        "protocol": {key: value for key, value in kept("a", 0, 1.0)["protocol"].items() if key != "content"},
+        "protocol": {key: value for key, value in kept("a", 0, 1.0).protocol.items() if key != "content"},
         "verdict": f"Use {WINNER}: 84.2 % ± 2.5 over 4 draws.",
         "methods": [
             {
@@ -90,13 +90,13 @@ def test_only_the_pictures_that_were_drawn_last_are_shown(tmp_path):
 
 def test_its_trials_are_in_no_other_group_and_all_others_are(tmp_path):
     others = [
-        kept("ridge", seed, 50.0, threads=2, protocol=kept("a", 0, 1)["protocol"] | {"ways": 5})
+        kept("ridge", seed, 50.0, threads=2, protocol=kept("a", 0, 1).protocol | {"ways": 5})
         for seed in (0, 1)
     ]
     results = gather(compared(tmp_path / "results", document(), *others))
     assert len(results.compared) == 4
     (group,) = results.groups
-    assert [record["protocol"]["ways"] for record in group.records] == [5, 5]
+    assert [record.protocol["ways"] for record in group.records] == [5, 5]
 
 
 def test_markdown_has_the_verdict_the_table_and_no_html(tmp_path):
@@ -138,7 +138,7 @@ def test_a_broken_document_is_one_line_and_its_trials_are_shown(kind, tmp_path):
     results = gather(compared(tmp_path / "results", ODD[kind]))
     assert results.comparison is None
     assert results.notes == ["compare/comparison.json is no document of a comparison: left out."]
-    assert {record["method"] for group in results.groups for record in group.records} == {
+    assert {record.method for group in results.groups for record in group.records} == {
         WINNER,
         "ridge",
         "k-nn",

@@ -11,6 +11,7 @@ from fewshot.report.groups import Group, gather, labelled
 from fewshot.report.result import result
 from fewshot.report.words import Name, differs, leader, summarise
 from fewshot.stats.comparison import Paired, analyse
+from fewshot.trials.store import FORMAT
 
 WORSE = {"base": 60.0, "good": 70.0, "bad": 50.0}
 
@@ -23,7 +24,7 @@ def runs(method, mean, seeds=range(10), **fields):
 def study(folder, name, baseline, by_method, **fields):
     """Write the document of a study, as the study does."""
     results = analyse(by_method, baseline)
-    protocol = next(iter(by_method.values()))[0]["protocol"]
+    protocol = next(iter(by_method.values()))[0].protocol
     document = result(name, protocol, baseline, results, [], "", f"python -m experiments.{name}") | fields
     (folder / name).mkdir(exist_ok=True)
     (folder / name / "result.json").write_text(json.dumps(document))
@@ -63,7 +64,7 @@ def test_equal_trials_of_two_methods_stay_apart(tmp_path):
     keep(tmp_path, *by_method["a"], *by_method["b"])
     study(tmp_path, "s", "a", by_method)
     (group,) = gather(tmp_path).groups
-    assert [{r["method"] for r in found.records} for found in group.results] == [{"a"}, {"b"}]
+    assert [{r.method for r in found.records} for found in group.results] == [{"a"}, {"b"}]
 
 
 def test_tuning_tasks_threads_and_protocols_are_not_mixed(tmp_path):
@@ -127,10 +128,10 @@ def test_a_results_folder_inside_is_named_and_left_to_itself(tmp_path):
 
 def test_lines_of_another_version_are_counted(tmp_path):
     keep(tmp_path, *runs("none", 60.0))
-    old = kept("old", 0, 60.0)
+    old = kept("old", 0, 60.0).to_json()
     del old["threads"]
-    keep(tmp_path, old)
     with open(tmp_path / "trials.jsonl", "a") as file:
+        file.write(json.dumps({"format": FORMAT, **old}) + "\n")
         file.write('{"format": 0, "key": "x"}\n{"torn')
     found = gather(tmp_path)
     assert [names(group) for group in found.groups] == [["none"]]

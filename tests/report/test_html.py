@@ -108,7 +108,7 @@ def test_failures_and_missing_predictions_are_named(folder, text, tmp_path):
     assert "1 failed trial" in text
     assert "seed 3: &lt;b&gt;diverged&lt;/b&gt;" in text
     copy = shutil.copytree(folder, tmp_path / "copy")
-    key = kept("none", 0, 60.0)["key"]
+    key = kept("none", 0, 60.0).key
     (copy / "predictions" / f"{key}.npz").write_bytes(b"torn")
     assert f"The predictions of 1 trial are missing or torn ({key})" in page(gather(copy), "x")
 

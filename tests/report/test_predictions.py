@@ -72,9 +72,9 @@ def test_many_classes_become_a_list_of_confusions():
 )
 def test_what_cannot_be_read_is_named_and_left_out(folder, spoil):
     path, records = folder
-    spoil(Store(path).predictions_path(records[0]["key"]))
+    spoil(Store(path).predictions_path(records[0].key))
     pooled = pool(Store(path), records)
-    assert pooled.missing == (records[0]["key"],)
+    assert pooled.missing == (records[0].key,)
     assert pooled.truth.tolist() == [0, 0, 2, 2]
 
 

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,19 +11,26 @@ from fewshot.errors import UsageError
 from fewshot.stats.comparison import analyse, holm, least_p, paired, summary
 
 
-def record(seed, accuracy, **fields):
-    measured = {"n_train": 100, "updates": 1000, "images_seen": 32000, "seconds": 2.0}
-    return {"seed": seed, "status": "ok", "accuracy": accuracy, **measured, **fields}
+@dataclass(frozen=True)
+class Outcome:
+    """What the statistics need of a trial."""
+
+    seed: int
+    accuracy: float | None
+    balanced_accuracy: float | None = None
+    ok: bool = True
+    seconds: float = 2.0
+    n_train: int | None = 100
+    updates: int | None = 1000
+    images_seen: int | None = 32000
 
 
 def failure(seed):
-    return record(
-        seed, None, status="failed", reason="diverged", n_train=None, updates=None, images_seen=None
-    )
+    return Outcome(seed, None, ok=False, n_train=None, updates=None, images_seen=None)
 
 
 def records(accuracies):
-    return [record(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+    return [Outcome(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
 
 
 def test_summary_by_hand():
@@ -164,7 +172,7 @@ def test_holm_counts_only_comparisons_that_were_tested():
 
 
 def test_analyse_compares_the_metric_asked_for():
-    study = {"base": [record(0, 90, balanced_accuracy=50.0)], "a": [record(0, 80, balanced_accuracy=60.0)]}
+    study = {"base": [Outcome(0, 90, balanced_accuracy=50.0)], "a": [Outcome(0, 80, balanced_accuracy=60.0)]}
     a = analyse(study, "base", metric="balanced_accuracy")[1]
     assert (a.metric, a.mean, a.delta.mean) == ("balanced_accuracy", 60, 10)
 

@@ -27,22 +27,27 @@ def keras_trial(**changes):
 
 def test_a_record_says_everything(data, results):
     (record,) = results(trials_of(data, Brightness(), seeds=1))
-    assert record["status"] == "ok"
-    assert record["reason"] is None
-    assert len(record["classes"]) == 2
-    assert 0 <= record["accuracy"] <= 100
-    assert record["balanced_accuracy"] == pytest.approx(record["accuracy"])  # the task is balanced
-    assert record["nll"] > 0
-    assert [record[k] for k in ("n_train", "updates", "images_seen", "parameters")] == [100, 1, 100, 2]
-    assert record["curve"]["loss"] == [1.0]
-    assert record["seconds"] > 0
-    assert [record[k] for k in ("method", "seed", "threads", "device")] == ["a", 0, 1, "cpu"]
-    assert record["learner"] == {"kind": "Brightness", "scale": 20.0}
-    assert {"name": "testbed", "shots": 50, "data": "blobs"}.items() <= record["protocol"].items()
-    assert record["protocol"]["content"] == data.fingerprint
-    assert record["date"]
-    assert record["machine"]["cpu"]
-    assert record["fewshot"]
+    assert record.status == "ok"
+    assert record.reason is None
+    assert len(record.classes) == 2
+    assert 0 <= record.accuracy <= 100
+    assert record.balanced_accuracy == pytest.approx(record.accuracy)  # the task is balanced
+    assert record.nll > 0
+    assert [getattr(record, k) for k in ("n_train", "updates", "images_seen", "parameters")] == [
+        100,
+        1,
+        100,
+        2,
+    ]
+    assert record.curve["loss"] == [1.0]
+    assert record.seconds > 0
+    assert [getattr(record, k) for k in ("method", "seed", "threads", "device")] == ["a", 0, 1, "cpu"]
+    assert record.learner == {"kind": "Brightness", "scale": 20.0}
+    assert {"name": "testbed", "shots": 50, "data": "blobs"}.items() <= record.protocol.items()
+    assert record.protocol["content"] == data.fingerprint
+    assert record.date
+    assert record.machine["cpu"]
+    assert record.fewshot
 
 
 def test_the_record_of_a_keras_learner_says_its_recipe_and_versions():
@@ -54,18 +59,18 @@ def test_the_record_of_a_keras_learner_says_its_recipe_and_versions():
 
 def test_accuracy_and_nll_are_those_of_the_predictions(data, results, tmp_path):
     (record,) = results(trials_of(data, Brightness(), seeds=1))
-    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz") as kept:
+    with np.load(tmp_path / "results" / "predictions" / f"{record.key}.npz") as kept:
         probabilities, labels = kept["probabilities"], kept["labels"]
-    assert record["accuracy"] == pytest.approx(100 * np.mean(probabilities.argmax(1) == labels))
+    assert record.accuracy == pytest.approx(100 * np.mean(probabilities.argmax(1) == labels))
     likelihood = probabilities[np.arange(len(labels)), labels].astype(float)
-    assert record["nll"] == pytest.approx(-np.log(likelihood).mean(), abs=2e-3)
+    assert record.nll == pytest.approx(-np.log(likelihood).mean(), abs=2e-3)
 
 
 def test_predictions_lead_back_to_the_images(data, blobs, results, tmp_path):
     trials = trials_of(data, Brightness(), seeds=1)
     (record,) = results(trials)
     task = trials[0].protocol.draw(open_splits(data.folder), 0)
-    with np.load(tmp_path / "results" / "predictions" / f"{record['key']}.npz", allow_pickle=False) as kept:
+    with np.load(tmp_path / "results" / "predictions" / f"{record.key}.npz", allow_pickle=False) as kept:
         assert kept["probabilities"].dtype == np.float16
         assert kept["probabilities"].shape == (700, 10)
         held_out = blobs.parts[str(kept["part"])]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from clusters import Machines, free_port
-from helpers import QUICK, Brightness, one_line, records, trials_of
+from helpers import QUICK, Brightness, one_line, records, timeless, trials_of
 from test_interrupt import _children, _gone, start
-from test_testbed import Counting, KillsItsWorkerOnce, die, timeless
+from test_testbed import Counting, KillsItsWorkerOnce, die
 
 from fewshot.errors import FewshotError, UsageError
 from fewshot.trials import shipping as transfer
@@ -111,9 +111,9 @@ def test_a_study_on_a_local_cluster_equals_one_without(command, study, tmp_path)
 def test_records_progress_and_what_is_shared_are_as_in_this_process(machines, data, results, on_cluster):
     trials = trials_of(data, Brightness(), Brightness(5.0, diverges=(1,)), seeds=10)
     expected, seen = results(trials, "here"), []
-    found = on_cluster(machines.address, trials, on_record=lambda t, r, fresh: seen.append((r["key"], fresh)))
+    found = on_cluster(machines.address, trials, on_record=lambda t, r, fresh: seen.append((r.key, fresh)))
     assert timeless(found) == timeless(expected)
-    assert sorted(seen) == sorted((record["key"], True) for record in expected)
+    assert sorted(seen) == sorted((record.key, True) for record in expected)
     again = on_cluster("tcp://127.0.0.1:9", trials)  # all is there: nobody is asked
     assert again == found
 
@@ -257,7 +257,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, results, on_cluster, tmp_p
     expected = results(trials_of(data, Brightness(), seeds=5), "undisturbed")
     learner = KillsItsWorkerOnce(log=tmp_path / "log")
     found = on_cluster("local", trials_of(data, learner, seeds=5))
-    assert [r["accuracy"] for r in found] == [r["accuracy"] for r in expected]
+    assert [r.accuracy for r in found] == [r.accuracy for r in expected]
     assert learner.log.read_text().split().count("1") >= 2
     assert AGAIN in capsys.readouterr().err.splitlines()
 
@@ -294,7 +294,7 @@ def test_a_killed_scheduler_ends_the_run_and_the_same_goes_on(
     fresh = []
     found = on_cluster(own_machines.address, trials, on_record=lambda t, r, new: fresh.append(new))
     assert fresh.count(False) == len(seen)
-    assert [record["seed"] for record in found] == list(range(6))
+    assert [record.seed for record in found] == list(range(6))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import QUICK, one_line, records
 
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
 
@@ -141,7 +142,7 @@ def test_a_full_disk_ends_with_one_line_and_keeps_what_was_there(command, study,
     assert records_of(out).items() > before.items()
 
 
-def records_of(out) -> dict[str, dict]:
+def records_of(out) -> dict[str, Record]:
     """Return the records among the lines of a file that holds others, too."""
     with Store(out).open() as store:
         return dict(store._records)

@@ -2,38 +2,45 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import kept
 
 from fewshot.errors import FewshotError
 from fewshot.io.digests import key_of
-from fewshot.trials.store import Store
+from fewshot.trials.store import FORMAT, Store
 
 PREDICTIONS = {"probabilities": np.array([[0.25, 0.75]], np.float16)}
+
+
+def record(key, accuracy=50.0):
+    return kept("a", 0, accuracy, key=key)
 
 
 def write(folder, *keys):
     with Store(folder).open() as store:
         for key in keys:
-            store.add({"key": key, "accuracy": 50.0}, PREDICTIONS)
+            store.add(record(key), PREDICTIONS)
 
 
 def test_what_is_written_is_read(tmp_path):
     write(tmp_path, "a", "b")
     with Store(tmp_path).open() as store:
-        assert store.get("a")["accuracy"] == 50.0
+        assert store.get("a").accuracy == 50.0
         assert store.get("c") is None
-        with np.load(store.predictions_path("b")) as arrays:
-            assert arrays["probabilities"].tolist() == [[0.25, 0.75]]
+        assert store.get("a") == record("a")
+        assert store.arrays("b")["probabilities"].tolist() == [[0.25, 0.75]]
+        assert store.arrays("c") is None
 
 
 def test_a_later_record_replaces_an_earlier(tmp_path):
     write(tmp_path, "a")
     with Store(tmp_path).open() as store:
-        store.add({"key": "a", "accuracy": 60.0}, PREDICTIONS)
+        store.add(record("a", 60.0), PREDICTIONS)
     with Store(tmp_path).open() as store:
-        assert store.get("a")["accuracy"] == 60.0
+        assert store.get("a").accuracy == 60.0
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30])
@@ -85,9 +92,24 @@ def test_one_writer_at_a_time(tmp_path):
 
 
 def test_records_are_strict_json(tmp_path):
+    odd = replace(record("a"), learner={"rate": float("nan")})
     with Store(tmp_path).open() as store, pytest.raises(ValueError, match="JSON"):
-        store.add({"key": "a", "nll": float("nan")}, {})
+        store.add(odd, {})
     assert not (tmp_path / "trials.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"accuracy": "60"}, {"nll": float("nan")}, {"seed": None}, {"curve": [1]}]
+)
+def test_an_invalid_record_is_set_aside_and_stays_in_the_file(tmp_path, capsys, change):
+    write(tmp_path, "a")
+    path = tmp_path / "trials.jsonl"
+    line = json.dumps({"format": FORMAT, **record("b").to_json(), **change})
+    path.write_text(path.read_text() + line + "\n")
+    with Store(tmp_path).open() as store:
+        assert (store.get("a"), store.get("b")) == (record("a"), None)
+    assert "1 unreadable line(s) left as they are (2)" in capsys.readouterr().err
+    assert line in path.read_text()
 
 
 def test_a_full_disk_is_explained_and_keeps_what_was_there(tmp_path, monkeypatch):
@@ -99,7 +121,7 @@ def test_a_full_disk_is_explained_and_keeps_what_was_there(tmp_path, monkeypatch
     with Store(tmp_path).open() as store:
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(FewshotError, match="No space left"):
-            store.add({"key": "b"}, PREDICTIONS)
+            store.add(record("b"), PREDICTIONS)
     monkeypatch.undo()
     with Store(tmp_path).open() as store:
         assert store.get("a")

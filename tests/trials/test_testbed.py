@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Brightness, trials_of
+from helpers import Brightness, timeless, trials_of
 
 from fewshot.data import DataSpec, prepare
 from fewshot.data.protocols import Protocol
@@ -23,8 +23,6 @@ from fewshot.stats.comparison import analyse
 from fewshot.training.recipe import Recipe
 from fewshot.trials.store import Store
 from fewshot.trials.testbed import LIVES, Trial
-
-TIMING = {"seconds", "date"}
 
 
 @dataclass
@@ -94,14 +92,6 @@ def keras_trials(digits, *expansions, seeds, epochs=2):
     ]
 
 
-def timeless(records):
-    """Return the records by key, without what two runs may differ in."""
-    return {
-        record["key"]: {key: value for key, value in record.items() if key not in TIMING}
-        for record in records
-    }
-
-
 # The same results, however they are run
 
 
@@ -114,7 +104,7 @@ def test_any_order_gives_the_same_records(data, results):
     trials = trials_of(data, Brightness(), Brightness(5.0))
     records = results(trials, "forth")
     assert timeless(records) == timeless(results(trials[::-1], "back"))
-    assert [(r["method"], r["seed"]) for r in records] == [(t.method, t.seed) for t in trials]
+    assert [(r.method, r.seed) for r in records] == [(t.method, t.seed) for t in trials]
 
 
 def test_keras_learners_give_the_same_records_in_any_order_and_on_any_number_of_workers(digits, results):
@@ -175,8 +165,8 @@ def test_curves_are_computed_where_the_record_lacks_them(data, results, tmp_path
     (without,) = results(trials_of(data, learner, seeds=1))
     (record,) = results(trials_of(data, learner, seeds=1, curves=curves))
     assert learner.count() == 1 + curves
-    assert ("held_out_loss" in record["curve"]) is curves
-    assert record["accuracy"] == without["accuracy"]
+    assert ("held_out_loss" in record.curve) is curves
+    assert record.accuracy == without.accuracy
     for again in (curves, False):  # they are there now, and do no harm to who does not ask for them
         assert results(trials_of(data, learner, seeds=1, curves=again)) == [record]
     assert learner.count() == 1 + curves
@@ -193,7 +183,7 @@ def test_an_older_versions_record_is_computed_again(data, results, tmp_path, spo
     path.write_text(json.dumps(older) + "\n")
     (again,) = results(trials_of(data, learner, seeds=1))
     assert learner.count() == 2
-    assert again["accuracy"] == first[0]["accuracy"]
+    assert again.accuracy == first[0].accuracy
 
 
 def test_two_runs_at_once_are_refused(data, results, tmp_path):
@@ -210,7 +200,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, results, tmp_path, capsys)
     expected = results(trials_of(data, Brightness(), seeds=5), "undisturbed")
     learner = KillsItsWorkerOnce(log=tmp_path / "log")
     records = results(trials_of(data, learner, seeds=5), jobs=2)
-    assert [r["accuracy"] for r in records] == [r["accuracy"] for r in expected]
+    assert [r.accuracy for r in records] == [r.accuracy for r in expected]
     assert learner.log.read_text().split().count("1") >= 2
     assert capsys.readouterr().err == "a worker process died: its trial runs again\n"
     assert results(trials_of(data, learner, seeds=5)) == records
@@ -230,16 +220,16 @@ def test_a_diverged_trial_is_recorded_shown_and_excluded(data, results):
     trials = trials_of(data, Brightness(), Brightness(diverges=(1,)))
     trials = [replace(t, learner=replace(t.learner, scale=3.0)) if t.method == "b" else t for t in trials]
     shown = []
-    records = results(trials, on_record=lambda trial, record, fresh: shown.append(record["status"]))
+    records = results(trials, on_record=lambda trial, record, fresh: shown.append(record.status))
     assert shown == ["ok", "ok", "ok", "failed", "ok", "ok"]
     failed = records[3]
-    assert failed["reason"] == "the loss was no longer finite at update 3 of 10"
-    assert failed["accuracy"] is failed["nll"] is failed["n_train"] is None
-    assert failed["seconds"] >= 0
-    by_method = {name: [r for r in records if r["method"] == name] for name in "ab"}
+    assert failed.reason == "the loss was no longer finite at update 3 of 10"
+    assert failed.accuracy is failed.nll is failed.n_train is None
+    assert failed.seconds >= 0
+    by_method = {name: [r for r in records if r.method == name] for name in "ab"}
     _, row = analyse(by_method, "a")
     assert (row.n, row.failed, row.delta.n) == (2, 1, 2)
-    assert row.mean == pytest.approx(np.mean([records[1]["accuracy"], records[5]["accuracy"]]))
+    assert row.mean == pytest.approx(np.mean([records[1].accuracy, records[5].accuracy]))
     assert results(trials) == records  # a failed trial would fail again: it is not computed anew
 
 
@@ -249,11 +239,11 @@ def test_a_keras_learner_that_diverges_is_recorded_as_failed(digits, results, tm
         learner=KerasLearner(recipe=Recipe(epochs=20, learning_rate=1e20)),
     )
     (record,) = results([trial])
-    assert record["status"] == "failed"
-    assert "no longer finite" in record["reason"]
+    assert record.status == "failed"
+    assert "no longer finite" in record.reason
     assert not list((tmp_path / "results" / "predictions").glob("*.npz"))
     after = results(keras_trials(digits, "none", seeds=[0], epochs=1), "after")
-    assert math.isfinite(after[0]["nll"])
+    assert math.isfinite(after[0].nll)
 
 
 def test_a_fault_in_a_later_task_is_found_before_the_first_training(data, results, tmp_path):

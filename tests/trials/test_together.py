@@ -41,11 +41,11 @@ found = {}
 for name, executor in (("one by one", None), ("together", together.Together())):
     with Store(f"{sys.argv[1]}/{name}").open() as store:
         records = run(trials, store, executor)
-        paths = [store.predictions_path(record["key"]) for record in records if record["accuracy"]]
+        paths = [store.predictions_path(record.key) for record in records if record.ok]
         probabilities = [np.load(path)["probabilities"].ravel().tolist() for path in paths]
     fields = ("method", "seed", "status", "reason", "accuracy", "curve")
     found[name] = {
-        "records": [[record[field] for field in fields] for record in records],
+        "records": [[getattr(record, field) for field in fields] for record in records],
         "probabilities": probabilities,
     }
 print(json.dumps(found))

@@ -76,10 +76,10 @@ def page(results: Results, made_by: str) -> str:
 
 def _overview(results: Results) -> str:
     shown = [*results.compared, *(record for group in results.groups for record in group.records)]
-    records = {record["key"]: record for record in shown}.values()
+    records = {record.key: record for record in shown}.values()
     methods = {result.method for group in results.groups for result in group.results}
-    methods |= {record["method"] for record in results.compared}
-    days = sorted({str(record.get("date", ""))[:10] for record in records} - {""})
+    methods |= {record.method for record in results.compared}
+    days = sorted({record.date[:10] for record in records} - {""})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
 
@@ -161,11 +161,11 @@ def _failures(results: Iterable[MethodResult]) -> Markup | None:
         tag(
             "li",
             tag("b", result.method),
-            f", seed {record['seed']}: {record.get('reason') or 'no reason given'}",
+            f", seed {record.seed}: {record.reason or 'no reason given'}",
         )
         for result in results
         for record in result.records
-        if record["status"] != "ok"
+        if not record.ok
     ]
     if not failed:
         return None
@@ -252,7 +252,7 @@ def _conditions(group: Group) -> Markup:
 
 
 def _shots(results: Results) -> Markup | None:
-    records = {record["key"]: record for group in results.groups for record in group.records}
+    records = {record.key: record for group in results.groups for record in group.records}
     parts = []
     for number, (title, curves) in enumerate(shots.shots_curves(records.values()).items(), 1):
         text = f"{title}: accuracy against training images a class, mean and 95 % interval"

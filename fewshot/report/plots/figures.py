@@ -80,7 +80,7 @@ def strip_figure(results: Sequence[MethodResult], baseline: str, title: str):
     from matplotlib.lines import Line2D
 
     names = [result.method for result in results]
-    seeds = sorted({record["seed"] for result in results for record in result.records})
+    seeds = sorted({record.seed for result in results for record in result.records})
     values = np.array([[_score(result, seed) for seed in seeds] for result in results], float)
     # A task stands at the same offset in every column, so that its dots do not hide one another's.
     offsets = np.linspace(-0.27, 0.07, len(seeds)) if len(seeds) > 1 else np.full(len(seeds), -0.1)
@@ -107,7 +107,7 @@ def strip_figure(results: Sequence[MethodResult], baseline: str, title: str):
     if reference is not None and len(names) > 1:
         style = {"color": COLOURS[1], "linewidth": 1, "linestyle": "--", "zorder": 1}
         handles.append(axes.axhline(reference, label=f"mean of {baseline}", **style))
-    ways = {len(record["classes"]) for result in results for record in result.records}
+    ways = {len(record.classes) for result in results for record in result.records}
     if len(ways) == 1:
         chance = 100 / ways.pop()
         style = {"color": INK, "linewidth": 1, "linestyle": ":", "zorder": 1}
@@ -187,7 +187,7 @@ def _scale_loss(axes, means):
 
 def _curves_of(result, field) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (updates, values) of every successful trial that recorded the field."""
-    recorded = [record.get("curve") or {} for record in result.records if record["status"] == "ok"]
+    recorded = [record.curve or {} for record in result.records if record.ok]
     return [
         (np.asarray(curve["update"], float), np.asarray(curve[field], float))
         for curve in recorded
@@ -210,9 +210,7 @@ def _average(found):
 
 
 def _score(result, seed) -> float:
-    return next(
-        (r[result.metric] for r in result.records if r["seed"] == seed and r["status"] == "ok"), np.nan
-    )
+    return next((getattr(r, result.metric) for r in result.records if r.seed == seed and r.ok), np.nan)
 
 
 def _metric(results) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from fewshot.data.protocols import TUNING
 from fewshot.report.groups import labelled
 from fewshot.report.plots.figures import COLOURS, MARKERS
-from fewshot.stats.comparison import Record, Summary, summary
+from fewshot.stats.comparison import Summary, summary
+from fewshot.trials.record import Record
 
 LARGEST = 8  # methods in a picture
 
@@ -23,16 +24,16 @@ def shots_curves(records: Iterable[Record]) -> dict[str, dict[str, Curve]]:
     """
     alike = defaultdict(list)
     for record in records:
-        if record["status"] == "ok" and record["seed"] < TUNING and record["protocol"].get("shots"):
-            protocol = {key: value for key, value in record["protocol"].items() if key != "shots"}
-            alike[json.dumps([protocol, record["threads"], record["device"]], sort_keys=True)].append(record)
+        if record.ok and record.seed < TUNING and record.protocol.get("shots"):
+            protocol = {key: value for key, value in record.protocol.items() if key != "shots"}
+            alike[json.dumps([protocol, record.threads, record.device], sort_keys=True)].append(record)
     found = {}
     for members in alike.values():
         curves = {method: _curve(runs) for method, runs in labelled(members).items()}
         curves = {method: curve for method, curve in curves.items() if len(curve) > 1}
         best = sorted(curves, key=lambda method: -max(point.mean for point in curves[method].values()))
         if best:
-            protocol = members[0]["protocol"]
+            protocol = members[0].protocol
             title = f"{protocol['data']}, {protocol['name']}"
             while title in found:
                 title += "′"
@@ -44,7 +45,7 @@ def _curve(records: list[Record]) -> Curve:
     """Return the accuracies on the seeds that all numbers of shots share, or on all where none is shared."""
     by_shots = defaultdict(dict)
     for record in records:
-        by_shots[record["protocol"]["shots"]][record["seed"]] = record["accuracy"]
+        by_shots[record.protocol["shots"]][record.seed] = record.accuracy
     shared = set.intersection(*map(set, by_shots.values()))
     return {
         shots: summary(value for seed, value in values.items() if seed in shared or not shared)
