@@ -12,13 +12,14 @@ RUN = $(VENV)/bin/python
 demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
 	$(RUN) -m experiments.augment --method flip --seeds 10
 
-test: lint  ## Lint, formatting, import contracts and all tests that need no network
+test: lint  ## Lint, formatting, import contracts, types and all tests that need no network
 	$(RUN) -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/mypy
 
 format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .

@@ -47,11 +47,14 @@ def test_an_error_that_crosses_a_process_keeps_its_fields():
 
 
 def test_an_error_that_quotes_another_keeps_its_fields():
-    with pytest.raises(UsageError) as raised:
+    def fail():
         try:
             raise UsageError(f"raise {field('image_size')}")
         except FewshotError as error:
             raise type(error)(f"{error} (the worker {field('cluster')})") from error
+
+    with pytest.raises(UsageError) as raised:
+        fail()
     assert raised.value.render(flag) == "raise --image-size (the worker --cluster)"
     assert str(raised.value) == "raise image_size= (the worker cluster=)"
 

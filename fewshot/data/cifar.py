@@ -245,7 +245,8 @@ def _from_keras(name: str, classes: tuple[str, ...], scratch: Path) -> Splits:
     if done.returncode:
         raise Unavailable((done.stderr.strip().splitlines() or ["it ended without a reason"])[-1])
     with np.load(result, allow_pickle=False) as arrays:
-        return _splits(name, classes, [arrays[k] for k in ("x_train", "y_train", "x_test", "y_test")])
+        x, y, test_x, test_y = (arrays[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+    return _splits(name, classes, (x, y, test_x, test_y))
 
 
 def _from_mirror(scratch: Path) -> Splits:

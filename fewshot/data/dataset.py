@@ -67,5 +67,5 @@ class Splits:
         for name, part in self.parts.items():
             for array in (part.x, part.y):
                 digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

@@ -13,8 +13,9 @@ import tempfile
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import PARTS, save
 from fewshot.errors import UsageError, field
 from fewshot.io.cache import build_once, cache_dir
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
@@ -142,15 +146,15 @@ def load_image(path: Path, size: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(path, formats=FORMATS) as file:
         # A JPEG decodes to half, a quarter or an eighth in a fraction of the time; twice the size that is
         # needed leaves the rest to the better filter.
-        image.draft(None, (2 * size, 2 * size))
-        image = _to_rgb(ImageOps.exif_transpose(image))
+        file.draft(None, (2 * size, 2 * size))
+        image = _to_rgb(ImageOps.exif_transpose(file))
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
 
 
-def _to_rgb(image):
+def _to_rgb(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -175,7 +179,8 @@ def decoded(files: Iterable[Path], size: int) -> Iterator[np.ndarray | Exception
         except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
             return error
 
-    pool, waiting = ThreadPoolExecutor(os.cpu_count()), deque()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    waiting: deque[Future[np.ndarray | Exception]] = deque()
     try:
         with _quiet_pillow():
             for file in files:

@@ -8,6 +8,7 @@ rule takes the whole training set, none of those that a reported task is measure
 import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,6 +30,10 @@ DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR
 # Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
 # tasks, where there is one; `whole`, it takes all training images, whatever the shots.
 protocols = Registry("protocol")
+
+# labels, training positions, held-out positions, and the part of the latter
+Draw: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, str]
+ClassChoice: TypeAlias = Callable[[int, int], np.ndarray]  # from the number of classes and of ways to labels
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Protocol:
             test_part=part,
         )
 
-    def positions(self, splits: Splits, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    def positions(self, splits: Splits, seed: int) -> Draw:
         """Return a task's labels, its training and held-out positions, and the part of the latter."""
         return protocols[self.name](self, splits, seed)
 
@@ -88,7 +93,7 @@ class Protocol:
             del settings["limit"]
         return settings
 
-    def labels(self, splits: Splits, drawn: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    def labels(self, splits: Splits, drawn: ClassChoice) -> np.ndarray:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""
         if len(set(self.classes)) < len(self.classes):
             raise UsageError(f"{field('classes')} names a class twice")
@@ -127,7 +132,7 @@ def _pool(seed: int, prng: np.random.RandomState) -> np.ndarray:
     return prng.permutation(POOL) if seed < TUNING else POOL + prng.permutation(TUNING_POOL)
 
 
-def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair=None):
+def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair: ClassChoice | None = None) -> Draw:
     """The draw that the few-shot report's testbed makes; `pair` replaces its choice of classes."""
     if seed >= 2**32:
         raise UsageError(f"this protocol's seeds go up to {2**32 - 1}. Received: {seed}")
@@ -144,13 +149,13 @@ def _testbed_draw(protocol: Protocol, splits: Splits, seed: int, pair=None):
 
 
 @protocols.register("testbed")
-def testbed(protocol, splits, seed):
+def testbed(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """2 random classes × 50 images; 350 more of each held out (the few-shot report's testbed)."""
     return _testbed_draw(protocol, splits, seed)
 
 
 @protocols.register("testbed-test")
-def testbed_test(protocol, splits, seed):
+def testbed_test(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """The same draw, evaluated on the official test images of its classes."""
     if seed >= TUNING:
         raise UsageError(f"testbed-test has no tuning tasks: tune with {field('protocol', 'testbed')}")
@@ -159,7 +164,7 @@ def testbed_test(protocol, splits, seed):
 
 
 @protocols.register("pairs45", seeds=45)
-def pairs45(protocol, splits, seed):
+def pairs45(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """Every pair of classes once, in order: the seed is the number of the pair (45 for 10 classes)."""
     pairs = list(itertools.combinations(range(len(splits.classes)), 2))
     number = seed % TUNING if seed >= TUNING else seed
@@ -171,13 +176,13 @@ def pairs45(protocol, splits, seed):
 
 
 @protocols.register("stratified")
-def stratified(protocol, splits, seed):
+def stratified(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """A random draw a class: the shots for training, the rest (or the test images) held out."""
     return _stratified(protocol, splits, seed, _held_out_part(splits, seed))
 
 
 @protocols.register("distinct", version=2, ways=None)
-def distinct(protocol, splits, seed):
+def distinct(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """The same for images that repeat: near-duplicates never stand on both sides, nor twice in training.
 
     Of the smallest class no more than HELD_OUT images are held out, of others as large a share, so that a
@@ -187,7 +192,13 @@ def distinct(protocol, splits, seed):
     return _stratified(protocol, splits, seed, part, _groups(splits.train, splits.parts[part]))
 
 
-def _stratified(protocol, splits, seed, part, grouped=None):
+def _stratified(
+    protocol: Protocol,
+    splits: Splits,
+    seed: int,
+    part: str,
+    grouped: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Draw:
     """Draw the shots of each class, hold the rest out; grouped: the groups of both parts."""
     prng = rng(seed, "task")
     labels = protocol.labels(splits, lambda count, ways: np.sort(prng.permutation(count)[:ways]))
@@ -239,7 +250,7 @@ def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 @protocols.register("deic", ways=None, seeds=DEIC_SPLITS)
-def deic(protocol, splits, seed):
+def deic(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (three seeds).
 
     Split i trains on the images shots·i … shots·i + shots - 1 of each class, as Brigato et al. (IEEE Access
@@ -271,7 +282,7 @@ def deic(protocol, splits, seed):
 
 
 @protocols.register("full", version=2, ways=None, whole=True)
-def full(protocol, splits, seed):
+def full(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """The whole training set; the whole test set (a stratified fifth, where there is none).
 
     Tuning seeds are measured on the val images or, where there are none, on a stratified tenth of the

@@ -16,6 +16,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
 from fewshot.stats import calibration
+
+if TYPE_CHECKING:
+    import keras
 
 KERAS = "keras"
 LIBRARIES = ("keras", "numpy", "scikit-learn", "pillow")
@@ -109,7 +113,9 @@ def _check(learner: Learner, train: Dataset) -> None:
     learner.check(train.image_shape)
 
 
-def _converted(name: str, model, keras_file: Path, images: np.ndarray, wanted: np.ndarray) -> dict:
+def _converted(
+    name: str, model: "keras.Model", keras_file: Path, images: np.ndarray, wanted: np.ndarray
+) -> dict:
     """Write the model in another format beside its Keras file, and return what the card says of it."""
     path = keras_file.with_suffix(f".{name}")
     try:

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from fewshot import backend
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.io.fetch import one_line
 from fewshot.registry import Registry
+
+if TYPE_CHECKING:
+    import keras
 
 ANYTHING = re.compile("")
 SHRINKS = (
@@ -39,7 +43,7 @@ def check(names: Collection[str]) -> None:
             raise UsageError(f"{name} needs {', '.join(missing)}: pip install 'fewshot-testbed[export]'")
 
 
-def write(name: str, model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def write(name: str, model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """Write a Keras model to `path` and return what runs the file.
 
     Raises `FewshotError` where the model has no such form, `OSError` where the file cannot be written.
@@ -56,7 +60,7 @@ def write(name: str, model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @converters.register("saved_model")
-def saved_model(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def saved_model(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A folder for TensorFlow Serving and TensorFlow in any language."""
     import tensorflow as tf
 
@@ -66,13 +70,13 @@ def saved_model(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @converters.register("tflite")
-def tflite(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def tflite(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A file for phones and small computers; it takes one image at a time."""
     import tensorflow as tf
 
-    one = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")]
+    signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")]
     with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, format="tf_saved_model", verbose=False, input_signature=one)
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
         content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     path.write_bytes(content)
     interpreter = tf.lite.Interpreter(str(path), num_threads=_threads())
@@ -90,7 +94,7 @@ def tflite(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @converters.register("onnx", packages=("tf2onnx", "onnx", "onnxruntime"))
-def onnx(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def onnx(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A file for ONNX Runtime and what else reads ONNX."""
     import onnxruntime
 
@@ -103,4 +107,6 @@ def onnx(model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _threads() -> int:
-    return backend.started()[0]
+    started = backend.started()
+    assert started is not None  # there is a model, so Keras runs
+    return started[0]

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -88,23 +88,25 @@ def read_members(path: Path, names: Collection[str], largest: int = LARGEST_MEMB
 
     Links, larger files and all other names count as missing, which is a `ValueError`.
     """
-    found = {}
+    contents: dict[str, bytes] = {}
     try:
         if path.suffix in (".npz", ".zip", ".whl"):
             with zipfile.ZipFile(path) as archive:
-                for member in archive.infolist():
-                    if member.filename in names and member.file_size <= largest:
-                        found[member.filename] = archive.read(member)
+                for entry in archive.infolist():
+                    if entry.filename in names and entry.file_size <= largest:
+                        contents[entry.filename] = archive.read(entry)
         else:
-            with tarfile.open(path, "r|gz") as archive:
-                for member in archive:
-                    if member.isfile() and member.name in names and member.size <= largest:
-                        found[member.name] = archive.extractfile(member).read()
+            with tarfile.open(path, "r|gz") as tar:
+                for member in tar:
+                    if not (member.isfile() and member.name in names and member.size <= largest):
+                        continue
+                    if file := tar.extractfile(member):
+                        contents[member.name] = file.read()
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"the archive is broken: {one_line(error)}") from error
-    if missing := [name for name in names if name not in found]:
+    if missing := [name for name in names if name not in contents]:
         raise ValueError(f"{missing[0]} is missing in it")
-    return [found[name] for name in names]
+    return [contents[name] for name in names]
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -121,13 +123,13 @@ class _Numbers:
     NumPy's own would let a pickle make arrays of objects, or change a dtype that all arrays share.
     """
 
-    def __init__(self, name: str | bytes, *ignored):
+    def __init__(self, name: str | bytes, *ignored: object):
         self.dtype = np.dtype(_text(name))
         if self.dtype.kind not in "biuf":
             raise pickle.UnpicklingError(f"it holds {self.dtype}, not numbers")
 
-    def __setstate__(self, state: tuple):
-        self.dtype = self.dtype.newbyteorder(_text(state[1]))
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(cast(Any, _text(state[1])))
 
 
 class _Array(np.ndarray):
@@ -136,14 +138,14 @@ class _Array(np.ndarray):
     NumPy's own would read as many objects from a list as the pickle says that there are.
     """
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple) -> None:
         _, shape, numbers, fortran, content = state
         if not isinstance(numbers, _Numbers) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("it holds an array without numbers")
-        super().__setstate__((1, shape, numbers.dtype, bool(fortran), content))
+        super().__setstate__(cast(Any, (1, shape, numbers.dtype, bool(fortran), content)))
 
 
-def _reconstruct(*ignored) -> np.ndarray:
+def _reconstruct(*ignored: object) -> np.ndarray:
     # NumPy's own takes a shape, and would allocate what a pickle asks for. The state that follows fills it.
     return np.empty(0, np.int8).view(_Array)
 
@@ -164,11 +166,11 @@ class ArrayUnpickler(pickle.Unpickler):
 
     names: ClassVar = _ARRAY_NAMES
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         """Return what stands for `module.name`, if it is on the list."""
-        if (found := self.names.get(f"{module}.{name}")) is None:
+        if (substitute := self.names.get(f"{module}.{name}")) is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which plain arrays do not need")
-        return found
+        return substitute
 
 
 def one_line(error: object) -> str:
@@ -182,10 +184,18 @@ def _run(
     """Run a registry's client; where there is a `title`, with a bar of the bytes that arrive in `scratch`."""
     from tqdm import tqdm
 
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     environment = os.environ | {"TMPDIR": str(scratch)}  # so that nothing stays behind elsewhere
     bar = tqdm(desc=title, total=size, unit="B", unit_scale=True, disable=None if title else True)
-    with bar, subprocess.Popen(command, cwd=scratch, env=environment, text=True, **pipes) as process:
+    process = subprocess.Popen(
+        command,
+        cwd=scratch,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    with bar, process:
         errors = None
         try:
             while errors is None:
