@@ -89,7 +89,9 @@ def test_choices_never_see_the_test_images(whole, tmp_path):
 
 def test_published_numbers_stand_beside_the_protocol_they_are_of():
     data = Prepared("cifar10", Path(), ("a",) * 10, "", "testbed", 2)
-    assert STUDY.reported_protocol == cli.protocol(STUDY.parser().parse_args([]), data)
+    args = STUDY.parser().parse_args([])
+    args.command = "full"
+    assert STUDY.reported_protocol == STUDY.request(args).draws.resolve(data)
     other = cli.protocol(STUDY.parser().parse_args(["--limit-train", "2000"]), data)
     assert other != STUDY.reported_protocol
 
