@@ -11,7 +11,6 @@ from PIL import Image
 from experiments.full.command import STUDY, main
 from experiments.full.details import details, pooled
 from fewshot.augment.offline import expand
-from fewshot.cli import options as cli
 from fewshot.data import Prepared
 from fewshot.errors import FewshotError, UsageError
 from fewshot.learners.keras_network import KerasLearner
@@ -89,11 +88,14 @@ def test_choices_never_see_the_test_images(whole, tmp_path):
 
 def test_published_numbers_stand_beside_the_protocol_they_are_of():
     data = Prepared("cifar10", Path(), ("a",) * 10, "", "testbed", 2)
-    args = STUDY.parser().parse_args([])
-    args.command = "full"
-    assert STUDY.reported_protocol == STUDY.request(args).draws.resolve(data)
-    other = cli.protocol(STUDY.parser().parse_args(["--limit-train", "2000"]), data)
-    assert other != STUDY.reported_protocol
+
+    def protocol(*options):
+        args = STUDY.parser().parse_args(options)
+        args.command = "full"
+        return STUDY.request(args).draws.resolve(data)
+
+    assert STUDY.reported_protocol == protocol()
+    assert STUDY.reported_protocol != protocol("--limit-train", "2000")
 
 
 def test_a_recipe_for_all_methods(whole):
