@@ -7,6 +7,7 @@ Keras and its backend are imported here first, wherever training runs; every oth
 import contextlib
 import functools
 import gc
+import importlib
 import importlib.metadata
 import os
 import re
@@ -30,6 +31,17 @@ CHATTER = re.compile(
 UNUSED_BY_KERAS = ("sklearn", "matplotlib", "torch", "jax")
 
 _started: tuple[int, str] | None = None
+
+
+class Lazy:
+    """A module that is imported when it is first used: `ops = Lazy("keras.ops")` takes no time."""
+
+    def __init__(self, module: str):
+        self._module = module
+
+    def __getattr__(self, name: str):
+        """Return what the module has by a name."""
+        return getattr(importlib.import_module(self._module), name)
 
 
 def name() -> str:

@@ -4,7 +4,10 @@ Images are raw (float, 0–255, (N, height, width, 3)); what differs from image 
 """
 
 import numpy as np
-from keras import ops
+
+from fewshot.backend import Lazy
+
+ops = Lazy("keras.ops")
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as Pillow and torchvision use it
 
@@ -30,10 +33,10 @@ def recolor(x, brightness, contrast, saturation):
     wide = (-1, 1, 1, 1)
     grey = GREY[0] * x[..., 0:1] + GREY[1] * x[..., 1:2] + GREY[2] * x[..., 2:3]
     mean = ops.mean(grey, (1, 2, 3))
-    own = ops.reshape(saturation * contrast * brightness, wide)
+    kept = ops.reshape(saturation * contrast * brightness, wide)
     greyed = ops.reshape((1 - saturation) * contrast * brightness, wide)
     constant = ops.reshape((1 - contrast) * brightness * mean, wide)
-    return ops.clip(own * x + (greyed * grey + constant), 0, 255)
+    return ops.clip(kept * x + (greyed * grey + constant), 0, 255)
 
 
 def rotations(radians):

@@ -32,7 +32,7 @@ def test_every_policy(name):
     x = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3)).astype("float32")
     y = np.eye(3, dtype="float32")[np.arange(40) % 3]
     seed_globally(1)
-    policy = policies[name]()
+    policy = online.build(name)
     before = x.copy()
     first, labels = run(policy, x, y)
     second, _ = run(policy, x, y)
@@ -44,7 +44,7 @@ def test_every_policy(name):
         assert first.max() <= 255 + 1e-3
     assert np.allclose(labels.sum(1), 1, atol=1e-5)
     seed_globally(1)
-    again, _ = run(policies[name](), x, y)
+    again, _ = run(online.build(name), x, y)
     assert np.array_equal(first, again)
     assert name == "none" or not np.array_equal(first, second)
 
@@ -57,7 +57,7 @@ def test_policies_one_after_the_other(batch):
 
 
 def test_flip(batch):
-    from fewshot.augment.layers import Flip
+    from fewshot.augment.online.geometry import Flip
 
     x, y = batch
     flipped, labels = Flip().apply(x, y, np.array([True, False, True, False]))
@@ -68,7 +68,7 @@ def test_flip(batch):
 
 
 def test_shift_reflects_like_padding(batch):
-    from fewshot.augment.layers import Shift
+    from fewshot.augment.online.geometry import Shift
 
     x, y = batch
     shifts = np.array([[0, 0], [2, -3], [-1, 1], [3, 3]], "int32")
@@ -79,7 +79,7 @@ def test_shift_reflects_like_padding(batch):
 
 
 def test_the_identity_matrix_changes_nothing_and_a_half_turn_turns(batch):
-    from fewshot.augment.layers import Affine
+    from fewshot.augment.online.geometry import Affine
     from fewshot.augment.pixels import resample
 
     x, y = batch
@@ -103,7 +103,7 @@ def test_recolor_by_hand():
 
 
 def test_cutout_and_erasing_fill_their_boxes(batch):
-    from fewshot.augment.layers import FILL, Cutout, Erasing
+    from fewshot.augment.online.erasing import FILL, Cutout, Erasing
 
     x, y = batch
     centres = np.array([[0.5, 0.5], [0, 0], [1, 1], [0.5, 0]], "float32")
@@ -120,7 +120,7 @@ def test_cutout_and_erasing_fill_their_boxes(batch):
 
 
 def test_mixup_and_cutmix_share_labels_as_pixels(batch):
-    from fewshot.augment.layers import CutMix, Mixup
+    from fewshot.augment.online.mixing import CutMix, Mixup
 
     x, y = batch
     share = np.array([1, 0, 0.25, 0.5], "float32")
@@ -138,12 +138,12 @@ def test_mixup_and_cutmix_share_labels_as_pixels(batch):
 
 
 def test_patchshuffle_keeps_each_patch_s_pixels(batch):
-    from fewshot.augment.layers import PatchShuffle
+    from fewshot.augment.online.patches import PatchShuffle
 
     x, y = batch
     layer = PatchShuffle(patch=2, share=1.0)
-    chosen, order = layer.draw(4, x.shape[1:])
-    shuffled = np.asarray(layer.apply(x, y, chosen, order)[0])
+    moved, order = layer.sample(4, x.shape[1:])
+    shuffled = np.asarray(layer.apply(x, y, moved, order)[0])
     patches = [
         v.reshape(4, 3, 2, 4, 2, 3).transpose(0, 1, 3, 2, 4, 5).reshape(4, 12, 4, 3) for v in (x, shuffled)
     ]
@@ -151,13 +151,13 @@ def test_patchshuffle_keeps_each_patch_s_pixels(batch):
     for a, b in zip(*(p.reshape(-1, 4, 3) for p in patches), strict=True):
         assert sorted(map(tuple, a)) == sorted(map(tuple, b))
     odd = x[:, :5, :7]
-    kept = np.asarray(layer.apply(odd, y, *layer.draw(4, odd.shape[1:]))[0])
+    kept = np.asarray(layer.apply(odd, y, *layer.sample(4, odd.shape[1:]))[0])
     assert np.array_equal(kept[:, 4], odd[:, 4])
     assert np.array_equal(kept[:, :, 6], odd[:, :, 6])
 
 
 def test_randaugment_operations_by_hand(batch):
-    from fewshot.augment.layers import RandAugment
+    from fewshot.augment.online.randaugment import RandAugment
 
     x, y = batch
     layer = RandAugment(operations=1, magnitude=0.5)
