@@ -3,32 +3,59 @@
 import sys
 from itertools import zip_longest
 
-from fewshot.compare.tournament import Comparison
+from fewshot.compare.tournament import Tournament
+from fewshot.errors import Style, python, render
 from fewshot.trials.record import Record
 from fewshot.trials.testbed import Trial
 
 
-class Board:
-    """Shows on standard error how a comparison goes; a context that clears what it has drawn in place."""
+class Progress:
+    """What `fewshot.compare.run.compare` tells on its way; this one keeps silent.
 
-    def __init__(self, comparison: Comparison):
-        self._comparison = comparison
+    A context: what is drawn in place is gone when it ends.
+    """
+
+    def say(self, *lines: str) -> None:
+        """Tell what is worth knowing before and after the trials; fields stand in it as in errors."""
+
+    def on_draw(self, tournament: Tournament) -> None:
+        """Tell how all stand after a draw."""
+
+    def on_record(self, trial: Trial, record: Record, computed: bool) -> None:
+        """Tell of a trial that has ended, as `fewshot.trials.testbed.run` does."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+class Board(Progress):
+    """Shows on standard error how a comparison goes; style: how it names fields (`fewshot.errors`)."""
+
+    def __init__(self, style: Style = python):
+        self._style = style
         self._live = sys.stderr.isatty()
         self._table: list[str] = []
-        self._told: list[str] = []  # who was stopped, as far as it was said
+        self._announced: list[str] = []  # the stopped methods that were announced
         self._lines = []  # of the terminal, each a bar of tqdm's, which knows how to move between them
 
-    def drawn(self) -> None:
+    def say(self, *lines: str) -> None:
+        """Print lines."""
+        print(*(render(line, self._style) for line in lines), sep="\n", file=sys.stderr)
+
+    def on_draw(self, tournament: Tournament) -> None:
         """Show how all stand after a draw; without a terminal, who was stopped by it."""
         if self._live:
-            self._table = self._comparison.leaderboard()
+            self._table = tournament.leaderboard()
             self._redraw("")
-        elif stopped := [name for name in self._comparison.stopped if name not in self._told]:
-            self._told += stopped
-            print(f"stopped, clearly behind: {', '.join(stopped)}", file=sys.stderr)
+        elif stopped := [name for name in tournament.stopped if name not in self._announced]:
+            self._announced += stopped
+            self.say(f"stopped, clearly behind: {', '.join(stopped)}")
 
-    def trial(self, trial: Trial, record: Record, computed: bool) -> None:
-        """Show a trial that has ended, as `testbed.run` tells of it; recorded ones are not news."""
+    def on_record(self, trial: Trial, record: Record, computed: bool) -> None:
+        """Show a trial that has ended; recorded ones are not news."""
         if not computed:
             return
         outcome = f"{record.accuracy:.2f} %" if record.ok else f"failed: {record.reason}"
@@ -36,7 +63,7 @@ class Board:
         if self._live:
             self._redraw(line)
         else:
-            print(line, file=sys.stderr)
+            self.say(line)
 
     def _redraw(self, last: str) -> None:
         from tqdm import tqdm
@@ -48,9 +75,6 @@ class Board:
             )
         for line, words in zip_longest(self._lines, text, fillvalue=""):
             line.set_description_str(words)
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         for line in reversed(self._lines):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.compare.tournament import Comparison
-from fewshot.data import Prepared, Splits
+from fewshot.data import Dataset, Prepared, Splits
 from fewshot.data.protocols import Protocol
-from fewshot.report.comparison import read
+from fewshot.report.comparison import columns, read
+from fewshot.report.table import aligned
 from fewshot.stats import selection
-from fewshot.trials.store import Store
+from fewshot.trials.record import Record
 
 SHOWN = 24  # images on a sheet
 
@@ -20,19 +20,41 @@ SHOWN = 24  # images on a sheet
 class Findings:
     """The end of a comparison.
 
-    table: the methods, the winner first. points: its accuracies, shots → one a draw. hard: the images that
-    every method gets wrong, as `fewshot.compare.tournament.hard_images` returns them. repeated: the groups of
-    near-duplicates that were kept on one side.
+    Parameters
+    ----------
+    table
+        The methods, the winner first.
+    costs
+        Method → median seconds of a trial.
+    records
+        Method → draw → record.
+    points
+        The winner's accuracies, training images a class → one a draw.
+    hard
+        The images that every method gets wrong, as `fewshot.compare.hard.hard_images` returns them.
+    repeated
+        The groups of near-duplicates that were kept on one side, each as positions.
+    data, protocol
+        The images, and how the draws were made.
+    command
+        The command line that asked for it, if one did.
+    model
+        "method", "path" and "card" of what was saved; None where nothing was.
+    figures
+        The paths of the pictures.
     """
 
-    comparison: Comparison
     table: Sequence[selection.Standing]
+    costs: Mapping[str, float]
+    records: Mapping[str, Mapping[int, Record]]
     points: Mapping[int, Sequence[float]]
     hard: Sequence[tuple[int, str, int]]
     repeated: Sequence[np.ndarray]
     data: Prepared
     protocol: Protocol
-    store: Store
+    command: str = ""
+    model: Mapping[str, str] | None = None
+    figures: Sequence[str] = ()
 
     @property
     def winner(self) -> str:
@@ -41,45 +63,41 @@ class Findings:
 
     def document(self) -> dict:
         """Return all that was found, ready for JSON."""
-        curve = {shots: float(np.mean(found)) for shots, found in self.points.items()}
+        curve = {shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()}
         gain = selection.more(curve)
         return {
             "study": "compare",
             "data": self.data.name,
             "protocol": self.protocol.describe(),
             "verdict": selection.verdict(self.table),
-            "methods": [self._row(row) for row in self.table],
+            "methods": [self._row(standing) for standing in self.table],
             "shots": curve,
             "fifty_more": {"points": gain[0], "exponent": gain[1]} if gain else None,
             "wrong_under_every_method": [
                 {"image": index, "part": part, "answer": self.data.classes[answer]}
                 for index, part, answer in self.hard
             ],
+            "command": self.command,
+            **({"model": dict(self.model)} if self.model else {}),
+            "figures": list(self.figures),
         }
 
-    def text(self, document: dict) -> str:
-        """Return the end of the story, for people."""
-        found = read(document)
-        lines = [*self.comparison.leaderboard(), "", found.verdict, *found.consequences(), *found.use()]
-        return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])
+    def text(self) -> str:
+        """Return the table, the verdict and what follows from it, for people."""
+        comparison = read(self.document())
+        lines = [*aligned(columns(self.table, self.costs)), "", comparison.verdict]
+        lines += [*comparison.consequences(), *comparison.use()]
+        return "\n".join([*lines, f"pictures: {', '.join(self.figures)}"])
 
-    def temperature(self, method: str) -> float:
-        """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
-        from fewshot.stats.calibration import fit_temperature
+    def plot(self, folder: Path, splits: Splits) -> list[str]:
+        """Plot accuracies, the curve of shots, hard images and near-duplicates; return the files' paths.
 
-        found = []
-        for record in self.comparison.records[method].values():
-            path = self.store.predictions_path(record.key)
-            if record.ok and path.exists():
-                with np.load(path, allow_pickle=False) as file:
-                    found.append((file["probabilities"], file["labels"]))
-        probabilities, labels = (np.concatenate(part) for part in zip(*found, strict=True))
-        return fit_temperature(probabilities, labels)
-
-    def draw(self, folder: Path, splits: Splits) -> list[str]:
-        """Draw the strip plot, the curve of shots, hard images and near-duplicates; return the paths.
-
-        splits: the images, in the size to show them in.
+        Parameters
+        ----------
+        folder
+            Where the pictures are written.
+        splits
+            The images, in the size to show them in.
         """
         from matplotlib import rc_context
 
@@ -88,34 +106,35 @@ class Findings:
         from fewshot.report.plots.shots import figure
         from fewshot.stats.comparison import analyse, summary
 
-        records = {row.method: list(self.comparison.records[row.method].values()) for row in self.table}
+        records = {row.method: list(self.records[row.method].values()) for row in self.table}
         title = f"{self.data.name}: every method on the same draws"
         paths = figures.strip(analyse(records, self.winner), self.winner, folder / "accuracy", title)
         if len(self.points) > 1:
-            curve = {shots: summary(found) for shots, found in self.points.items()}
+            curve = {shots: summary(accuracies) for shots, accuracies in self.points.items()}
             with rc_context(figures.STYLE):
                 paths += figures.write(figure({self.winner: curve}), folder / "shots")
-        if rows := [self._asked(splits, *found) for found in self.hard[:SHOWN]]:
+        if rows := [_questioned(splits, *image) for image in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
         if rows := [_pair(splits.train, group) for group in self.repeated[:SHOWN]]:
             paths += sheet(rows, folder / "duplicates", "Near-duplicates")
         return [str(path) for path in paths]
 
-    def _row(self, row: selection.Standing) -> dict:
+    def _row(self, standing: selection.Standing) -> dict:
         return {
-            "method": row.method,
-            "draws": row.draws,
-            "stopped": row.stopped,
-            "accuracy": asdict(row.accuracy),
-            "to_winner": asdict(row.to_winner) if row.to_winner else None,
-            "seconds": self.comparison.costs[row.method],
+            "method": standing.method,
+            "draws": standing.draws,
+            "stopped": standing.stopped,
+            "accuracy": asdict(standing.accuracy),
+            "to_winner": asdict(standing.to_winner) if standing.to_winner else None,
+            "seconds": self.costs[standing.method],
         }
 
-    def _asked(self, splits: Splits, index: int, part: str, answer: int):
-        images = splits.parts[part]
-        label = f"{images.classes[images.y[index]]}, not {images.classes[answer]}?"
-        return label, [("", np.asarray(images.x[index]))]
+
+def _questioned(splits: Splits, index: int, part: str, answer: int):
+    images = splits.parts[part]
+    label = f"{images.classes[images.y[index]]}, not {images.classes[answer]}?"
+    return label, [("", np.asarray(images.x[index]))]
 
 
-def _pair(images, group):
+def _pair(images: Dataset, group: np.ndarray):
     return images.classes[images.y[group[0]]], [("", np.asarray(images.x[index])) for index in group[:2]]

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from fewshot.errors import FewshotError, field
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -36,3 +38,14 @@ def slug(text: str, keep: str = "") -> str:
         Further characters that stay as they are.
     """
     return re.sub(rf"[^\w.{re.escape(keep)}-]", "-", text)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failure to write pictures to `folder` into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FewshotError(
+            f"cannot write the pictures to {folder} ({error.strerror}): use another {field('out')}"
+        ) from error

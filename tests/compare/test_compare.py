@@ -1,77 +1,87 @@
 """From a folder to an answer: who takes part, who stops, what is said, within the budget."""
 
-import argparse
+import contextlib
+import functools
 import io
 import json
 import re
-import time
 
 import numpy as np
 import pytest
 from helpers import Brightness, kept, one_line
 from PIL import Image
 
-from experiments.compare import STRATEGIES, _draws, _prepared
+import experiments.compare
+from experiments import augment
+from fewshot import backend
+from fewshot.compare import run as comparing
 from fewshot.compare.board import Board
-from fewshot.compare.tournament import Clock, Comparison, hard_images, pool
-from fewshot.data import Splits, open_splits
+from fewshot.compare.clock import Clock
+from fewshot.compare.hard import hard_images
+from fewshot.compare.run import compare
+from fewshot.compare.strategies import STRATEGIES, strategies
+from fewshot.compare.tournament import Tournament, pool
+from fewshot.data import DataSpec, Splits
 from fewshot.data.protocols import Protocol
-from fewshot.methods.grammar import learner
 from fewshot.stats.selection import APART, Pool
+from fewshot.trials import plan as plans
+from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial
+from fewshot.trials.testbed import Processes
 
 
-def _clock(budget):
-    return Clock(budget, time.monotonic())
+def _tournament(data, budget=600, jobs=1, costs=None, **learners):
+    """Return a tournament of learners on the blobs; costs: 0.1 s a trial, unless given."""
+    costs = costs or dict.fromkeys(learners, 0.1)
+    machine = Machine(jobs=jobs, device="cpu")
+    learners = {name: learners.get(name, Brightness()) for name in costs}
+    plan = make_plan(learners, Images(data, data), Draws(), range(10), machine)
+    return Tournament(plan, costs, Clock(budget))
 
 
-def _trial_of(data, **learners):
-    return lambda name, seed: Trial(name, learners[name], Protocol("testbed"), data, seed)
+def _run_draws(tournament, store, draws):
+    return [tournament.run_draw(draw, store, Processes(1), lambda *_: None) for draw in draws]
 
 
 def test_only_what_fits_takes_part(data):
-    strategies = {"dear": ("", 100.0), "cheap": ("", 1.0), "middling": ("", 20.0)}
-    assert Comparison(strategies, None, jobs=2, clock=_clock(400)).active == ["cheap", "middling"]
-    assert Comparison(strategies, None, jobs=2, clock=_clock(3600)).active == ["cheap", "middling", "dear"]
-    short = Comparison(strategies, None, jobs=2, clock=_clock(10))
+    costs = {"dear": 100.0, "cheap": 1.0, "middling": 20.0}
+    assert _tournament(data, 400, 2, costs).active == ["cheap", "middling"]
+    assert _tournament(data, 3600, 2, costs).active == ["cheap", "middling", "dear"]
+    short = _tournament(data, 10, 2, costs)
     assert short.active == []
     assert 20 < short.least() < 60
 
 
 def test_all_meet_the_same_draws_and_the_hopeless_stop(data, tmp_path):
     """A negative scale takes the class that is farthest."""
-    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
     with Store(tmp_path).open() as store:
-        for number in range(8):
-            assert comparison.draw(number, store, lambda *_: None)
-    assert comparison.stopped == {"bad": 5}
-    assert sorted(comparison.records["good"]) == list(range(8))
-    assert sorted(comparison.records["bad"]) == list(range(5))
-    table = comparison.standings()
+        assert all(_run_draws(tournament, store, range(8)))
+    assert tournament.stopped == {"bad": 5}
+    assert sorted(tournament.records["good"]) == list(range(8))
+    assert sorted(tournament.records["bad"]) == list(range(5))
+    table = tournament.standings()
     assert [row.method for row in table] == ["good", "bad"]
     assert table[0].accuracy.n == 4  # the second, fourth, sixth and eighth draw
 
 
 def test_drawing_ends_with_its_share_of_the_budget(data, tmp_path):
-    comparison = Comparison({"good": ("", 0.1)}, _trial_of(data, good=Brightness()), 1, _clock(600))
-    comparison.costs["good"] = 1e6
+    tournament = _tournament(data, good=Brightness())
+    tournament.costs["good"] = 1e6
     with Store(tmp_path).open() as store:
-        assert comparison.draw(0, store, lambda *_: None)  # the first one measures what a draw costs
-        comparison.costs["good"] = 1e6
-        assert not comparison.draw(1, store, lambda *_: None)
+        assert _run_draws(tournament, store, [0]) == [True]  # the first one measures what a draw costs
+        tournament.costs["good"] = 1e6
+        assert _run_draws(tournament, store, [1]) == [False]
 
 
 def test_the_dearest_drops_out_unless_it_leads(data, tmp_path):
-    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
     with Store(tmp_path).open() as store:
-        assert comparison.draw(0, store, lambda *_: None)
-        comparison.costs |= {"bad": 1e6}
-        assert comparison.draw(1, store, lambda *_: None)
-        assert comparison.active == ["good"]
-        assert sorted(comparison.records["bad"]) == [0]
+        assert _run_draws(tournament, store, [0]) == [True]
+        tournament.costs |= {"bad": 1e6}
+        assert _run_draws(tournament, store, [1]) == [True]
+        assert tournament.active == ["good"]
+        assert sorted(tournament.records["bad"]) == [0]
 
 
 class Terminal(io.StringIO):
@@ -99,13 +109,12 @@ class Terminal(io.StringIO):
 def _watched(data, tmp_path, stream, monkeypatch):
     """Compare over six draws before `stream`; yield the leaderboard after each."""
     monkeypatch.setattr("sys.stderr", stream)
-    trial_of = _trial_of(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    comparison = Comparison({"good": ("", 0.1), "bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
-    with Store(tmp_path).open() as store, Board(comparison) as board:
-        for number in range(6):
-            comparison.draw(number, store, board.trial)
-            board.drawn()
-            yield comparison.leaderboard()
+    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
+    with Store(tmp_path).open() as store, Board() as board:
+        for draw in range(6):
+            tournament.run_draw(draw, store, Processes(1), board.on_record)
+            board.on_draw(tournament)
+            yield tournament.leaderboard()
 
 
 def test_on_a_terminal_the_table_is_redrawn_in_place(data, tmp_path, monkeypatch):
@@ -126,13 +135,11 @@ def test_elsewhere_a_trial_is_a_line_and_no_table_repeats(data, tmp_path, monkey
 
 
 def test_where_nothing_succeeds_nobody_wins(data, tmp_path):
-    trial_of = _trial_of(data, bad=Brightness(diverges=(0, 1)))
-    comparison = Comparison({"bad": ("", 0.1)}, trial_of, jobs=1, clock=_clock(600))
+    tournament = _tournament(data, bad=Brightness(diverges=(0, 1)))
     with Store(tmp_path).open() as store:
-        for number in range(2):
-            assert comparison.draw(number, store, lambda *_: None)
-    assert comparison.standings() == []
-    assert "no longer finite" in comparison.failure()
+        assert all(_run_draws(tournament, store, range(2)))
+    assert tournament.standings() == []
+    assert "no longer finite" in tournament.failure()
 
 
 def test_images_that_every_method_gets_wrong(tmp_path):
@@ -184,31 +191,103 @@ def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
     assert any("shots.png" in path for path in found["figures"])
 
 
-def _compare_options(data, **given):
-    return argparse.Namespace(
-        **{"data": str(data), "data_dir": None, "image_size": None, "shots": None, "protocol": None}
-        | {"classes": None, "ways": None, "unbalanced": False, "limit_train": None}
-        | given
-    )
+def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=None, **options):
+    """Compare in this process, without a model; return the findings."""
+    load = functools.partial(load_images, DataSpec(str(photos)))
+    machine = machine or Machine(jobs=1, device="cpu")
+    return compare(load, strategies(methods), 600, draws, machine, out, export=False, **options)
 
 
-def test_tiny_images_are_prepared_once_and_photos_in_two_sizes(photos):
-    small, large = _prepared(_compare_options(photos))  # of 48 pixels
-    assert [open_splits(data.folder).train.image_shape[0] for data in (small, large)] == [32, 48]
-    small, large = _prepared(_compare_options(photos, image_size=64))
-    assert small == large
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Two draws, and no curve of shots."""
+    monkeypatch.setattr(comparing, "MOST_DRAWS", 2)
+    monkeypatch.setattr(comparing, "SHOTS", ())
 
 
-def test_of_many_copies_a_scene_counts_once(photos):
+def test_of_many_copies_a_scene_counts_once(photos, tmp_path, few_draws):
     for number in range(20):
         copied = (photos / "sea" / "3.jpg").read_bytes()
         (photos / "sea" / f"another {number}.jpg").write_bytes(copied)
-    args = _compare_options(photos)
-    protocol, repeated = _draws(args, _prepared(args)[0])
-    assert protocol.shots == 11  # seven tenths of sixteen scenes
-    assert [len(group) for group in repeated] == [22]
-    protocol, repeated = _draws(_compare_options(photos, protocol="stratified"), _prepared(args)[0])
-    assert (protocol.name, protocol.shots, repeated) == ("stratified", 11, [])
+    findings = _compare_folder(photos, tmp_path / "out")
+    assert findings.protocol.shots == 11  # seven tenths of sixteen scenes
+    assert [len(group) for group in findings.repeated] == [22]
+    findings = _compare_folder(photos, tmp_path / "out", draws=Draws("stratified"))
+    assert (findings.protocol.name, findings.protocol.shots) == ("stratified", 11)
+    assert list(findings.repeated) == []
+
+
+def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_draws):
+    """What `compare` has recorded, a study of the same methods does not compute again, and they agree."""
+    findings = _compare_folder(photos, tmp_path, ("ridge", "knn"))
+    options = (
+        "--data",
+        str(photos),
+        "--seeds",
+        "2",
+        "--jobs",
+        "1",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    )
+    before = (tmp_path / "trials.jsonl").read_text()
+    assert augment.STUDY.main([*options, "--method", "ridge", "knn"]) == 0
+    added = (tmp_path / "trials.jsonl").read_text().removeprefix(before)
+    assert {json.loads(line)["method"] for line in added.splitlines()} == {augment.STUDY.baseline}
+    result = json.loads((tmp_path / "augment" / "result.json").read_text())
+    assert result["protocol"] == findings.records["ridge"][0].protocol
+
+
+def test_a_comparison_on_a_cluster_of_this_machine(photos, tmp_path, few_draws):
+    pytest.importorskip("distributed")
+    machine = Machine(jobs=1, device="cpu", cluster="local")
+    on_cluster = _compare_folder(photos, tmp_path / "cluster", machine=machine)
+    here = _compare_folder(photos, tmp_path / "here")
+    for method, by_draw in here.records.items():
+        for draw, record in by_draw.items():
+            assert on_cluster.records[method][draw].key == record.key
+            assert on_cluster.records[method][draw].nll == record.nll
+
+
+def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, few_draws):
+    monkeypatch.setattr(comparing, "SHOTS", (2, 5))
+    opened = []
+
+    def open_once(machine, trials):
+        opened.append(machine)
+        return contextlib.nullcontext(Processes(1))
+
+    monkeypatch.setattr(Machine, "open", open_once)
+    assert set(_compare_folder(photos, tmp_path).points) == {2, 5, 11}
+    assert len(opened) == 1
+
+
+def test_a_gpu_gets_one_process(photos, tmp_path, monkeypatch, few_draws):
+    """No face has a rule of its own: on a machine of many cores with a GPU, one process computes."""
+    monkeypatch.setattr(backend, "resolve_device", lambda device: "gpu")
+    monkeypatch.setattr(plans, "cores", lambda: 8)
+    opened = []
+
+    def nothing_computes(machine, trials):
+        opened.append((machine.jobs, {trial.device for trial in trials}))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Machine, "open", nothing_computes)
+    with pytest.raises(KeyboardInterrupt):
+        _compare_folder(photos, tmp_path, machine=Machine())
+    options = ("--data", str(photos), "--out", str(tmp_path))
+    assert augment.STUDY.main([*options, "--seeds", "2", "--method", "ridge"]) == 130
+    assert experiments.compare.main([*options, "--method", "ridge", "--no-export"]) == 130
+    assert opened == [(1, {"gpu"})] * 3
+
+
+def test_a_comparison_asks_for_more_processes_than_a_gpu_takes(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(backend, "resolve_device", lambda device: "gpu")
+    options = ("--data", str(photos), "--out", str(tmp_path), "--method", "ridge")
+    assert experiments.compare.main([*options, "--jobs", "2"]) == 2
+    assert "--jobs 2: processes would share the GPU" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -227,8 +306,8 @@ def test_wrong_usage(command, args, message):
 
 
 def test_every_strategy_is_a_method():
-    for name, (spec, _) in STRATEGIES.items():
-        assert learner(spec, {}).describe(), name
+    assert [strategy.name for strategy in strategies()] == list(STRATEGIES)
+    assert all(strategy.learner.describe() for strategy in strategies())
 
 
 def test_what_draws_share(blobs):
