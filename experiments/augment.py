@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.study import Report, Request, Study, measure, plan, report, training_images
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.augment.offline import MAX_DRAWN, MAX_VIEWS, expansions
 from fewshot.augment.online import policies
 from fewshot.augment.published import PUBLISHED
-from fewshot.cli import options as cli
-from fewshot.cli.options import Parser
 from fewshot.data import open_splits
 from fewshot.errors import UsageError
 from fewshot.io.files import slug
@@ -42,7 +40,7 @@ def methods() -> dict[str, str]:
     }
 
 
-def add_options(parser: Parser) -> None:
+def add_options(parser: cli.Parser) -> None:
     """Add the options of this study."""
     parser.add_argument(
         "--sheet", action="store_true", help="draw what each method makes of a task's images; no training"

@@ -19,8 +19,7 @@ from experiments.study import (
     plan,
     report,
 )
-from fewshot import settings
-from fewshot.cli.options import Parser
+from fewshot import cli, settings
 from fewshot.data.protocols import TUNING
 from fewshot.errors import UsageError
 
@@ -47,7 +46,7 @@ REPORTED = {
 }
 
 
-def add_options(parser: Parser) -> None:
+def add_options(parser: cli.Parser) -> None:
     """Add the options of this study."""
     parser.add_argument(
         "--tune",

@@ -9,13 +9,12 @@ import functools
 import json
 import sys
 
-from fewshot.cli import options as cli
+from fewshot import cli
 from fewshot.compare.board import Board
 from fewshot.compare.clock import check_budget
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import STRATEGIES, strategies
-from fewshot.data import DataSpec
-from fewshot.trials.plan import Draws, Machine, load_images
+from fewshot.trials.plan import load_images
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,13 +25,13 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> cli.Parser:
     listed = "\n".join(f"  {name:14} {spec}" for name, (spec, _) in STRATEGIES.items())
     parser = cli.Parser(
-        prog="python -m experiments.compare",
+        prog=cli.prog("experiments.compare"),
         usage="%(prog)s --data DIR [--budget 20m] [options]",
         description="Which strategy is best for your images? Runs those that fit into the budget, cheapest "
         "first, on the same repeated draws; stops the hopeless ones; says what to use, how sure that is, "
         "what more images would bring, which labels look wrong; saves the winner, trained on all images.",
         epilog=f"strategies:\n{listed}\nDraws alternate: odd ones choose the winner, even ones give its "
-        "accuracy.\nThe same command again goes on where it stopped.",
+        "accuracy.\nThe same command again resumes where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -42,40 +41,28 @@ def _parser() -> cli.Parser:
         metavar="TIME",
         help="90s, 20m, 1h: all of it, export included (default: 20m)",
     )
-    parser.add_argument(
-        "--method",
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="only these, strategies or what is registered: NETWORK:switches, ridge, flip, online:strong, …",
+    cli.add_methods(
+        parser,
+        lambda: STRATEGIES,
+        "only these, strategies or what is registered: NETWORK:switches, ridge, flip, online:strong, …",
     )
-    task = parser.add_argument_group("draws")
-    cli.add_draw_options(task)
-    cli.add_data_options(parser)
-    machine = parser.add_argument_group("machine")
-    cli.add_jobs_options(machine)
-    machine.add_argument(
-        "--threads", type=cli.positive, help="threads a trial (default: 1; all cores for --protocol full)"
-    )
-    cli.add_device_option(machine)
-    cli.add_plugin_option(machine)
-    output = parser.add_argument_group("output")
-    output.add_argument("--out", default="results", metavar="DIR", help="default: %(default)s")
+    cli.add_draws(parser.add_argument_group("draws"))
+    cli.add_data(parser)
+    cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
+    output = cli.add_output(parser, "records, pictures and the winner")
     output.add_argument("--no-export", action="store_true", help="do not train and save the winner")
-    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    cli.add_common(parser)
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
     check_budget(args.budget)
-    cli.apply_environment(args)
-    classes = tuple(args.classes or ())
     findings = compare(
-        functools.partial(load_images, DataSpec(args.data, args.image_size), args.data_dir),
+        functools.partial(load_images, cli.dataset(args), args.data_dir),
         strategies(args.method),
         args.budget,
-        Draws(args.protocol, args.ways, args.shots, classes, not args.unbalanced, args.limit_train),
-        Machine(args.jobs, args.threads, args.device, args.cluster),
+        cli.draws(args),
+        cli.machine(args),
         args.out,
         export=not args.no_export,
         progress=Board(cli.flag),

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, baselines
+from fewshot import backend, baselines, cli
 from fewshot.backbones.features import extract, parse
-from fewshot.cli import options as cli
-from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare, verify
+from fewshot.data import Dataset, Splits, open_splits, prepare, verify
 from fewshot.data import exploration as numbers
 from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
 from fewshot.seeding import rng
+from fewshot.trials.plan import cores
 
 SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
 COLUMNS = 10  # images of a class in the grid
@@ -153,7 +153,7 @@ class Explorer:
     def _features(self, x: np.ndarray) -> np.ndarray:
         from tqdm import tqdm
 
-        backend.start(self.args.threads or cli.cores(), backend.resolve_device(self.args.device))
+        backend.start(self.args.threads or cores(), backend.resolve_device(self.args.device))
         starts = range(0, len(x), EXTRACTED)
         bar = tqdm(starts, desc=self.args.features, unit_scale=EXTRACTED, unit="image", disable=None)
         return np.concatenate([extract(self.args.features, x[i : i + EXTRACTED]) for i in bar])
@@ -189,13 +189,13 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> cli.Parser:
     known = "\n".join(f"  {name:10}  {show.__doc__}" for name, show in THINGS.items())
     parser = cli.Parser(
-        prog="python -m experiments.explore",
+        prog=cli.prog("experiments.explore"),
         description="What is in a dataset or a folder of photos? Pictures, and all numbers as JSON.",
         epilog=f"what it shows:\n{known}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--show", nargs="+", default=["all"], metavar="NAME", help="what (default: all)")
-    cli.add_data_options(parser)
+    cli.add_data(parser)
     parser.add_argument(
         "--part", default="train", metavar="NAME", help="train, val or test (default: %(default)s)"
     )
@@ -211,24 +211,20 @@ def _parser() -> cli.Parser:
         metavar="N",
         help="images in a view (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=cli.seed, default=0, help="of all that is drawn at random (default: 0)"
-    )
-    parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
-    cli.add_device_option(parser)
-    parser.add_argument("--out", default="results", metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print the JSON document on standard output")
+    cli.add_seed(parser, "decides all that is drawn at random")
+    cli.add_machine(parser)
+    cli.add_output(parser, "pictures and numbers")
+    cli.add_common(parser)
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    cli.apply_environment(args)
     for name in args.show:
         if name != "all" and name not in THINGS:
             raise unknown("thing to show", name, ["all", *THINGS])
     if args.features:
         parse(args.features)
-    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+    data = prepare(cli.dataset(args), args.data_dir)
     if data.notes:
         print(*data.notes, sep="\n", file=sys.stderr)
     verify(data)

@@ -11,11 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.study import Report, Request, Study, compare_methods, listed
-from fewshot import settings
+from fewshot import cli, settings
 from fewshot.backbones import backbones, features
 from fewshot.baselines import estimators
-from fewshot.cli import options as cli
-from fewshot.cli.options import Parser
 from fewshot.errors import UsageError
 from fewshot.io.files import slug
 from fewshot.learners.keras_network import KerasLearner
@@ -78,7 +76,7 @@ REPORTED = {
 }
 
 
-def add_options(parser: Parser) -> None:
+def add_options(parser: cli.Parser) -> None:
     """Add the options of this study."""
     group = parser.add_argument_group("backbones")
     group.add_argument(

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fewshot import backend
-from fewshot.cli import options as cli
-from fewshot.data import DataSpec, Prepared, open_splits, prepare
+from fewshot import backend, cli
+from fewshot.data import Prepared, open_splits, prepare
 from fewshot.data.protocols import Protocol
 from fewshot.report.plots.sheet import sheet
 from fewshot.report.table import aligned
 from fewshot.trials.cluster import executor
+from fewshot.trials.plan import Machine
 from fewshot.trials.testbed import each
 from gan import quality
 from gan.generators import cached, draw
@@ -28,6 +28,7 @@ from gan.recipe import parse, presets
 
 SAMPLES = 1000  # a class
 SHOWN = 10
+SEEDS = 3
 QUICK_UPDATES = 3
 
 
@@ -72,9 +73,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
-        prog="python -m experiments.gans",
+        prog=cli.prog("experiments.gans"),
         description="Train every preset on the same tasks and measure 1000 samples a class against held-out "
-        "images. Generators are kept and shared with experiments.synthetic.",
+        "images. Generators are kept and shared with the study synthetic.",
         epilog="Times compare only if no other work runs beside: see the column of seconds.",
     )
     parser.add_argument(
@@ -84,36 +85,28 @@ def _parser() -> cli.Parser:
         "--features", default=quality.FEATURES, metavar="BACKBONE", help="default: %(default)s"
     )
     task = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
-    task.add_argument("--seeds", type=cli.seeds, default=range(3), metavar="N|A-B", help="default: 3")
-    cli.add_draw_options(task)
-    cli.add_data_options(parser)
-    machine = parser.add_argument_group("machine")
-    cli.add_jobs_options(machine)
-    machine.add_argument(
-        "--threads", type=cli.positive, default=1, help="threads each (default: %(default)s)"
-    )
-    cli.add_device_option(machine)
-    output = parser.add_argument_group("output")
-    output.add_argument("--out", default="results", metavar="DIR", help="pictures (default: %(default)s)")
-    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    cli.add_plugin_option(machine)
+    cli.add_seeds(task, "3")
+    cli.add_draws(task)
+    cli.add_data(parser)
+    cli.add_machine(parser, "1", jobs=True)
+    cli.add_output(parser, "pictures")
+    cli.add_common(parser)
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
     for preset in args.preset:
         parse(preset)  # a misspelt name is found before anything is fetched
-    cli.apply_environment(args)
-    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
-    args.protocol = args.protocol or ("testbed-test" if data.default_protocol == "testbed" else None)
-    protocol, device = cli.protocol(args, data), backend.resolve_device(args.device)
+    data = prepare(cli.dataset(args), args.data_dir)
+    usual = "testbed-test" if data.default_protocol == "testbed" else None
+    protocol, machine = cli.draws(args, usual).resolve(data), cli.machine(args).resolve()
     cells = [
-        Cell(preset, protocol, data, seed, args.threads, device, args.features)
-        for seed in args.seeds
+        Cell(preset, protocol, data, seed, machine.threads, machine.device, args.features)
+        for seed in args.seeds or range(SEEDS)
         for preset in args.preset
     ]
     rows, drawn = [], {}
-    for cell, (found, shown) in _computed(cells, args.cluster, cli.jobs(args, args.threads)):
+    for cell, (found, shown) in _computed(cells, machine):
         rows += found
         drawn |= {(cell.seed, name, cell.preset): images for name, images in shown}
     rows.sort(key=lambda row: (row["seed"], row["class"], args.preset.index(row["preset"])))
@@ -127,9 +120,9 @@ def _run(args: argparse.Namespace) -> None:
         print(*_table(rows), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
 
 
-def _computed(cells: list[Cell], address: str | None, jobs: int):
+def _computed(cells: list[Cell], machine: Machine):
     """Yield (cell, what `compute` returns) as the cells end, under a bar."""
-    with executor(address, jobs) as chosen:
+    with executor(machine.cluster, machine.jobs) as chosen:
         results = each(dict(enumerate(cells)), chosen, compute)
         for i, result in tqdm(results, total=len(cells), unit="GAN", disable=None, dynamic_ncols=True):
             yield cells[i], result

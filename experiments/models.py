@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, settings
+from fewshot import backend, cli, settings
 from fewshot.backbones.features import PIXELS
-from fewshot.cli import options as cli
 from fewshot.models import check_size, least_size, networks
 from fewshot.training.recipe import Recipe
+from fewshot.trials.plan import cores
 from fewshot.trials.store import read
 
 CHANNELS = 3
@@ -47,7 +47,7 @@ def _parser() -> cli.Parser:
     width = max(map(len, networks))
     known = "\n".join(f"  {name:{width}}  {networks[name].summary}" for name in networks)
     parser = cli.Parser(
-        prog="python -m experiments.models",
+        prog=cli.prog("experiments.models"),
         description="What does each network cost, and which answers in time? Parameters, multiply-adds, "
         "activations, size on disk, and on this machine: milliseconds for one image at a time (median and "
         "95th percentile) and images a second in batches of 256.",
@@ -63,23 +63,16 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--classes", type=cli.positive, default=10, metavar="N", help="how many (default: %(default)s)"
     )
-    cli.add_plugin_option(parser)
     parser.add_argument("--no-time", action="store_true", help="count only, measure nothing")
-    parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
-    cli.add_device_option(parser)
-    parser.add_argument(
-        "--out",
-        default="results",
-        metavar="DIR",
-        help="where the pictures go, and where records of studies are looked for (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    cli.add_machine(parser)
+    cli.add_output(parser, "pictures; records of studies are looked for there, too")
+    cli.add_common(parser)
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
     names = _names(args)
-    threads, device = args.threads or cli.cores(), backend.resolve_device(args.device)
+    threads, device = args.threads or cores(), backend.resolve_device(args.device)
     measured = {} if args.no_time else {"threads": threads, "device": device}
     backend.start(threads, device)
     rows = _rows(names, args)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend
-from fewshot.cli import options as cli
+from fewshot import backend, cli
 from fewshot.data.folder import images_below
 from fewshot.errors import FewshotError, UsageError
+from fewshot.trials.plan import cores
 
 FORMATS = ("table", "csv", "json")
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
-        prog="python -m experiments.predict",
+        prog=cli.prog("experiments.predict"),
         description="What is on these photos? For each the class, its calibrated probability, and 'unsure' "
         "below a threshold. Photos are read as for training; one that cannot be read is a line on standard "
         "error, the others go on, and the exit code is 1 at the end.",
@@ -43,7 +43,7 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument(
         "--threshold",
-        type=_share,
+        type=cli.share,
         default=0.8,
         metavar="P",
         help="below this probability the answer is 'unsure' (default: %(default)s)",
@@ -52,27 +52,16 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--batch", type=cli.positive, default=32, metavar="N", help="images at a time (default: %(default)s)"
     )
-    parser.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
-    cli.add_device_option(parser)
-    cli.add_plugin_option(parser)
+    cli.add_machine(parser)
+    cli.add_common(parser, cache=False)
     return parser
-
-
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"wants a probability from 0 to 1. Received: '{text}'")
-    return number
 
 
 def _run(args: argparse.Namespace) -> None:
     files = _files(args.images)
     if not Path(args.model).is_file():  # known before TensorFlow is imported
         raise UsageError(f"no such model: {args.model}")
-    backend.start(args.threads or cli.cores(), backend.resolve_device(args.device))
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
     from fewshot.deploy.saved import load
 
     saved = load(args.model)

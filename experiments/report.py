@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fewshot.cli import options as cli
+from fewshot import cli
 from fewshot.errors import FewshotError, UsageError
 
 
@@ -19,21 +19,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Return the parser."""
-    made = cli.Parser(
-        prog="python -m experiments.report",
+    parser = cli.Parser(
+        prog=cli.prog("experiments.report"),
         description="All results of a folder on one HTML page that needs no network and no other file, "
         "and as Markdown beside it: a summary, sortable tables, pictures, what was taken for what, "
         "calibration, protocol and machine, and the commands.",
     )
-    made.add_argument(
+    parser.add_argument(
         "folder",
         nargs="?",
         default="results",
         metavar="RESULTS",
         help="the --out of studies (default: results)",
     )
-    made.add_argument("--out", metavar="FILE.html", help="default: report.html in that folder")
-    return made
+    cli.add_out(parser, "the page (default: report.html in that folder)", None, "FILE.html")
+    cli.add_common(parser, cache=False)
+    return parser
 
 
 def _run(args: argparse.Namespace) -> None:

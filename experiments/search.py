@@ -10,7 +10,7 @@ docs/search.md.
 import sys
 
 from experiments.cnn import STUDY
-from fewshot.cli import options as cli
+from fewshot import cli
 from fewshot.data.protocols import TUNING
 
 R1 = "schedule=one-cycle,policy=strong,epochs=200"
@@ -65,17 +65,23 @@ ROUNDS = {
 
 
 def parser() -> cli.Parser:
-    """Return the parser; other options of `experiments.cnn` (--jobs, --json, …) are handed on."""
-    parser = cli.Parser(prog="python -m experiments.search", description=__doc__.split("\n\n")[2])
+    """Return the parser; the options of the study of small CNNs are handed on to it."""
+    parser = cli.Parser(
+        prog=cli.prog("experiments.search"),
+        description=__doc__.split("\n\n")[2],
+        epilog="All options of the study cnn are understood, too: --data, --jobs, --plugin, --json, …",
+    )
     parser.add_argument("--round", type=int, choices=ROUNDS, default=max(ROUNDS), help="default: the last")
     parser.add_argument("--tasks", type=cli.positive, default=6, help="tuning tasks (default: %(default)s)")
-    parser.add_argument("--out", default="results/search", metavar="DIR", help="default: %(default)s")
+    cli.add_out(parser, "records and pictures", "results/search")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a round and return the exit code."""
-    args, others = parser().parse_known_args(argv)
+    options = parser()
+    cli.complete(options)
+    args, others = options.parse_known_args(argv)
     question, candidates = ROUNDS[args.round]
     print(f"round {args.round}: {question}", file=sys.stderr)
     seeds = f"{TUNING}-{TUNING + args.tasks - 1}"

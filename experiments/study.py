@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fewshot import __version__, backend
-from fewshot.cli import options as cli
+from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, open_splits
 from fewshot.data.protocols import Protocol, protocols
 from fewshot.methods.grammar import learner, notes
@@ -102,23 +101,28 @@ class Study:
         width = max(map(len, methods))
         known = "\n".join(f"  {name:{width}}  {summary}" for name, summary in methods.items())
         parser = cli.Parser(
-            prog=f"python -m experiments.{self.name}",
+            prog=cli.prog(f"experiments.{self.name}"),
             usage="%(prog)s [--method NAME …] [--seeds N] [options]",
             description=self.question,
             epilog=f"methods:\n{known}\n{self.notes}{notes(methods)}\n"
-            "The same command again goes on where it stopped.",
+            "The same command again resumes where it stopped.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         groups = "".join(f", {group}" for group in self.groups if group != "all")
-        parser.add_argument(
-            "--method",
-            nargs="+",
-            action="extend",
-            metavar="NAME",
-            help=f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
+        cli.add_methods(
+            parser,
+            lambda: [*methods, *self.groups, "all"],
+            f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
-        cli.add_study_options(parser, self.seeds)
+        tasks = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
+        cli.add_seeds(tasks, f"{self.seeds}; pairs45: 45, deic: 3")
+        cli.add_draws(tasks)
+        cli.add_data(parser)
+        cli.add_training(parser)
+        cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
+        cli.add_output(parser, fresh="compute all trials anew, also recorded ones")
         self.options(parser)
+        cli.add_common(parser)
         return parser
 
     def request(self, args: argparse.Namespace) -> Request:
@@ -126,22 +130,14 @@ class Study:
         groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
         methods = [name for given in args.method or ["all"] for name in groups.get(given, [given])]
         epochs = args.epochs or (QUICK_EPOCHS if args.quick and not args.updates else None)
-        draws = Draws(
-            args.protocol or self.protocol,
-            args.ways,
-            args.shots,
-            tuple(args.classes or ()),
-            not args.unbalanced,
-            args.limit_train,
-        )
         return Request(
             methods=tuple(methods),
-            data=DataSpec(args.data, args.image_size),
+            data=cli.dataset(args),
             data_dir=args.data_dir,
-            draws=draws,
+            draws=cli.draws(args, self.protocol),
             seeds=args.seeds,
             training=Training(epochs, args.updates),
-            machine=Machine(args.jobs, args.threads, args.device, args.cluster),
+            machine=cli.machine(args),
             curves=args.curves,
             fresh=args.fresh,
             quick=args.quick,
@@ -156,7 +152,6 @@ class Study:
         return list(dict.fromkeys([self.baseline, *methods]))
 
     def _run(self, args: argparse.Namespace) -> None:
-        cli.apply_environment(args)
         request = self.request(args)
         answer = self.answer(self, request)
         if answer:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from experiments.study import Report, Request, Study, measure, plan_learners, report
-from fewshot import settings
-from fewshot.cli import options as cli
+from fewshot import cli, settings
 from fewshot.io.files import slug
 from fewshot.methods.grammar import learner
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend
-from fewshot.cli import options as cli
+from fewshot import backend, cli
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.fetch import one_line
 from fewshot.io.files import slug
+from fewshot.trials.plan import cores
 from gan import pictures
 from gan.generators import CARD, Generator, draw
 from gan.networks import to_images
@@ -31,20 +31,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
-        prog="python -m gan.generate",
+        prog=cli.prog("gan.generate"),
         description="Draw images from saved generators. The same seed draws the same images; of more, the "
         "first ones are the same.",
     )
-    parser.add_argument("folder", metavar="DIR", help="what gan.train wrote: its --out")
+    parser.add_argument("folder", metavar="DIR", help="what `gan train` wrote: its --out")
     parser.add_argument("--n", type=cli.positive, default=100, help="images a class (default: %(default)s)")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="decides the images (default: %(default)s)")
-    parser.add_argument("--out", metavar="DIR", help="write PNG files here, in a folder for each class")
+    cli.add_seed(parser, "decides the images")
+    cli.add_out(parser, "write PNG files here, in a folder for each class", None)
     parser.add_argument("--npz", metavar="FILE", help="write x (uint8), y and classes to one file")
     parser.add_argument("--grid", metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class")
     parser.add_argument("--interpolation", metavar="FILE.png", help="write walks from one latent to another")
-    machine = parser.add_argument_group("machine")
-    machine.add_argument("--threads", type=cli.positive, help="default: all cores")
-    cli.add_device_option(machine)
+    cli.add_machine(parser)
+    cli.add_common(parser, cache=False)
     return parser
 
 
@@ -93,7 +92,7 @@ def _run(args: argparse.Namespace) -> None:
     folder = Path(args.folder).expanduser()
     if not folder.is_dir():
         raise UsageError(f"no such directory: {args.folder}")
-    backend.start(args.threads or cli.cores(), backend.resolve_device(args.device))
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
     generators = load(folder)
     images = draw(generators, args.n, args.seed)
     try:

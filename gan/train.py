@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.backbones import features
-from fewshot.cli import options as cli
-from fewshot.data import DataSpec, open_splits, prepare
+from fewshot.data import open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
 from fewshot.io.files import slug
 from fewshot.seeding import rng
+from fewshot.trials.plan import cores
 from gan import pictures, quality
 from gan.generators import CARD, Generator
 from gan.networks import architectures
@@ -37,31 +37,37 @@ COLLAPSED = 0.4  # samples this much less diverse than the training images bring
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return cli.run(_run, _parser, argv, "interrupted; the same command goes on after the last checkpoint")
+    return cli.run(_run, _parser, argv, "interrupted; the same command resumes after the last checkpoint")
 
 
 def _parser() -> cli.Parser:
     listed = "\n".join(f"  {name:8}  {presets[name].summary}" for name in presets)
     switches = "; ".join(f"{name}: {', '.join(architectures.switches(name))}" for name in architectures)
     parser = cli.Parser(
-        prog="python -m gan.train",
+        prog=cli.prog("gan.train"),
         usage="%(prog)s [--preset NAME[:setting=value,…]] [--classes NAME …] [options]",
         description="Train a GAN on the training images that a protocol draws: of two classes × 50, of one "
         "class (--classes airplane), a whole dataset (--protocol full) or your own folder (--data DIR).",
         epilog=f"presets:\n{listed}\n\nsettings of every preset: {', '.join(FIELDS)}\n"
         f"switches of its architecture: {switches}\n"
         "  --preset best:updates=4000,width=48    --preset report:labels=together --protocol full\n"
-        "The same command again goes on where it stopped.",
+        "The same command again resumes where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--preset", default="best", metavar="NAME", help="how to train (default: %(default)s)"
     )
     task = parser.add_argument_group("images (protocol and seed alone decide which)")
-    task.add_argument("--seed", type=cli.seed, default=0, help="the task, and all that is drawn (default: 0)")
-    cli.add_draw_options(task)
-    cli.add_data_options(parser)
-    output = parser.add_argument_group("output")
+    cli.add_seed(task, "decides the task, and all that is drawn")
+    cli.add_draws(task)
+    cli.add_data(parser)
+    cli.add_machine(parser)
+    output = cli.add_output(
+        parser,
+        "generators and pictures",
+        "results/gan",
+        fresh="begin anew, also where there is a checkpoint",
+    )
     output.add_argument(
         "--every",
         type=cli.positive,
@@ -75,13 +81,7 @@ def _parser() -> cli.Parser:
         help="whose features measure quality; none: do not measure (default: %(default)s)",
     )
     output.add_argument("--fid", action="store_true", help="also the Fréchet distance, at the end")
-    output.add_argument("--out", default="results/gan", metavar="DIR", help="default: %(default)s")
-    output.add_argument("--fresh", action="store_true", help="begin anew, also where there is a checkpoint")
-    output.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    machine = parser.add_argument_group("machine")
-    machine.add_argument("--threads", type=cli.positive, help="default: all cores")
-    cli.add_device_option(machine)
-    cli.add_plugin_option(machine)
+    cli.add_common(parser)
     return parser
 
 
@@ -89,11 +89,10 @@ def _run(args: argparse.Namespace) -> None:
     recipe = parse(args.preset)
     if args.features != "none":
         features.parse(args.features)  # a misspelt name is found before anything is fetched
-    cli.apply_environment(args)
-    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
-    protocol = cli.protocol(args, data, least=1)
+    data = prepare(cli.dataset(args), args.data_dir)
+    protocol = cli.draws(args).resolve(data, least_ways=1)
     task = protocol.draw(open_splits(data.folder), args.seed)
-    backend.start(args.threads or cli.cores(), backend.resolve_device(args.device))
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
     held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}
     for part in parts:

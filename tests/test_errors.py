@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewshot
-from fewshot.cli.options import flag
+from fewshot.cli import flag
 from fewshot.errors import FewshotError, UsageError, field, unknown
 
 ROOT = Path(fewshot.__file__).parents[1]

@@ -19,14 +19,14 @@ from threadpoolctl import threadpool_limits
 from experiments.baselines.jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
 from experiments.baselines.parts import PartRecord
 from experiments.baselines.table import Row, rows, text
-from fewshot import backend
-from fewshot.cli import options as cli
-from fewshot.data import DataSpec, Prepared, open_splits, prepare, verify
+from fewshot import backend, cli
+from fewshot.data import Prepared, open_splits, prepare, verify
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
 from fewshot.io.digests import key_of
 from fewshot.io.fetch import one_line
 from fewshot.training.recipe import Recipe
+from fewshot.trials.plan import cores
 from fewshot.trials.store import Store
 
 DISTANCES = {"l2": 1, "cosine": 1, "l1": 2, "ssim": 20}  # and minutes of a search on two cores
@@ -85,67 +85,60 @@ def parser() -> cli.Parser:
     """Return the parser."""
     known = "\n".join(f"  {name:5} {what}" for name, what in GROUPS.items())
     names = ", ".join(job.name for job in jobs())
-    options = cli.Parser(
-        prog="python -m experiments.baselines",
+    parser = cli.Parser(
+        prog=cli.prog("experiments.baselines"),
         usage="%(prog)s [--method NAME …] [options]",
         description="The baselines report's tables on whole training and test sets, beside what it reported: "
         "accuracy, macro precision, recall and F1, seconds, confusion matrices, loss curves.",
         epilog=f"groups:\n{known}\n\nmethods:\n  {names}\n\nThe cheapest run first. "
-        "The same command again goes on where it stopped.",
+        "The same command again resumes where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument(
-        "--method",
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="groups or single methods (default: all; about three hours on two cores)",
+    cli.add_methods(
+        parser,
+        lambda: ["all", *GROUPS, *(job.name for job in jobs())],
+        "groups or single methods (default: all; about three hours on two cores)",
     )
-    options.add_argument(
+    parser.add_argument(
         "--k", nargs="+", type=cli.positive, default=[1, 3], metavar="K", help="neighbours (default: 1 3)"
     )
-    options.add_argument(
+    parser.add_argument(
         "--zscore",
         choices=KINDS,
         default="scalar",
         help="one mean and variance for all pixels, a colour channel or a pixel, of the training images "
         "(default: %(default)s)",
     )
-    options.add_argument(
+    parser.add_argument(
         "--folds", type=cli.positive, default=5, metavar="N", help="of the cross-validation (default: 5)"
     )
-    options.add_argument(
+    parser.add_argument(
         "--epochs", type=cli.positive, metavar="N", help="of every network (default: 2 to 100)"
     )
-    cli.add_data_options(options)
+    cli.add_data(parser)
     for part in ("train", "test"):
-        options.add_argument(
+        parser.add_argument(
             f"--limit-{part}",
             type=cli.positive,
             metavar="N",
             help=f"only so many {part} images, the first of all classes in turn",
         )
-    options.add_argument("--threads", type=cli.positive, help="threads to compute with (default: all cores)")
-    cli.add_device_option(options)
-    options.add_argument(
-        "--out", default="results", metavar="DIR", help="records and pictures (default: %(default)s)"
-    )
-    options.add_argument("--fresh", action="store_true", help="compute all anew, also what is recorded")
-    options.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    return options
+    cli.add_machine(parser)
+    cli.add_output(parser, fresh="compute all anew, also what is recorded")
+    cli.add_common(parser)
+    return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    cli.apply_environment(args)
     chosen = _chosen(args)
-    data = prepare(DataSpec(args.data, args.image_size), args.data_dir)
+    data = prepare(cli.dataset(args), args.data_dir)
     if data.notes:
         print(*data.notes, sep="\n", file=sys.stderr)
     verify(data)
     bench = _bench(data, args)
     for job in chosen:
         job.check(bench)
-    threads, device = args.threads or cli.cores(), backend.resolve_device(args.device)
+    threads, device = args.threads or cores(), backend.resolve_device(args.device)
     machine = {"threads": threads, "device": device}
     limits = {"train": args.limit_train, "test": args.limit_test}
     images = {"data": data.name, "content": data.fingerprint, "limits": limits, "seed": bench.seed}

@@ -6,11 +6,11 @@ import numpy as np
 
 from experiments.benchmark.timing import least_seconds
 from fewshot import backend, baselines
-from fewshot.cli import options as cli
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
 from fewshot.seeding import rng
 from fewshot.training.recipe import Recipe
+from fewshot.trials.plan import cores
 
 UPDATES, RECIPE = 10, Recipe()  # a round
 ANSWERED, SEARCHED, PAIRS = 256, 2048, 30  # images whose SSIM is taken, and pairs for scikit-image
@@ -24,7 +24,7 @@ NETWORKS = {  # in NumPy, and in Keras by `_keras`
 
 def measure(data, rounds: int, device: str) -> dict:
     """Return the least seconds of each from interleaved rounds after one that compiles, all on all cores."""
-    backend.start(cli.cores(), "cpu")  # where the others compute
+    backend.start(cores(), "cpu")  # where the others compute
     splits = open_splits(data.folder)
     train = splits.train.take(np.arange(UPDATES * RECIPE.batch))
     contenders: dict[str, tuple[Callable[[], object], float]] = {}

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 
 from experiments.benchmark.timing import interleaved
-from fewshot import backend
-from fewshot.cli import options as cli
-from fewshot.data import DataSpec, prepare
+from fewshot import backend, cli
+from fewshot.data import prepare
 from fewshot.errors import FewshotError
 from fewshot.registry import Registry
+from fewshot.trials.plan import cores
 
 contenders = Registry("contender")
 PARTS = {  # each a module of this folder: measure(data, rounds, device), table(measured)
@@ -33,7 +33,7 @@ PARTS = {  # each a module of this folder: measure(data, rounds, device), table(
     "gan": "a step of the report's DCGAN beside PyTorch's",
 }
 WARM_UP = 900  # first seed of the untimed tasks
-CORES = cli.cores()
+CORES = cores()
 
 
 def _trials(data, seeds, threads):
@@ -234,7 +234,7 @@ def _print(machine: dict, rows: list[dict], args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    data = prepare(DataSpec(args.data), args.data_dir)
+    data = prepare(cli.dataset(args), args.data_dir)
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
         return
@@ -278,22 +278,21 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
-        prog="python -m experiments.benchmark",
+        prog=cli.prog("experiments.benchmark"),
         description="Train the ten-seed baseline in several ways, side by side, and compare the seconds.",
     )
-    parser.add_argument(
-        "--seeds", type=cli.seeds, default=range(10), metavar="N|A-B", help="tasks (default: 10)"
-    )
+    cli.add_seeds(parser, "10")
+    parser.set_defaults(seeds=range(10))
     parser.add_argument(
         "--rounds", type=cli.positive, default=1, help="interleaved rounds (default: %(default)s)"
     )
-    parser.add_argument("--data", default="cifar10", metavar="NAME|DIR", help="default: %(default)s")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     for name, measured in PARTS.items():
         parser.add_argument(
             f"--{name}", dest="part", action="store_const", const=name, help=f"measure {measured}, instead"
         )
-    cli.add_device_option(parser)
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
+    cli.add_data(parser)
+    cli.add_device(parser.add_argument_group("machine"))
+    cli.add_json(parser.add_argument_group("output"))
+    cli.add_common(parser)
     return parser

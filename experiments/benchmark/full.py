@@ -11,10 +11,10 @@ import numpy as np
 from experiments.benchmark.timing import least_seconds, seconds
 from fewshot import backend
 from fewshot.augment.offline import expand
-from fewshot.cli import options as cli
 from fewshot.data import open_splits
 from fewshot.report.table import aligned
 from fewshot.training.recipe import PRECISIONS, recipes
+from fewshot.trials.plan import cores
 
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {
@@ -32,7 +32,7 @@ def measure(data, rounds: int, device: str) -> dict:
 
     On a CPU `CPU_UPDATES` updates are measured, and an epoch's time is computed from them.
     """
-    backend.start(cli.cores(), device)
+    backend.start(cores(), device)
     train = open_splits(data.folder).train
     train = train.take(np.arange(len(train)))  # in memory
     kind = "cpu" if device == "cpu" else "gpu"

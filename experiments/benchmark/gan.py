@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments.benchmark.timing import least_seconds
 from fewshot import backend
-from fewshot.cli import options as cli
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
+from fewshot.trials.plan import cores
 from gan.recipe import parse
 
 STEPS = 5  # a round
@@ -17,7 +17,7 @@ BATCH, FAKES, LATENT = 64, 128, 100
 
 def measure(data, rounds: int, device: str) -> dict[str, float]:
     """Return the least seconds of a step of each, from interleaved rounds after one that compiles."""
-    threads = cli.cores()
+    threads = cores()
     backend.start(threads, "cpu")  # where the others compute
     x = open_splits(data.folder).train.x[:50]
     contenders = {"testbed": _ours(x)}

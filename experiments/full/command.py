@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from experiments.full.details import details, pictures, pooled
 from experiments.study import Report, Request, Study, listed, measure, plan, report
-from fewshot import settings
-from fewshot.cli import options as cli
+from fewshot import cli, settings
 from fewshot.data.protocols import TUNING, Protocol
 from fewshot.errors import UsageError
 from fewshot.methods.grammar import FIELDS

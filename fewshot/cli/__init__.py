@@ -1,0 +1,53 @@
+"""The command line: option groups written once, errors of one line, the command `fewshot`."""
+
+from fewshot.cli.options import (
+    add_common,
+    add_data,
+    add_device,
+    add_draws,
+    add_jobs,
+    add_json,
+    add_machine,
+    add_methods,
+    add_out,
+    add_output,
+    add_seed,
+    add_seeds,
+    add_training,
+    dataset,
+    draws,
+    machine,
+)
+from fewshot.cli.parser import Parser, complete, flag, prog, run, writing
+from fewshot.cli.types import cluster, positive, seconds, seed, seeds, share
+
+__all__ = [
+    "Parser",
+    "add_common",
+    "add_data",
+    "add_device",
+    "add_draws",
+    "add_jobs",
+    "add_json",
+    "add_machine",
+    "add_methods",
+    "add_out",
+    "add_output",
+    "add_seed",
+    "add_seeds",
+    "add_training",
+    "cluster",
+    "complete",
+    "dataset",
+    "draws",
+    "flag",
+    "machine",
+    "positive",
+    "prog",
+    "run",
+    "seconds",
+    "seed",
+    "seeds",
+    "share",
+    "writing",
+]

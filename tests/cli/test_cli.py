@@ -16,7 +16,7 @@ from helpers import QUICK, one_line, records
 from PIL import Image
 
 from experiments.cnn import STUDY
-from fewshot.cli import options as cli
+from fewshot import cli
 from fewshot.data import Prepared
 from fewshot.data.sources import save
 from fewshot.errors import FewshotError

@@ -21,7 +21,6 @@ from experiments.baselines.parts import PartRecord
 from experiments.baselines.published import PUBLISHED, REMARKS
 from experiments.study import Study
 from fewshot.baselines.neighbours import Neighbours
-from fewshot.cli.options import Parser
 from fewshot.data import Dataset
 from fewshot.errors import UsageError
 from fewshot.methods.grammar import learner
@@ -234,7 +233,7 @@ def test_the_table_stands_beside_the_report_on_all_of_cifar10_alone(bench):
 def test_every_few_shot_method_is_one_that_can_run():
     study = baselines_few_shot.STUDY
     assert isinstance(study, Study)
-    assert isinstance(study.parser(), Parser)
+    assert isinstance(study.parser(), cli.Parser)
     for name in study.methods():
         learner(name, {}, study.specs).check((32, 32, 3))
     grouped = [name for names in study.groups.values() for name in names]

@@ -1,0 +1,116 @@
+"""The parser of a command and how a command runs: errors of one line, exit codes, shell completion."""
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fewshot.errors import FewshotError, field
+from fewshot.methods import plugins
+
+RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
+COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line; options are written out."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def error(self, message: str):
+        """Exit with 2 and one line."""
+        self.exit(2, f"{self.prog}: error: {message} (--help tells more)\n")
+
+
+def prog(module: str) -> str:
+    """Return how a command is called: as this process was, or as a sub-command of `fewshot`.
+
+    Parameters
+    ----------
+    module : the command's module: `experiments.augment` is `python -m experiments.augment` where Python was
+        told to run that, else `fewshot augment`.
+    """
+    started = getattr(sys.modules["__main__"], "__spec__", None)
+    if started is not None and started.name.removesuffix(".__main__") == module:
+        return f"python -m {module}"
+    return f"{root(module)} {command_name(module)}"
+
+
+def root(module: str) -> str:
+    """Return how the command above all others is called: `fewshot`, or `python -m` its package."""
+    package = module.partition(".")[0]
+    started = getattr(sys.modules["__main__"], "__spec__", None)
+    return (
+        f"python -m {package}" if started is not None and started.name == f"{package}.__main__" else "fewshot"
+    )
+
+
+def command_name(module: str) -> str:
+    """Return the sub-command of a module: `gan.train` is `gan train`, `experiments.zoo` is `zoo`."""
+    return module.removeprefix("experiments.").replace("_", "-").replace(".", " ")
+
+
+def run(
+    program: Callable[[argparse.Namespace], None],
+    make_parser: Callable[[], Parser],
+    argv: list[str] | None = None,
+    interrupted: str = RESUMES,
+) -> int:
+    """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
+
+    Parameters
+    ----------
+    program : what to do with the parsed arguments. They name the command line itself, to be copied and
+        pasted: `args.command`.
+    make_parser : called when the plugins are there, so that the help tells of them, too.
+    interrupted : what is said after Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = Parser(prog=make_parser().prog, add_help=False)
+    parser.add_argument("--plugin", nargs="+", action="extend", default=[])
+    try:
+        for file in parser.parse_known_args(argv)[0].plugin:
+            plugins.load(file)
+        parser = make_parser()
+        complete(parser)
+        args = parser.parse_args(argv)
+        args.command = f"{parser.prog} {shlex.join(argv)}".rstrip()
+        if getattr(args, "cache_dir", None):
+            os.environ["FEWSHOT_CACHE"] = args.cache_dir  # workers have it, too
+        program(args)
+    except FewshotError as error:
+        print(f"{parser.prog}: error: {error.render(flag)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell where it asks what may follow, and exit; needs argcomplete."""
+    if COMPLETING in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+
+
+def flag(name: str, value: object = None) -> str:
+    """Show a field of a message as an option: `--shots 5`, `--image-size`, `--fresh`."""
+    option = "--" + name.replace("_", "-")
+    return option if value is None or value is True else f"{option} {shlex.quote(str(value))}"
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failure to write pictures to `folder` into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FewshotError(
+            f"cannot write the pictures to {folder} ({error.strerror}): use another {field('out')}"
+        ) from error

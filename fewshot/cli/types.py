@@ -1,0 +1,66 @@
+"""What options take: whole numbers, seeds, times, addresses; each says in one line what it wants."""
+
+import argparse
+import re
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    return _whole(text, 1, "a whole number above 0")
+
+
+def seed(text: str) -> int:
+    """Parse a whole number, 0 or more, that NumPy takes for a seed."""
+    return _whole(text, 0, "a whole number, 0 or more, below 2³²")
+
+
+def _whole(text: str, least: int, wanted: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"wants {wanted}. Received: '{text}'")
+    return number
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"wants a number from 0 to 1. Received: '{text}'")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Parse a time: `90`, `90s`, `20m` or `1.5h`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"wants a time, such as 90s, 20m or 1h. Received: '{text}'")
+    return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def cluster(text: str) -> str:
+    """Parse `local` or the address of a Dask scheduler."""
+    if text == "local" or re.fullmatch(r"[a-z]+://.+:\d+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"wants local or an address such as tcp://10.0.0.1:8786. Received: '{text}'"
+    )
+
+
+def seeds(text: str) -> range:
+    """Parse `10` (seeds 0 to 9) or `10-19`."""
+    first, dash, last = text.partition("-")
+    if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+        return range(int(first), int(last) + 1)
+    if text.isdecimal() and int(text) > 0:
+        return range(int(text))
+    raise argparse.ArgumentTypeError(
+        f"wants a number of seeds above 0 (10) or a range (10-19). Received: '{text}'"
+    )
