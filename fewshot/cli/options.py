@@ -72,8 +72,8 @@ def add_draws(group: Container) -> None:
     action = group.add_argument(
         "--protocol",
         metavar="NAME",
-        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, else stratified): "
-        + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
+        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, distinct for a folder, "
+        "else stratified): " + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
     )
     action.completer = lambda **asked: list(protocols)
     group.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")

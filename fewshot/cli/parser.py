@@ -34,19 +34,18 @@ def prog(module: str) -> str:
     module : the command's module: `experiments.augment` is `python -m experiments.augment` where Python was
         told to run that, else `fewshot augment`.
     """
-    started = getattr(sys.modules["__main__"], "__spec__", None)
-    if started is not None and started.name.removesuffix(".__main__") == module:
-        return f"python -m {module}"
-    return f"{root(module)} {command_name(module)}"
+    return f"python -m {module}" if _started() == module else f"{root()} {command_name(module)}"
 
 
-def root(module: str) -> str:
-    """Return how the command above all others is called: `fewshot`, or `python -m` its package."""
-    package = module.partition(".")[0]
-    started = getattr(sys.modules["__main__"], "__spec__", None)
-    return (
-        f"python -m {package}" if started is not None and started.name == f"{package}.__main__" else "fewshot"
-    )
+def root() -> str:
+    """Return how the command above all others is called: `fewshot`, or `python -m experiments`."""
+    return "python -m experiments" if _started() == "experiments" else "fewshot"
+
+
+def _started() -> str | None:
+    """Return the module or package that Python was told to run (`python -m`)."""
+    specification = getattr(sys.modules["__main__"], "__spec__", None)
+    return specification.name.removesuffix(".__main__") if specification else None
 
 
 def command_name(module: str) -> str:

@@ -20,6 +20,7 @@ from experiments.baselines.jobs import Bench, Network, Search, in_turn, vote
 from experiments.baselines.parts import PartRecord
 from experiments.baselines.published import PUBLISHED, REMARKS
 from experiments.study import Study
+from fewshot import cli
 from fewshot.baselines.neighbours import Neighbours
 from fewshot.data import Dataset
 from fewshot.errors import UsageError
