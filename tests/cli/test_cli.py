@@ -16,11 +16,13 @@ from helpers import QUICK, one_line, records
 from PIL import Image
 
 from experiments.cnn import STUDY
+from experiments.study import QUICK_SEEDS
 from fewshot import cli
 from fewshot.data import Prepared
 from fewshot.data.sources import save
 from fewshot.errors import FewshotError
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.trials.plan import Images, make_plan
 
 CHATTER = ("oneDNN", "cudart", "cuInit", "absl::InitializeLog", "retracing", "Traceback")
 
@@ -130,8 +132,15 @@ def test_deic_has_three_tasks_unless_asked_otherwise(blobs, tmp_path):
     save(blobs, tmp_path, "test")
     data = Prepared("cifar10", tmp_path, blobs.classes, "", "deic", None)
     for given, count in (([], 3), (["--seeds", "1"], 1), (["--quick"], 2), (["--protocol", "pairs45"], 45)):
-        args = STUDY.parser().parse_args(given)
-        assert len({trial.seed for trial in STUDY._trials(args, {"none": KerasLearner()}, data)}) == count
+        asked = STUDY.request(STUDY.parser().parse_args(given, argparse.Namespace(command="")))
+        plan = make_plan(
+            {"none": KerasLearner()},
+            Images(data, data),
+            asked.draws,
+            asked.seeds,
+            at_most=QUICK_SEEDS if asked.quick else None,
+        )
+        assert len({trial.seed for trial in plan.trials}) == count
 
 
 def test_fifty_photos_a_class_are_enough(command, tmp_path):
