@@ -112,7 +112,7 @@ def test_a_broken_image_is_one_line_and_the_rest_goes_on(predict, photos):
     skipped, gone, end = err.splitlines()
     assert skipped.startswith(f"skipped {photos}/broken\\n.jpg (")
     assert "gone.jpg (" in gone
-    assert end == "python -m experiments.predict: error: 2 of 6 images could not be read"
+    assert end == "fewshot predict: error: 2 of 6 images could not be read"
 
 
 def test_only_broken_images(predict, photos, tmp_path):
