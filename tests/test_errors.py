@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import fewshot
+from experiments import augment
 from fewshot.cli import flag
+from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.trials.plan import Draws
 
 ROOT = Path(fewshot.__file__).parents[1]
 COMMAND_LINE = re.compile(r"(?<![\w-])--[a-z]|\bexperiments\.|python3? -m\b")
@@ -62,6 +65,35 @@ def test_an_error_that_quotes_another_keeps_its_fields():
 def test_an_unknown_name_among_many():
     names = [f"name-{number}" for number in range(30)]
     assert str(unknown("method", "nam-7", names)).endswith("name-19, … (30 in all)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "named"),
+    [
+        (
+            {"data": "digits", "image_size": 64},
+            "{} is for a folder of images",
+            ("image_size=", "--image-size"),
+        ),
+        ({"data": "digit"}, "unknown dataset 'digit': did you mean 'digits'?", ("", "")),
+        ({"data": "digits", "ways": 11}, "has 10 classes: {} asks for more", ("ways=11", "--ways 11")),
+        ({"data": "digits", "shots": 900}, "ask for fewer {}, add images", ("shots=", "--shots")),
+    ],
+)
+def test_python_and_the_command_line_say_the_same_each_in_its_words(asked, said, named, capsys, tmp_path):
+    draws = {name: value for name, value in asked.items() if name in ("ways", "shots")}
+
+    def draw():
+        data = prepare(DataSpec(asked["data"], asked.get("image_size")))
+        Draws(**draws).resolve(data).draw(open_splits(data.folder), 0)
+
+    with pytest.raises(UsageError) as raised:
+        draw()
+    assert said.format(named[0]) in str(raised.value)
+    options = [word for name, value in asked.items() for word in (flag(name), str(value))]
+    assert augment.main([*options, "--method", "none", "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said.format(named[1]) in line
 
 
 def _library() -> list[Path]:

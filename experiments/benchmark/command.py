@@ -10,6 +10,7 @@ whose speed drifts treats all alike, and the least time of each contender counts
 import argparse
 import importlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -193,9 +194,10 @@ def _contend(name: str, data, seeds: range) -> dict:
 def _measure(name: str, args: argparse.Namespace) -> dict:
     """Run one contender in a process of its own."""
     seeds = f"{args.seeds.start}-{args.seeds.stop - 1}"
-    command = [sys.executable, "-m", "experiments.benchmark", "--contender", name, "--seeds", seeds]
+    command = [sys.executable, "-P", "-m", "experiments.benchmark", "--contender", name, "--seeds", seeds]
     command += ["--data", args.data] + (["--data-dir", args.data_dir] if args.data_dir else [])
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # ours, whatever is here
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=paths)
     if done.returncode:
         raise FewshotError(f"the contender '{name}' failed (see above)")
     return json.loads(done.stdout)

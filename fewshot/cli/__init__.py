@@ -1,53 +1,24 @@
-"""The command line: option groups written once, errors of one line, the command `fewshot`."""
+"""The command line: option groups written once, errors of one line, the command `fewshot`.
 
-from fewshot.cli.options import (
-    add_common,
-    add_data,
-    add_device,
-    add_draws,
-    add_jobs,
-    add_json,
-    add_machine,
-    add_methods,
-    add_out,
-    add_output,
-    add_seed,
-    add_seeds,
-    add_training,
-    dataset,
-    draws,
-    machine,
-)
-from fewshot.cli.parser import Parser, complete, flag, prog, run, writing
-from fewshot.cli.types import cluster, positive, seconds, seed, seeds, share
+`cli.add_data` and the other names come from the modules here, which are imported when a name of theirs is
+used: `fewshot --help` needs none of what options read.
+"""
 
-__all__ = [
-    "Parser",
-    "add_common",
-    "add_data",
-    "add_device",
-    "add_draws",
-    "add_jobs",
-    "add_json",
-    "add_machine",
-    "add_methods",
-    "add_out",
-    "add_output",
-    "add_seed",
-    "add_seeds",
-    "add_training",
-    "cluster",
-    "complete",
-    "dataset",
-    "draws",
-    "flag",
-    "machine",
-    "positive",
-    "prog",
-    "run",
-    "seconds",
-    "seed",
-    "seeds",
-    "share",
-    "writing",
-]
+from importlib import import_module
+
+_MODULES = {
+    "options": (
+        *("add_common", "add_data", "add_device", "add_draws", "add_jobs", "add_json", "add_machine"),
+        *("add_methods", "add_out", "add_output", "add_seed", "add_seeds", "add_training"),
+        *("dataset", "draws", "machine"),
+    ),
+    "parser": ("Parser", "complete", "flag", "prog", "run", "writing"),
+    "types": ("cluster", "positive", "seconds", "seed", "seeds", "share"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fewshot.errors import FewshotError, field
-from fewshot.methods import plugins
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
@@ -73,6 +72,8 @@ def run(
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:
         for file in parser.parse_known_args(argv)[0].plugin:
+            from fewshot.methods import plugins
+
             plugins.load(file)
         parser = make_parser()
         complete(parser)
