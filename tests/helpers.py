@@ -118,5 +118,7 @@ def keep(folder, *records: Record, predictions=None) -> Path:
         for record in records:
             file.write(json.dumps({"format": FORMAT, **record.to_json()}) + "\n")
             if predictions:
-                np.savez(folder / "predictions" / f"{record.key}.npz", **predictions)
+                count = len(predictions["labels"])
+                places = {"index": np.arange(count), "part": np.array("train")}
+                np.savez(folder / "predictions" / f"{record.key}.npz", **{**places, **predictions})
     return folder

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fewshot.trials.predictions import read_predictions
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
@@ -23,14 +24,12 @@ def hard_images(records: Mapping[str, Mapping[int, Record]], store: Store) -> li
     votes: dict[tuple[int, str], dict[str, list[tuple[int, int]]]] = {}
     for method, by_draw in records.items():
         for record in by_draw.values():
-            predictions = store.arrays(record.key) if record.ok else None
+            predictions = read_predictions(store, record) if record.ok else None
             if predictions is None:
                 continue
-            answers, part = predictions["probabilities"].argmax(1), str(predictions["part"])
-            for index, label, answer in zip(
-                predictions["index"], predictions["labels"], answers, strict=True
-            ):
-                by_method = votes.setdefault((int(index), part), {})
+            images = zip(predictions.index, predictions.labels, predictions.answers, strict=True)
+            for index, label, answer in images:
+                by_method = votes.setdefault((int(index), predictions.part), {})
                 by_method.setdefault(method, []).append((int(label), int(answer)))
     hard = []
     for (index, part), by_method in votes.items():

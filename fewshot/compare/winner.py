@@ -9,8 +9,9 @@ import numpy as np
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
-from fewshot.errors import UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.trials.plan import Plan, cores
+from fewshot.trials.predictions import read_predictions
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
@@ -72,9 +73,13 @@ def _temperature(records: Iterable[Record], store: Store) -> float:
     """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
     from fewshot.stats.calibration import fit_temperature
 
-    kept = [store.arrays(record.key) for record in records if record.ok]
-    probabilities, labels = (
-        np.concatenate([predictions[field] for predictions in kept if predictions])
-        for field in ("probabilities", "labels")
-    )
+    kept = [read_predictions(store, record) for record in records if record.ok]
+    kept = [predictions for predictions in kept if predictions is not None]
+    if not kept:
+        raise FewshotError(
+            f"the predictions in {store.folder} are missing or damaged, and a model cannot be calibrated "
+            f"without them: give another {field('out')}"
+        )
+    probabilities = np.concatenate([predictions.probabilities for predictions in kept])
+    labels = np.concatenate([predictions.labels for predictions in kept])
     return fit_temperature(probabilities, labels)

@@ -7,7 +7,7 @@ by their conditions: all methods on the same tasks, with as many threads, on the
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store, read
 
-# What a document says of a trial that tells its record from all others on the same tasks.
-VALUES = ("seed", "accuracy", "nll", "n_train", "updates", "images_seen")
 USUAL = ("baseline", "none")  # what studies compare with
 LISTED = 3  # settings named in a label
 COMPARED = "compare"  # the folder of a comparison
@@ -139,39 +137,32 @@ def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]],
 
 
 def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[list[Group], list[str]]:
-    """Return the group of every document: its methods, each with the records of its trials."""
-    known = defaultdict(list)
-    for record in records:
-        known[_values(record.protocol, vars(record))].append(record)
+    """Return the group of every document: its methods, each with the records of its trials, found by key."""
+    by_key = {record.key: record for record in records}
     groups, notes = [], []
     for name, document in documents:
-        by_method, missing = {}, 0
-        for row in document["methods"]:
-            of_trials = [known.get(_values(document["protocol"], trial), []) for trial in row["trials"]]
-            # Equal trials of two methods have two records. One method may have two names, and one record.
-            found = [
-                next((record for record in of_one if record.method == row["method"]), of_one[0])
-                for of_one in of_trials
-                if of_one
-            ]
-            missing += len(of_trials) - len(found)
-            if found:
-                by_method[row["method"]] = found
-        if missing:
-            notes.append(f"{missing} trial(s) of {name} are not in the records: left out.")
-        if document["baseline"] in by_method:
-            balanced = any("balanced_accuracy" in t for row in document["methods"] for t in row["trials"])
-            metric = "balanced_accuracy" if balanced else "accuracy"
-            results = analyse(by_method, document["baseline"], metric)
-            command = document.get("command")
-            groups.append(
-                Group(
-                    document["study"],
-                    command if isinstance(command, str) else "",
-                    document["baseline"],
-                    results,
-                )
+        keys = {row["method"]: [trial.get("key") for trial in row["trials"]] for row in document["methods"]}
+        everything = [key for of_method in keys.values() for key in of_method]
+        if not all(isinstance(key, str) for key in everything):
+            notes.append(
+                f"{name} comes from an older version, which kept no keys: its trials are shown among the "
+                "further records; the study's command writes it anew."
             )
+            continue
+        if missing := sum(key not in by_key for key in everything):
+            notes.append(f"{missing} trial(s) of {name} are not in the records: left out.")
+        by_method = {
+            method: [by_key[key] for key in of_method if key in by_key] for method, of_method in keys.items()
+        }
+        by_method = {method: recorded for method, recorded in by_method.items() if recorded}
+        baseline, command = document["baseline"], document.get("command")
+        if baseline not in by_method:
+            continue
+        balanced = any("balanced_accuracy" in t for row in document["methods"] for t in row["trials"])
+        results = analyse(by_method, baseline, "balanced_accuracy" if balanced else "accuracy")
+        groups.append(
+            Group(document["study"], command if isinstance(command, str) else "", baseline, results)
+        )
     return groups, notes
 
 
@@ -184,10 +175,6 @@ def _comparison(folder: Path) -> tuple[Comparison | None, list[str]]:
         return comparison.read(json.loads(path.read_text(encoding="utf-8"))), []
     except UNFIT:
         return None, [f"{path.relative_to(folder).as_posix()} is no document of a comparison: left out."]
-
-
-def _values(protocol: Mapping, trial: Mapping) -> str:
-    return json.dumps([protocol, *(trial.get(field) for field in VALUES)], sort_keys=True)
 
 
 def _left(records: list[Record], studied: list[Group], compared: set[str]) -> list[Group]:

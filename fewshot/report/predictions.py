@@ -1,13 +1,11 @@
 """The held-out predictions of many trials, put together: whatever tasks they come from, by class name."""
 
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from fewshot.trials.predictions import read_predictions
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
@@ -38,17 +36,17 @@ def pool(store: Store, records: Iterable[Record]) -> Pooled:
     met = np.zeros((len(position), len(position)), bool)
     parts, missing = [], []
     for record in succeeded:
-        found = _read(store.predictions_path(record.key), len(record.classes))
-        if found is None:
+        predictions = read_predictions(store, record)
+        if predictions is None:
             missing.append(record.key)
             continue
-        probabilities, labels = found
+        probabilities, labels = predictions.probabilities, predictions.labels
         # The dataset's label → where its name stands. Protocols hold images out class by class, in the
         # order in which they name the classes: the labels appear in that order.
         place = np.full(probabilities.shape[1], position[OTHER])
         drawn = [position[str(name)] for name in record.classes]
         place[list(dict.fromkeys(labels.tolist()))] = drawn
-        parts.append((place[labels], place[probabilities.argmax(1)], probabilities.max(1).astype(float)))
+        parts.append((place[labels], place[predictions.answers], probabilities.max(1).astype(float)))
         met[np.ix_(drawn, drawn)] = True
     empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
     truth, predicted, confidence = map(np.concatenate, zip(*parts, strict=True)) if parts else empty
@@ -56,23 +54,3 @@ def pool(store: Store, records: Iterable[Record]) -> Pooled:
         names = [*names, OTHER]
     met = met[: len(names), : len(names)]
     return Pooled(tuple(names), truth, predicted, confidence, met, tuple(missing))
-
-
-def _read(path: Path, ways: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return probabilities (N, classes) and labels (N,), or None where the file does not hold them."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            probabilities, labels = arrays["probabilities"], arrays["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    fits = (
-        probabilities.ndim == 2
-        and labels.shape == probabilities.shape[:1]
-        and labels.dtype.kind in "iu"
-        and probabilities.dtype.kind == "f"
-        and len(labels) > 0
-        and 0 <= labels.min() <= labels.max() < probabilities.shape[1]
-        and len(np.unique(labels)) == ways
-        and bool(np.isfinite(probabilities).all())
-    )
-    return (probabilities, labels) if fits else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from fewshot.stats.comparison import MethodResult
 
-TRIAL_FIELDS = ("seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds")
+TRIAL_FIELDS = ("key", "seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds")
 
 
 def result(
@@ -22,8 +22,8 @@ def result(
 ) -> dict[str, Any]:
     """Return the document, ready for `json.dumps(…, allow_nan=False)`; accuracies are in percent.
 
-    Every trial is listed, failed ones with null for what they did not measure. What is undefined (the
-    std of one seed, a loss that is no number) is null. command: the command line that gave it.
+    Every trial is listed with the key of its record, failed ones with null for what they did not measure.
+    What is undefined, such as the std of one seed, is null. command: the command line that gave it.
     """
     return _json_safe(
         {

@@ -156,7 +156,7 @@ def test_images_that_every_method_gets_wrong(tmp_path):
                     "index": np.array(index),
                     "part": np.array("train"),
                 }
-                records[name][draw] = kept(name, draw, 50.0)
+                records[name][draw] = kept(name, draw, 50.0, classes=["a"])
                 store.add(records[name][draw], predictions)
         assert hard_images(records, store) == [(7, "train", 1)]
 

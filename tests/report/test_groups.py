@@ -59,12 +59,37 @@ def test_a_method_has_the_name_that_the_study_gives_it(tmp_path):
     assert names(group) == ["baseline", "wide"]
 
 
-def test_equal_trials_of_two_methods_stay_apart(tmp_path):
-    by_method = {"a": runs("a", 60.0), "b": runs("b", 60.0)}
+def test_equal_trials_of_two_methods_are_told_apart_by_their_keys(tmp_path):
+    """Whatever they are called: the first is recorded under the name that the second has in the study."""
+    by_method = {"a": runs("b", 60.0), "b": runs("a", 60.0)}
     keep(tmp_path, *by_method["a"], *by_method["b"])
     study(tmp_path, "s", "a", by_method)
     (group,) = gather(tmp_path).groups
-    assert [{r.method for r in found.records} for found in group.results] == [{"a"}, {"b"}]
+    assert [result.records for result in group.results] == [by_method["a"], by_method["b"]]
+
+
+def test_a_trial_that_was_measured_again_is_found_by_its_key(tmp_path):
+    first, again = runs("a", 60.0), runs("a", 70.0)
+    keep(tmp_path, *first, *again)
+    study(tmp_path, "s", "a", {"a": first})
+    (group,) = gather(tmp_path).groups
+    assert group.records == again
+
+
+def test_a_document_without_keys_is_named_once_and_its_records_are_shown(tmp_path):
+    by_method = {"none": runs("none", 60.0), "flip": runs("flip", 70.0)}
+    keep(tmp_path, *by_method["none"], *by_method["flip"])
+    study(tmp_path, "s", "none", by_method)
+    path = tmp_path / "s" / "result.json"
+    document = json.loads(path.read_text())
+    for row in document["methods"]:
+        for trial in row["trials"]:
+            del trial["key"]
+    path.write_text(json.dumps(document))
+    found = gather(tmp_path)
+    (note,) = found.notes
+    assert note.startswith("s/result.json comes from an older version")
+    assert [(group.study, names(group)) for group in found.groups] == [("", ["none", "flip"])]
 
 
 def test_tuning_tasks_threads_and_protocols_are_not_mixed(tmp_path):

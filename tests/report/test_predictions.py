@@ -8,6 +8,7 @@ from fewshot.data.protocols import Protocol, protocols
 from fewshot.report.page.matrix import LARGEST, confusion, matrix
 from fewshot.report.plots.calibration import calibrate
 from fewshot.report.predictions import OTHER, Pooled, pool
+from fewshot.trials.predictions import read_predictions
 from fewshot.trials.store import Store
 
 
@@ -15,7 +16,8 @@ def predictions(labels, predicted, classes=4, confidence=0.75):
     """As the testbed keeps them: float16 probabilities over all classes of the dataset, its labels."""
     probabilities = np.full((len(labels), classes), (1 - confidence) / (classes - 1), np.float16)
     probabilities[np.arange(len(labels)), predicted] = confidence
-    return {"probabilities": probabilities, "labels": np.array(labels)}
+    places = {"index": np.arange(len(labels)), "part": np.array("train")}
+    return {"probabilities": probabilities, "labels": np.array(labels), **places}
 
 
 @pytest.fixture
@@ -67,8 +69,21 @@ def test_many_classes_become_a_list_of_confusions():
         lambda path: np.savez(path, **predictions([0, 9], [0, 1])),
         lambda path: np.savez(path, **predictions([0, 1, 2], [0, 1, 2])),
         lambda path: np.savez(path, **predictions([0, 1], [0, 1], confidence=np.nan)),
+        lambda path: np.savez(path, **predictions([0, 1], [0, 1]) | {"index": np.arange(3)}),
+        lambda path: np.savez(path, **predictions([0, 1], [0, 1]) | {"part": np.arange(2)}),
     ],
-    ids=["none", "torn", "cut", "lacking", "pickled", "label too high", "a class too many", "not finite"],
+    ids=[
+        "none",
+        "torn",
+        "cut",
+        "lacking",
+        "pickled",
+        "label too high",
+        "a class too many",
+        "not finite",
+        "an index too many",
+        "no part",
+    ],
 )
 def test_what_cannot_be_read_is_named_and_left_out(folder, spoil):
     path, records = folder
@@ -76,6 +91,15 @@ def test_what_cannot_be_read_is_named_and_left_out(folder, spoil):
     pooled = pool(Store(path), records)
     assert pooled.missing == (records[0].key,)
     assert pooled.truth.tolist() == [0, 0, 2, 2]
+
+
+def test_predictions_are_read_by_record_and_by_key(folder):
+    path, (first, _) = folder
+    by_record, by_key = (read_predictions(Store(path), trial) for trial in (first, first.key))
+    for read in (by_record, by_key):
+        assert read.answers.tolist() == [2, 0, 0, 1]
+        assert (read.labels.tolist(), read.index.tolist(), read.part) == ([2, 2, 0, 0], [0, 1, 2, 3], "train")
+    assert read_predictions(Store(path), "elsewhere") is None
 
 
 def test_no_predictions_at_all(tmp_path):

@@ -104,6 +104,7 @@ def test_result_document():
         "trials.jsonl",
         "python -m x",
     )
+    keys = [record(seed, 60.0).key for seed in (0, 1)]
     shared = {"classes": ["cat", "dog"], "n_train": 100, "updates": 1000, "images_seen": 32000}
     half = 12.706204736174694 * 2  # t(0.975, 1) times the standard error
     assert json.loads(json.dumps(document, allow_nan=False)) == {
@@ -121,8 +122,8 @@ def test_result_document():
                 "ci95": [pytest.approx(62 - half), pytest.approx(62 + half)],
                 "delta": None,
                 "trials": [
-                    {"seed": 0, **shared, "accuracy": 60.0, "nll": 0.5, "seconds": 2.0},
-                    {"seed": 1, **shared, "accuracy": 64.0, "nll": 0.5, "seconds": 2.0},
+                    {"key": keys[0], "seed": 0, **shared, "accuracy": 60.0, "nll": 0.5, "seconds": 2.0},
+                    {"key": keys[1], "seed": 1, **shared, "accuracy": 64.0, "nll": 0.5, "seconds": 2.0},
                 ],
             },
             {
@@ -134,8 +135,9 @@ def test_result_document():
                 "ci95": None,
                 "delta": {"n": 1, "mean": 2.0, "std": None, "ci95": None, "p": None, "wins": 1},
                 "trials": [
-                    {"seed": 0, **shared, "accuracy": 62.0, "nll": 0.7, "seconds": 2.0},
+                    {"key": keys[0], "seed": 0, **shared, "accuracy": 62.0, "nll": 0.7, "seconds": 2.0},
                     {
+                        "key": keys[1],
                         "seed": 1,
                         "classes": ["cat", "dog"],
                         "n_train": None,

@@ -1,0 +1,75 @@
+"""The held-out predictions of a trial, as they are kept beside its record; this is their only reader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot.trials.record import Record
+from fewshot.trials.store import Store
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a trial predicted of its N held-out images.
+
+    Parameters
+    ----------
+    probabilities : (N, classes) float16
+        Over all classes of the dataset; those that the task does not have are 0, or next to it.
+    labels : (N,) int
+        The dataset's labels.
+    index : (N,) int
+        Where the images stand in the part.
+    part : str
+        The part of the dataset that they were held out from, "train" or "test".
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray
+    part: str
+
+    @property
+    def answers(self) -> np.ndarray:
+        """The most probable class of each image, (N,)."""
+        return self.probabilities.argmax(1)
+
+
+def read_predictions(store: Store, trial: str | Record) -> Predictions | None:
+    """Return the predictions of a trial, or None where they are missing, damaged or not valid.
+
+    Parameters
+    ----------
+    store : Store
+        The results folder; it need not be open.
+    trial : str or Record
+        The trial's key, or its record: then as many classes as it names must occur among the labels.
+    """
+    key = trial if isinstance(trial, str) else trial.key
+    arrays = store.arrays(key)
+    if arrays is None or not {"probabilities", "labels", "index", "part"} <= arrays.keys():
+        return None
+    ways = None if isinstance(trial, str) else len(trial.classes)
+    if not _is_valid(arrays, ways):
+        return None
+    part = str(arrays["part"])
+    return Predictions(arrays["probabilities"], arrays["labels"], arrays["index"], part)
+
+
+def _is_valid(arrays: Mapping[str, np.ndarray], ways: int | None) -> bool:
+    probabilities, labels, index = (arrays[name] for name in ("probabilities", "labels", "index"))
+    return (
+        probabilities.ndim == 2
+        and probabilities.dtype.kind == "f"
+        and bool(np.isfinite(probabilities).all())
+        and labels.shape == index.shape == probabilities.shape[:1]
+        and labels.dtype.kind in "iu"
+        and index.dtype.kind in "iu"
+        and len(labels) > 0
+        and 0 <= labels.min() <= labels.max() < probabilities.shape[1]
+        and index.min() >= 0
+        and (ways is None or len(np.unique(labels)) == ways)
+        and arrays["part"].shape == ()
+        and arrays["part"].dtype.kind == "U"
+    )
