@@ -58,6 +58,24 @@ def started():
     backend.start(1, "cpu")
 
 
+@pytest.fixture(scope="module")
+def tiny_backbone():
+    """A backbone "tiny" of one convolution, named as ports name their layers."""
+    from fewshot.backbones import backbones
+
+    @backbones.register("tiny", size=24, least_size=8, top=False)
+    def tiny(x, top):
+        import keras
+
+        from fewshot.backbones.layers import Pixels, conv, norm, relu6
+
+        x = Pixels((127.0,) * 3, (128.0,) * 3)(x)
+        return keras.layers.GlobalAveragePooling2D()(relu6(norm(conv(x, "_conv", 24, 7, 4), "_bn")))
+
+    yield
+    backbones.remove("tiny")
+
+
 @pytest.fixture
 def data(blobs, tmp_path):
     """The blobs as `prepare` would leave them."""

@@ -63,9 +63,6 @@ class Brightness(Learner):
         probabilities[:, self._labels] = np.exp(-distance)
         return probabilities / probabilities.sum(1, keepdims=True)
 
-    def describe(self):
-        return {"scale": self.scale}
-
 
 def trials_of(data, *learners, seeds=3, **options):
     """Return the trials of learners, named a, b, …, seed by seed."""

@@ -148,8 +148,7 @@ class Wrapper(Learner):
 
     def prepare(self, task: Task) -> None:
         """Compute what the base shares with other learners."""
-        if self.base.shared():
-            self.base.prepare(task)
+        self.base.prepare(task)
 
     def describe(self) -> dict:
         """Return the settings, and what the base is described by."""

@@ -70,7 +70,8 @@ class EstimatorLearner(Learner):
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
-        prepare_features(task, *self.shared())
+        if self.features != PIXELS:
+            prepare_features(task, *self.shared())
 
     def describe(self) -> dict:
         """Return the settings, the definition's version, and the libraries that compute."""

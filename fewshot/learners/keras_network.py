@@ -156,7 +156,8 @@ class KerasLearner(Learner):
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
-        prepare_features(task, *self.shared(), epochs=self.recipe.epochs)
+        if self.features != PIXELS:
+            prepare_features(task, *self.shared(), epochs=self.recipe.epochs)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""

@@ -9,7 +9,6 @@ import pytest
 from scipy.special import softmax
 
 from fewshot import backend
-from fewshot.backbones import backbones
 from fewshot.baselines import build, probabilities
 from fewshot.baselines.dense import as_dense
 from fewshot.data import Dataset
@@ -22,7 +21,7 @@ from fewshot.stats import calibration
 from fewshot.training.recipe import Recipe
 from gan.learner import SyntheticLearner
 
-pytestmark = pytest.mark.usefixtures("started", "quick")
+pytestmark = pytest.mark.usefixtures("started", "quick", "tiny_backbone")
 
 SHORT = Recipe(epochs=3, batch=10)
 RANDOM = "tiny@48:weights=random"
@@ -34,21 +33,6 @@ LEARNERS = {
     "an estimator on features": EstimatorLearner("ridge", features=RANDOM, mirror=True),
     "an estimator on pixels": EstimatorLearner("logistic"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    """A backbone of one convolution, named as ports name their layers."""
-
-    @backbones.register("tiny", size=24, least_size=8, top=False)
-    def tiny(x, top):
-        from fewshot.backbones.layers import Pixels, conv, norm, relu6
-
-        x = Pixels((127.0,) * 3, (128.0,) * 3)(x)
-        return keras.layers.GlobalAveragePooling2D()(relu6(norm(conv(x, "_conv", 24, 7, 4), "_bn")))
-
-    yield
-    backbones.remove("tiny")
 
 
 @pytest.fixture
