@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, open_splits
-from fewshot.data.protocols import Protocol, protocols
+from fewshot.data.protocols import Protocol, numbers_of_tasks, protocols
 from fewshot.methods.grammar import learner, notes
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.record import Record
@@ -115,7 +115,7 @@ class Study:
             f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
         tasks = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
-        cli.add_seeds(tasks, f"{self.seeds}; pairs45: 45, deic: 3")
+        cli.add_seeds(tasks, f"{self.seeds}; {numbers_of_tasks()}")
         cli.add_draws(tasks)
         cli.add_data(parser)
         cli.add_training(parser)

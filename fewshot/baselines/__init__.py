@@ -1,11 +1,14 @@
-"""Classical baselines: scikit-learn estimators on pixels, registered by name.
+"""Classical baselines: scikit-learn estimators on pixels, registered by name, in any file of this folder.
 
 A definition is a function of its settings that returns a classifier: `ridge:alpha=100` names one with a
-setting changed. It is fitted to float32 rows in [0, 1], one flattened image each.
+setting changed. It is fitted to float32 rows in [0, 1], one flattened image each. Traits: `least_size`, the
+smallest side of images, for estimators that take square images alone; `libraries` that compute beside
+scikit-learn; `dense`, how it becomes one dense layer where that is not seen (`fewshot.baselines.dense`).
 """
 
 import numpy as np
 
+from fewshot.registry import import_all
 from fewshot.settings import Configurable
 
 estimators = Configurable("estimator", namespace="method")
@@ -20,9 +23,9 @@ def build(text: str, seed: int):
 
 def rows(x: np.ndarray) -> np.ndarray:
     """Return images, uint8, as float32 rows in [0, 1]."""
-    found = x.reshape(len(x), -1).astype(np.float32)
-    found /= 255  # in place: the rows of a whole dataset are held once
-    return found
+    scaled = x.reshape(len(x), -1).astype(np.float32)
+    scaled /= 255  # in place: the rows of a whole dataset are held once
+    return scaled
 
 
 def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
@@ -30,18 +33,19 @@ def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
 
     An estimator without probabilities gets the softmax of its decision function, or all for its answer.
     """
-    found = np.zeros((len(features), classes))
+    shares = np.zeros((len(features), classes))
     labels = estimator.classes_
     if hasattr(estimator, "predict_proba"):
-        found[:, labels] = estimator.predict_proba(features)
+        shares[:, labels] = estimator.predict_proba(features)
     elif hasattr(estimator, "decision_function"):
         scores = estimator.decision_function(features)
         scores = np.stack([-scores / 2, scores / 2], 1) if scores.ndim == 1 else scores
         scores = np.exp(scores - scores.max(1, keepdims=True))
-        found[:, labels] = scores / scores.sum(1, keepdims=True)
+        shares[:, labels] = scores / scores.sum(1, keepdims=True)
     else:
-        found[np.arange(len(features)), estimator.predict(features)] = 1
-    return found
+        shares[np.arange(len(features)), estimator.predict(features)] = 1
+    return shares
 
 
-from fewshot.baselines import linear, pixels  # noqa: E402, F401  (they register their estimators)
+# Without what is slow to import, and used by what is registered.
+import_all(__name__, __path__, but=("dense", "neighbours", "numpy_net", "patches", "ssim", "tiles"))

@@ -1,64 +1,97 @@
-"""A fitted linear estimator as the weights of one dense layer, whose softmax is what it predicts."""
+"""A fitted linear estimator as the weights of one dense layer, whose softmax is what it predicts.
+
+What an estimator is made of is asked, not known by name: a step before the classifier may be any that scales,
+shifts, selects or mixes its inputs, a classifier any that has `coef_` and `intercept_`. One that keeps its
+weights in another way says how at its registration, by the trait `dense`. Whether the layer predicts what the
+estimator does is tried, in the end, on random inputs.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from fewshot.errors import UsageError
 
+Dense = tuple[np.ndarray, np.ndarray]  # weights (inputs, classes), bias (classes,)
+PROBED = (
+    4096  # inputs, of steps that are known by their answers alone: these take a square of as many numbers
+)
+TRIED, TOLERANCE = 16, 1e-3  # random inputs, and the difference between probabilities
 
-def as_dense(estimator, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+
+def as_dense(estimator, inputs: int, dense: Callable[[object], Dense] | None = None) -> Dense:
     """Return kernel (inputs, classes) and bias (classes,), float32, of a fitted classifier or pipeline.
 
-    What comes before the classifier, standardisation and a selection of inputs, is folded into the
-    weights. Raises `UsageError` for a step that is not linear, or not known to be.
+    dense: returns the weights and bias, before the softmax, of the fitted classifier at a pipeline's end; by
+    default they are its `coef_` and `intercept_`. Steps before it are folded into the weights.
+
+    Raises `UsageError` for an estimator whose probabilities are not those of such a layer.
     """
     *steps, classifier = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
-    kept, scale, offset = np.arange(inputs), np.ones(inputs), np.zeros(inputs)
-    for step in steps:
-        kept, scale, offset = _after(step, kept, scale, offset)
-    weights, bias = _classifier(classifier)
-    kernel = np.zeros((inputs, len(bias)))
-    kernel[kept] = scale[:, None] * weights
-    bias = bias + offset @ weights
+    weights, bias = (dense or _coefficients)(classifier)
+    kernel, bias = _folded(steps, inputs, np.asarray(weights, float), np.asarray(bias, float))
+    _check(estimator, kernel, bias)
     # Softmax knows differences only: without what all classes share, float32 has more digits for them.
-    return tuple((part - part.mean(-1, keepdims=True)).astype(np.float32) for part in (kernel, bias))
+    kernel, bias = ((part - part.mean(-1, keepdims=True)).astype(np.float32) for part in (kernel, bias))
+    return kernel, bias
 
 
-def _after(step, kept: np.ndarray, scale: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return which inputs are left after a step, and what has become of each: scale · input + offset."""
-    from sklearn.feature_selection import VarianceThreshold
-    from sklearn.preprocessing import StandardScaler
-
-    if isinstance(step, VarianceThreshold):
-        chosen = step.get_support()
-        return kept[chosen], scale[chosen], offset[chosen]
-    if isinstance(step, StandardScaler):
-        mean = 0 if step.mean_ is None else step.mean_
-        deviation = 1 if step.scale_ is None else step.scale_
-        return kept, scale / deviation, (offset - mean) / deviation
-    raise _not_linear(step)
+def _coefficients(classifier) -> Dense:
+    """Return the weights of a linear classifier; their softmax is `fewshot.baselines.probabilities`."""
+    if not (hasattr(classifier, "coef_") and hasattr(classifier, "intercept_")):
+        raise _not_linear(classifier)
+    weights, bias = np.atleast_2d(classifier.coef_).T, np.atleast_1d(classifier.intercept_)
+    if weights.shape[1] == 1:  # one score tells two classes apart
+        weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
+    return weights, np.broadcast_to(bias, weights.shape[1])
 
 
-def _classifier(classifier) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights (inputs, classes) and bias; their softmax is `fewshot.baselines.probabilities`."""
-    from sklearn.linear_model import LogisticRegression, RidgeClassifier
-    from sklearn.neighbors import NearestCentroid
+def _folded(steps: list, inputs: int, weights: np.ndarray, bias: np.ndarray) -> Dense:
+    """Return weights and bias on a pipeline's inputs, of those on what its steps make of them."""
+    for step in reversed(steps):
+        if hasattr(step, "get_support"):  # a selection of inputs
+            kernel = np.zeros((len(step.get_support()), weights.shape[1]))
+            kernel[step.get_support()] = weights
+            weights = kernel
+        elif hasattr(step, "mean_") and hasattr(step, "scale_"):  # (x − mean) / scale
+            scale = np.ones(len(weights)) if step.scale_ is None else step.scale_
+            mean = np.zeros(len(weights)) if step.mean_ is None else step.mean_
+            weights = weights / scale[:, None]
+            bias = bias - mean @ weights
+        else:
+            columns = getattr(step, "n_features_in_", inputs)
+            if columns > PROBED or not hasattr(step, "transform"):
+                raise _not_linear(step)
+            zero = step.transform(np.zeros((1, columns)))
+            first, second = np.random.default_rng(0).uniform(size=(2, 1, columns))
+            parts, whole = (
+                step.transform(x) - zero for x in (np.concatenate([first, second]), first + second)
+            )
+            if not np.allclose(parts.sum(0), whole[0], rtol=1e-3, atol=1e-6):
+                raise _not_linear(step)
+            linear = step.transform(np.eye(columns)) - zero
+            weights, bias = linear @ weights, bias + zero[0] @ weights
+    return weights, bias
 
-    if isinstance(classifier, LogisticRegression | RidgeClassifier):
-        weights, bias = np.atleast_2d(classifier.coef_).T, np.atleast_1d(classifier.intercept_)
-        if weights.shape[1] == 1:  # one score tells two classes apart
-            weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
-        return weights, bias
-    if isinstance(classifier, NearestCentroid) and classifier.metric == "euclidean":
-        # −|x − c|² is 2 x·c − |c|² and a part that all classes share, x and c in within-class deviations.
-        deviation = np.where(classifier.within_class_std_dev_ == 0, 1, classifier.within_class_std_dev_)
-        centres = classifier.centroids_ / deviation
-        bias = 2 * np.log(classifier.class_prior_) - (centres**2).sum(1)
-        return 2 * (centres / deviation).T, bias
-    raise _not_linear(classifier)
+
+def _check(estimator, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Raise `UsageError` where the layer does not predict what the estimator does."""
+    from scipy.special import softmax
+
+    from fewshot.baselines import probabilities
+
+    rows = np.random.default_rng(0).uniform(size=(TRIED, len(kernel)))
+    labels = np.asarray(estimator.classes_)
+    expected = probabilities(estimator, rows, int(labels.max()) + 1)[:, labels]
+    if (
+        expected.shape[1] != len(bias)
+        or np.abs(softmax(rows @ kernel + bias, 1) - expected).max() > TOLERANCE
+    ):
+        raise _not_linear(estimator)
 
 
-def _not_linear(step) -> UsageError:
+def _not_linear(part) -> UsageError:
     return UsageError(
-        f"{type(step).__name__} cannot be exported: of estimators only linear ones become a network "
-        "(RidgeClassifier, LogisticRegression, NearestCentroid; StandardScaler, VarianceThreshold before)"
+        f"{type(part).__name__} cannot be exported: of estimators only those become a network that predict "
+        "the softmax of weighted sums of their inputs (logistic, ridge, centroid)"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from fewshot.cli import types
 from fewshot.data import DataSpec
-from fewshot.data.catalogue import datasets
+from fewshot.data.catalogue import datasets, default_protocols, listed
 from fewshot.data.protocols import protocols
 from fewshot.trials.plan import SHOTS, Draws, Machine
 
@@ -26,13 +26,12 @@ def add_methods(parser: Container, names: Callable[[], Iterable[str]], help: str
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which images: `dataset` reads them."""
     data = parser.add_argument_group("data")
-    names = ", ".join(datasets)
     action = data.add_argument(
         "--data",
         default="cifar10",
         metavar="NAME|DIR",
-        help=f"{names} (digits comes with scikit-learn: no download), or a directory with one folder of "
-        "images per class, also below train/, val/ and test/ (default: %(default)s)",
+        help=f"{listed()}, or a directory with one folder of images per class, "
+        "also below train/, val/ and test/ (default: %(default)s)",
     )
     action.completer = _datasets_and_folders
     data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
@@ -72,8 +71,8 @@ def add_draws(group: Container) -> None:
     action = group.add_argument(
         "--protocol",
         metavar="NAME",
-        help="how tasks are drawn (default: testbed for cifar10, deic for cifair10, distinct for a folder, "
-        "else stratified): " + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
+        help=f"how tasks are drawn (default: {default_protocols()}): "
+        + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
     )
     action.completer = lambda **asked: list(protocols)
     group.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")

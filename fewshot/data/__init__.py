@@ -6,10 +6,10 @@
 Importing this is light: image, download and dataset libraries are imported where they are used.
 """
 
-from fewshot.data import cifar, digits  # noqa: F401  (their import files them in the registry)
 from fewshot.data.catalogue import DataSpec, Prepared, datasets, open_splits, prepare, verify
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.io.cache import cache_dir
+from fewshot.registry import import_all
 
 __all__ = [
     "DataSpec",
@@ -22,3 +22,5 @@ __all__ = [
     "prepare",
     "verify",
 ]
+
+import_all(__name__, __path__, but=("exploration",))  # any file may register datasets and protocols

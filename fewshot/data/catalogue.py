@@ -14,11 +14,28 @@ from fewshot.io.cache import build_once, cache_dir
 from fewshot.registry import Definition, Registry
 
 # A dataset is a function `(data_dir) -> sources`, in the order in which they are tried. It must be cheap:
-# the sources are asked only when the cache is empty. Traits: `pin`, the fingerprint that the content must
-# have; `protocol` and `ways`, the defaults for tasks.
+# the sources are asked only when the cache is empty. Traits, all optional: `pin`, the fingerprint that the
+# content must have; `side`, of its images; `protocol` and `ways`, the defaults for tasks; `note`, for help.
 datasets = Registry("dataset")
 
-IMAGE_SIZE = 32
+IMAGE_SIZE = 32  # of a folder's images, unless another is asked for
+FOLDER_PROTOCOL = "distinct"  # near-duplicates, which photos come with, never stand on both sides
+USUAL_PROTOCOL, USUAL_WAYS = "stratified", 2  # of a dataset that does not say
+
+
+def listed() -> str:
+    """Return the names of the datasets, as help says them, with what is to be known of their files."""
+    notes = {name: datasets[name].traits.get("note") for name in datasets}
+    return ", ".join(f"{name} ({note})" if note else name for name, note in notes.items())
+
+
+def default_protocols() -> str:
+    """Return, in words, which protocol draws tasks of which data by default."""
+    names: dict[str, list[str]] = {}
+    for name in datasets:
+        names.setdefault(datasets[name].traits.get("protocol", USUAL_PROTOCOL), []).append(name)
+    parts = [f"{protocol} for {', '.join(of)}" for protocol, of in names.items()]
+    return "; ".join([*parts, f"{FOLDER_PROTOCOL} for a folder"])
 
 
 @dataclass(frozen=True)
@@ -50,18 +67,18 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
     Raises `UsageError` for an unknown name or an unfit folder, `FewshotError` if no source can serve.
     """
     if spec.data in datasets:
-        if spec.image_size not in (None, IMAGE_SIZE):
-            raise UsageError(
-                f"{field('image_size')} is for a folder of images: "
-                f"those of {spec.data} are {IMAGE_SIZE} pixels wide"
-            )
         definition = datasets[spec.data]
+        if spec.image_size is not None and spec.image_size != definition.traits.get("side"):
+            raise UsageError(
+                f"{field('image_size')} is for a folder of images: those of {spec.data} come in their own"
+            )
         data_dir = data_dir or os.environ.get("FEWSHOT_DATA_DIR")
         folder = _prepare_named(definition, Path(data_dir).expanduser() if data_dir else None)
-        protocol, ways = definition.traits["protocol"], definition.traits["ways"]
+        protocol = definition.traits.get("protocol", USUAL_PROTOCOL)
+        ways = definition.traits.get("ways", USUAL_WAYS)
     elif (directory := Path(spec.data).expanduser()).is_dir():
         folder = prepare_folder(directory, IMAGE_SIZE if spec.image_size is None else spec.image_size)
-        protocol, ways = "distinct", None
+        protocol, ways = FOLDER_PROTOCOL, None
     elif directory.name != spec.data:
         raise UsageError(f"no such directory: {spec.data}")
     else:
@@ -70,7 +87,7 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
         )
     meta = read_meta(folder)
     return Prepared(
-        name=meta["name"],
+        name=spec.data if spec.data in datasets else meta["name"],
         folder=folder,
         classes=tuple(meta["classes"]),
         fingerprint=meta["fingerprint"],
@@ -92,23 +109,21 @@ def verify(prepared: Prepared) -> None:
 
     Raises `FewshotError` if the cache is damaged.
     """
-    found = open_splits(prepared.folder).fingerprint()
-    if found != prepared.fingerprint:
-        raise damaged(prepared.folder, f"fingerprint {found[:12]} instead of {prepared.fingerprint[:12]}")
+    content = open_splits(prepared.folder).fingerprint()
+    if content != prepared.fingerprint:
+        raise damaged(prepared.folder, f"fingerprint {content[:12]} instead of {prepared.fingerprint[:12]}")
 
 
 def _prepare_named(definition: Definition, data_dir: Path | None) -> Path:
-    sources = definition(data_dir)
+    sources, pin = definition(data_dir), definition.traits.get("pin")
 
     def build(temporary: Path) -> None:
         with tempfile.TemporaryDirectory(dir=temporary) as scratch:
-            source, splits = first_available(
-                definition.name, sources, Path(scratch), definition.traits["pin"]
-            )
+            source, splits = first_available(definition.name, sources, Path(scratch), pin)
         save(splits, temporary, source)
 
-    folder = build_once(cache_dir() / "data" / f"{definition.name}-v{definition.version}", build)
-    pin = definition.traits["pin"]
+    name = f"{definition.name}-v{definition.version}".replace(" ", "-")
+    folder = build_once(cache_dir() / "data" / name, build)
     if pin and (written := read_meta(folder)["fingerprint"]) != pin:
         raise damaged(folder, f"fingerprint {written[:12]} instead of {pin[:12]}")
     return folder

@@ -176,7 +176,7 @@ CIFAIR10_LAYOUTS = (
 )
 
 
-@datasets.register("cifar10", pin=CIFAR10_PIN, protocol="testbed", ways=2)
+@datasets.register("cifar10", pin=CIFAR10_PIN, side=32, protocol="testbed")
 def cifar10(data_dir: Path | None) -> list[Source]:
     """CIFAR-10: 50,000 + 10,000 photos of 32x32 in ten classes."""
     if data_dir:
@@ -187,7 +187,7 @@ def cifar10(data_dir: Path | None) -> list[Source]:
     ]
 
 
-@datasets.register("cifar100", pin=None, protocol="stratified", ways=2)
+@datasets.register("cifar100", side=32)
 def cifar100(data_dir: Path | None) -> list[Source]:
     """CIFAR-100: 50,000 + 10,000 photos of 32x32 in a hundred classes."""
     if data_dir:
@@ -195,7 +195,7 @@ def cifar100(data_dir: Path | None) -> list[Source]:
     return [("Keras's download", partial(_from_keras, "cifar100", CIFAR100_CLASSES))]
 
 
-@datasets.register("cifair10", pin=None, protocol="deic", ways=2)
+@datasets.register("cifair10", side=32, protocol="deic", note="from your own copy")
 def cifair10(data_dir: Path | None) -> list[Source]:
     """CIFAR-10 with the near-duplicates among its test images replaced (arXiv 1902.00423)."""
     remedy = f"download {CIFAIR10_URL} and say in which folder it lies: {field('data_dir', 'DIR')}"

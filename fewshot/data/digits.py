@@ -11,7 +11,7 @@ from fewshot.data.sources import Source
 PIN = "529fa2eec91b17af27d78180390ca895703343301cfda8f12b58d4b08e2196e5"
 
 
-@datasets.register("digits", pin=PIN, protocol="stratified", ways=2)
+@datasets.register("digits", pin=PIN, side=32, note="comes with scikit-learn: no download")
 def digits(data_dir: Path | None) -> list[Source]:
     """1,797 handwritten digits from scikit-learn, 32x32, no download (ten classes, no test split)."""
     return [("scikit-learn", read_digits)]

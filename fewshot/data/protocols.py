@@ -36,6 +36,12 @@ Draw: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, str]
 ClassChoice: TypeAlias = Callable[[int, int], np.ndarray]  # from the number of classes and of ways to labels
 
 
+def numbers_of_tasks() -> str:
+    """Return, in words, how many tasks the protocols have that do not draw any number of them."""
+    counts = {name: protocols[name].traits.get("seeds") for name in protocols}
+    return ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
+
+
 @dataclass(frozen=True)
 class Task:
     """One draw: what a learner is trained on, and what it is measured on.
@@ -111,14 +117,15 @@ class Protocol:
 
 def _where(dataset: Dataset, labels: np.ndarray, part: str = "train", least: int = 1) -> list[np.ndarray]:
     """Return, for each label, where its images stand in dataset order; at least `least` of them."""
-    found = [np.flatnonzero(dataset.y == label) for label in labels]
-    short = [f"{dataset.classes[c]} {len(i)}" for c, i in zip(labels, found, strict=True) if len(i) < least]
+    positions = [np.flatnonzero(dataset.y == label) for label in labels]
+    counts = zip(labels, map(len, positions), strict=True)
+    short = [f"{dataset.classes[label]} {count}" for label, count in counts if count < least]
     if short:
         raise UsageError(
             f"too few images per class in the {part} part ({', '.join(short)}): {least} each are needed; "
             f"ask for fewer {field('shots')}, add images, or use another {field('protocol')}"
         )
-    return found
+    return positions
 
 
 def _official_test(splits: Splits, labels: np.ndarray) -> np.ndarray:
@@ -210,7 +217,7 @@ def _stratified(
     else:
         train = [i[: protocol.shots] for i in shuffled]
     if part == "train":
-        rest = [i[~np.isin(i, own)] for i, own in zip(shuffled, train, strict=True)]
+        rest = [i[~np.isin(i, shots)] for i, shots in zip(shuffled, train, strict=True)]
     else:
         rest = [prng.permutation(i) for i in _where(splits.parts[part], labels, part)]
     if grouped:
@@ -232,21 +239,21 @@ _grouped: list[tuple[Dataset, Dataset, tuple[np.ndarray, np.ndarray]]] = []  # o
 
 
 def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the near-duplicates' group numbers of both parts, which may be one; found once a process."""
-    for first, second, found in _grouped:
+    """Return the near-duplicates' group numbers of both parts, which may be one; computed once a process."""
+    for first, second, numbers in _grouped:
         if first is train and second is held_out:
-            return found
+            return numbers
     if held_out is train:
         number = groups(train)
-        found = number, number
+        numbers = number, number
     else:
         both = Dataset(
             np.concatenate([train.x, held_out.x]), np.concatenate([train.y, held_out.y]), train.classes
         )
         number = groups(both)
-        found = number[: len(train)], number[len(train) :]
-    _grouped[:] = [*_grouped[-3:], (train, held_out, found)]
-    return found
+        numbers = number[: len(train)], number[len(train) :]
+    _grouped[:] = [*_grouped[-3:], (train, held_out, numbers)]
+    return numbers
 
 
 @protocols.register("deic", ways=None, seeds=DEIC_SPLITS)

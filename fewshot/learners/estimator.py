@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, baselines
+from fewshot import backend, baselines, settings
 from fewshot.augment.offline import check, expand, size, versions
 from fewshot.backbones.features import PIXELS, describe, extract
 from fewshot.baselines import estimators
@@ -104,7 +104,8 @@ class EstimatorLearner(Learner):
         inputs = x = keras.Input(shape if on_pixels else (self._width,))
         if on_pixels:
             x = layers.Flatten()(layers.Rescaling(1 / 255)(x))  # `fewshot.baselines.rows`
-        kernel, bias = as_dense(self._estimator, self._width)
+        name = settings.split(self.estimator)[0]
+        kernel, bias = as_dense(self._estimator, self._width, estimators[name].traits.get("dense"))
         dense = layers.Dense(len(bias), name="linear")
         head = keras.Model(inputs, dense(x), name="estimator")
         dense.set_weights([kernel, bias])

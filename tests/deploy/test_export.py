@@ -9,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from fewshot import backend
-from fewshot.baselines import build, probabilities
+from fewshot.baselines import build, estimators, probabilities
 from fewshot.baselines.dense import as_dense
 from fewshot.data import Dataset
 from fewshot.deploy import formats as converters
@@ -81,10 +81,38 @@ def test_linear_estimators_are_one_dense_layer(name, classes):
     rows = (rng.normal(size=(60, 12)) + y[:, None] * 0.5) * 10.0 ** rng.integers(-2, 2, 12)
     rows[:, 5] = 7  # of no variance
     estimator = build(name, 0).fit(rows, y)
-    kernel, bias = as_dense(estimator, 12)
+    kernel, bias = as_dense(estimator, 12, estimators[name.partition(":")[0]].traits.get("dense"))
     wanted = probabilities(estimator, rows[::-1], classes)
     np.testing.assert_allclose(softmax(rows[::-1] @ kernel + bias, 1), wanted, atol=1e-4)
     assert np.ptp(wanted[:, 0]) > 0.1
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_estimators_are_asked_not_known_by_name(linear):
+    """Any steps that mix their inputs linearly, any classifier with coefficients; others are refused."""
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, Normalizer
+
+    rng = np.random.default_rng(1)
+    y = np.arange(60) % 3
+    rows = rng.normal(size=(60, 12)) + y[:, None] * 0.5
+    first = MinMaxScaler() if linear else Normalizer()
+    estimator = make_pipeline(first, PCA(5), LinearDiscriminantAnalysis()).fit(rows, y)
+    if not linear:
+        with pytest.raises(UsageError, match="Normalizer cannot be exported"):
+            as_dense(estimator, 12)
+        one_vs_rest = OneVsRestClassifier(LogisticRegression()).fit(rows, y)
+        one_vs_rest.coef_ = np.concatenate([part.coef_ for part in one_vs_rest.estimators_])
+        one_vs_rest.intercept_ = np.concatenate([part.intercept_ for part in one_vs_rest.estimators_])
+        with pytest.raises(UsageError, match="OneVsRestClassifier cannot be exported"):
+            as_dense(one_vs_rest, 12)  # coefficients, but no softmax
+        return
+    kernel, bias = as_dense(estimator, 12)
+    np.testing.assert_allclose(softmax(rows @ kernel + bias, 1), estimator.predict_proba(rows), atol=1e-4)
 
 
 def test_the_card(tmp_path):
