@@ -20,9 +20,11 @@ from fewshot.errors import FewshotError
 from fewshot.methods.grammar import learner
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials import together
+from fewshot.trials.processes import Processes
 from fewshot.trials.record import Record
+from fewshot.trials.run import run
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Processes, Trial, run
+from fewshot.trials.trial import Trial
 
 
 def load(data: str = "cifar10", *, image_size: int | None = None, **protocol) -> "Data":

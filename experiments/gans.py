@@ -19,9 +19,8 @@ from fewshot.data import Prepared, open_splits, prepare
 from fewshot.data.protocols import Protocol
 from fewshot.report.plots.sheet import sheet
 from fewshot.report.table import aligned
-from fewshot.trials.cluster import executor
+from fewshot.trials.executor import each
 from fewshot.trials.plan import Machine
-from fewshot.trials.testbed import each
 from gan import quality
 from gan.generators import cached, draw
 from gan.recipe import parse, presets
@@ -122,8 +121,8 @@ def _run(args: argparse.Namespace) -> None:
 
 def _computed(cells: list[Cell], machine: Machine):
     """Yield (cell, what `compute` returns) as the cells end, under a bar."""
-    with executor(machine.cluster, machine.jobs) as chosen:
-        results = each(dict(enumerate(cells)), chosen, compute)
+    with machine.open(()) as executor:
+        results = each(dict(enumerate(cells)), executor, compute)
         for i, result in tqdm(results, total=len(cells), unit="GAN", disable=None, dynamic_ncols=True):
             yield cells[i], result
 

@@ -24,7 +24,7 @@ from fewshot.methods.grammar import learner, notes
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial
+from fewshot.trials.trial import Trial
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 TESTBED = Protocol()

@@ -12,7 +12,8 @@ from fewshot import backend
 from fewshot.data import Dataset, Prepared, Splits
 from fewshot.data.protocols import Protocol
 from fewshot.data.sources import save
-from fewshot.trials import testbed
+from fewshot.trials.processes import Processes
+from fewshot.trials.run import run
 from fewshot.trials.store import Store
 
 
@@ -91,7 +92,7 @@ def results(tmp_path):
 
     def run_them(trials, folder="results", jobs=1, **options):
         with Store(tmp_path / folder).open() as store:
-            return testbed.run(trials, store, testbed.Processes(jobs), **options)
+            return run(trials, store, Processes(jobs), **options)
 
     return run_them
 

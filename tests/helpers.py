@@ -13,7 +13,7 @@ from fewshot.io.digests import key_of
 from fewshot.learners.contract import Fit, Learner
 from fewshot.trials.record import Record
 from fewshot.trials.store import FORMAT, read
-from fewshot.trials.testbed import Trial
+from fewshot.trials.trial import Trial
 
 QUICK = ("--data", "digits", "--quick")
 

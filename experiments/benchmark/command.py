@@ -40,7 +40,7 @@ CORES = cores()
 def _trials(data, seeds, threads):
     from fewshot.data.protocols import Protocol
     from fewshot.learners.keras_network import KerasLearner
-    from fewshot.trials.testbed import Trial
+    from fewshot.trials.trial import Trial
 
     protocol = Protocol(data.default_protocol, data.default_ways)
     return [Trial("none", KerasLearner(), protocol, data, seed, threads) for seed in seeds]
@@ -53,8 +53,8 @@ def _tasks(data, seeds):
 
 
 def _testbed(data, jobs, threads):
+    from fewshot.trials.run import run
     from fewshot.trials.store import Store
-    from fewshot.trials.testbed import run
 
     def train(seeds):
         with tempfile.TemporaryDirectory() as out, Store(out).open() as store:

@@ -1,19 +1,20 @@
 """The command line: option groups written once, errors of one line, the command `fewshot`.
 
-`cli.add_data` and the other names come from the modules here, which are imported when a name of theirs is
+`cli.add_data` and the other names come from modules that are imported when a name of theirs is
 used: `fewshot --help` needs none of what options read.
 """
 
 from importlib import import_module
 
 _MODULES = {
-    "options": (
+    "cli.options": (
         *("add_common", "add_data", "add_device", "add_draws", "add_jobs", "add_json", "add_machine"),
         *("add_methods", "add_out", "add_output", "add_seed", "add_seeds", "add_training"),
         *("dataset", "draws", "machine"),
     ),
-    "parser": ("Parser", "complete", "flag", "prog", "run", "writing"),
-    "types": ("cluster", "positive", "seconds", "seed", "seeds", "share"),
+    "cli.parser": ("Parser", "complete", "flag", "prog", "run"),
+    "cli.types": ("cluster", "positive", "seconds", "seed", "seeds", "share"),
+    "io.files": ("writing",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -21,4 +22,4 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 def __getattr__(name: str):
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return getattr(import_module(f"fewshot.{_MODULE_OF[name]}"), name)

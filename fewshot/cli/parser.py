@@ -1,14 +1,12 @@
 """The parser of a command and how a command runs: errors of one line, exit codes, shell completion."""
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-from fewshot.errors import FewshotError, field
+from fewshot.errors import FewshotError
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
@@ -103,14 +101,3 @@ def flag(name: str, value: object = None) -> str:
     """Show a field of a message as an option: `--shots 5`, `--image-size`, `--fresh`."""
     option = "--" + name.replace("_", "-")
     return option if value is None or value is True else f"{option} {shlex.quote(str(value))}"
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn a failure to write pictures to `folder` into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise FewshotError(
-            f"cannot write the pictures to {folder} ({error.strerror}): use another {field('out')}"
-        ) from error

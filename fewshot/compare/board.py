@@ -6,7 +6,7 @@ from itertools import zip_longest
 from fewshot.compare.tournament import Tournament
 from fewshot.errors import Style, python, render
 from fewshot.trials.record import Record
-from fewshot.trials.testbed import Trial
+from fewshot.trials.trial import Trial
 
 
 class Progress:
@@ -22,7 +22,7 @@ class Progress:
         """Tell how all stand after a draw."""
 
     def on_record(self, trial: Trial, record: Record, computed: bool) -> None:
-        """Tell of a trial that has ended, as `fewshot.trials.testbed.run` does."""
+        """Tell of a trial that has ended, as `fewshot.trials.run.run` does."""
 
     def __enter__(self):
         return self

@@ -20,8 +20,8 @@ from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
 from fewshot.stats import selection
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
+from fewshot.trials.run import run
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import run
 
 MOST_DRAWS = 40
 SHOTS = (5, 10, 20, 50, 100, 200)

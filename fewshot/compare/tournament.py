@@ -10,10 +10,12 @@ from fewshot.data.protocols import Protocol
 from fewshot.report.comparison import columns
 from fewshot.report.table import aligned
 from fewshot.stats import selection
+from fewshot.trials.executor import Executor
 from fewshot.trials.plan import Plan
 from fewshot.trials.record import Record
+from fewshot.trials.run import run
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Executor, Trial, run
+from fewshot.trials.trial import Trial
 
 DRAWING = 0.65  # the share of the budget after which draws end
 SLACK = 1.2  # how much longer things may take than they did

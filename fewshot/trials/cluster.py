@@ -2,7 +2,7 @@
 
 The driver hands out trials and writes what comes back; it alone keeps records. A worker process computes a
 trial at a time, as this one would, or says why not: it needs the same versions, backend, threads and plugins.
-Images go to a machine that lacks them once (`fewshot.trials.shipping`); weights and features a machine
+Images go to a machine that lacks them once (`fewshot.trials.transfer`); weights and features a machine
 keeps in its own cache. Dask itself runs the trials of dead workers again.
 """
 
@@ -22,9 +22,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from fewshot.errors import FewshotError, field
-from fewshot.trials import shipping as transfer
-from fewshot.trials import worker
-from fewshot.trials.testbed import AGAIN, Executor, Processes, Trial, Work, WorkerDied
+from fewshot.trials import transfer, worker
+from fewshot.trials.executor import AGAIN, Work, WorkerDied
+from fewshot.trials.trial import Trial
 
 LOCAL = "local"
 POLL = 0.01  # seconds between looks at what has come
@@ -33,13 +33,10 @@ PATIENCE = 10  # seconds until a scheduler counts as unreachable
 GOES_ON = "what is recorded stays, and the same command goes on"
 
 
-def executor(address: str | None, jobs: int) -> contextlib.AbstractContextManager[Executor]:
-    """Return where trials are computed: on the cluster at `address` or, if None, on `jobs` processes here."""
-    return Cluster(address, jobs) if address else contextlib.nullcontext(Processes(jobs))
-
-
 class Cluster:
     """The cluster at `address`, or for "local" one of `jobs` worker processes that ends with this object."""
+
+    shares_disk = False
 
     def __init__(self, address: str, jobs: int = 1):
         if importlib.util.find_spec("distributed") is None:

@@ -26,9 +26,12 @@ from fewshot.data.protocols import TUNING, Protocol, protocols
 from fewshot.errors import UsageError, field
 from fewshot.trials import cluster as dask
 from fewshot.trials import together
+from fewshot.trials.executor import Executor
+from fewshot.trials.processes import Processes
 from fewshot.trials.record import Record
+from fewshot.trials.run import run
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Executor, Processes, Trial, run
+from fewshot.trials.trial import Trial
 
 SEEDS = 10  # tasks, where neither the caller nor the protocol says how many
 SHOTS = 50  # as the few-shot report has it
@@ -123,7 +126,10 @@ class Machine:
         return f"{self.jobs} job(s)" if here else f"workers of {self.cluster}"
 
     def open(self, trials: Iterable[Trial]) -> contextlib.AbstractContextManager[Executor]:
-        """Return what computes such trials: the one place that chooses between the executors."""
+        """Return what computes such trials: the one place that chooses between the executors.
+
+        trials: none for work of another kind, which never goes together.
+        """
         if self.cluster:
             return dask.Cluster(self.cluster, self.jobs or 1)
         return contextlib.nullcontext(together.executor(trials) or Processes(self.jobs or 1))
@@ -206,7 +212,7 @@ class Plan:
     ) -> dict[str, list[Record]]:
         """Return the records of each method, seed by seed; what the store lacks is computed and stored.
 
-        fresh, on_record, on_prepared: as in `fewshot.trials.testbed.run`.
+        fresh, on_record, on_prepared: as in `fewshot.trials.run.run`.
         """
         with self.machine.open(self.trials) as executor:
             records = run(list(self.trials), store, executor, on_record, fresh, on_prepared)

@@ -1,19 +1,21 @@
 """Trials whose seeds are trained together: on a GPU, ten small networks take about as long as one.
 
-An executor for `fewshot.trials.testbed.run`, in the place of worker processes, which would share the GPU.
+An executor for `fewshot.trials.run.run`, in the place of worker processes, which would share the GPU.
 """
 
 import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from fewshot import backend
 from fewshot.data import open_splits
 from fewshot.data.protocols import protocols
 from fewshot.errors import DivergedError
-from fewshot.trials.testbed import Trial, Work, outcome, run_trial
+from fewshot.trials.executor import Work
+from fewshot.trials.run import outcome, run_trial
+from fewshot.trials.trial import Trial
 
 MOST = 16  # seeds at once: what they need adds up in the device's memory
 
@@ -33,6 +35,8 @@ def executor(trials: Iterable[Trial]) -> "Together | None":
 @dataclass(frozen=True)
 class Together:
     """Computes in this process: seeds of a method together where they fit, all others one by one."""
+
+    shares_disk: ClassVar[bool] = True
 
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial."""

@@ -21,8 +21,9 @@ from fewshot.errors import FewshotError
 from fewshot.identity import PACKAGE_FOLDERS
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.methods import plugins
-from fewshot.trials import shipping as transfer
-from fewshot.trials.testbed import Trial, Work
+from fewshot.trials import transfer
+from fewshot.trials.executor import Work
+from fewshot.trials.trial import Trial
 
 LIBRARIES = ("keras", "numpy", "scikit-learn", "scipy", "albumentations", "distributed")
 

@@ -26,8 +26,8 @@ from fewshot.data.protocols import Protocol
 from fewshot.stats.selection import APART, Pool
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
+from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Processes
 
 
 def _tournament(data, budget=600, jobs=1, costs=None, **learners):

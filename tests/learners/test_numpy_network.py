@@ -14,7 +14,7 @@ from fewshot.errors import UsageError
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.methods.grammar import learner
 from fewshot.training.recipe import Recipe
-from fewshot.trials.testbed import Trial
+from fewshot.trials.trial import Trial
 
 
 @pytest.mark.parametrize("name", ["numpy-fc3:dropout=0.2", "numpy-conv16:norm=batch"])

@@ -14,7 +14,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
 from fewshot.training.recipe import Recipe
-from fewshot.trials.testbed import Trial
+from fewshot.trials.trial import Trial
 
 
 def keras_trial(**changes):

@@ -19,10 +19,9 @@ from test_interrupt import _children, _gone, start
 from test_testbed import Counting, KillsItsWorkerOnce, die
 
 from fewshot.errors import FewshotError, UsageError
-from fewshot.trials import shipping as transfer
-from fewshot.trials import testbed, worker
+from fewshot.trials import executor, transfer, worker
 from fewshot.trials.cluster import Cluster
-from fewshot.trials.testbed import AGAIN
+from fewshot.trials.executor import AGAIN
 
 PLUGIN = """
 from sklearn.neighbors import KNeighborsClassifier
@@ -265,7 +264,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, results, on_cluster, tmp_p
 def test_a_trial_that_always_kills_its_worker_ends_the_run_after_the_others(data, on_cluster, monkeypatch):
     import dask
 
-    monkeypatch.setattr(testbed, "LIVES", 2)
+    monkeypatch.setattr(executor, "LIVES", 2)
     trials, recorded = trials_of(data, AlwaysKillsItsWorker(), seeds=4), []
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),

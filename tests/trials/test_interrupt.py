@@ -68,7 +68,7 @@ def test_killed_and_continued_is_undisturbed(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "interrupted; finished trials are recorded, the same command goes on" in errors
+    assert "interrupted; finished trials are recorded, the same command resumes" in errors
     assert "Traceback" not in errors
     assert _gone(workers, 30)
     assert records(tmp_path / "killed").items() >= kept.items()
@@ -105,7 +105,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_they_keep_quiet(tmp_pa
     assert not printed
     said = [line for line in errors.splitlines() if line and not line.startswith("seed")]
     assert said[-1].endswith(
-        "interrupted; finished trials are recorded, the same command goes on (without --fresh)"
+        "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
     )
 
 

@@ -12,8 +12,8 @@ from fewshot.data import DataSpec
 from fewshot.errors import UsageError
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Machine, Training, load_images, make_plan
+from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Processes
 
 
 def photos(folder: Path, count: int, side: int = 48) -> Path:

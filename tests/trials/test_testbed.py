@@ -21,8 +21,9 @@ from fewshot.errors import FewshotError
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.stats.comparison import analyse
 from fewshot.training.recipe import Recipe
+from fewshot.trials.executor import LIVES
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import LIVES, Trial
+from fewshot.trials.trial import Trial
 
 
 @dataclass

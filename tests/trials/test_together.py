@@ -17,7 +17,8 @@ from fewshot.learners.keras_network import KerasLearner
 from fewshot.training.recipe import Recipe
 from fewshot.trials import together
 from fewshot.trials.store import Store
-from fewshot.trials.testbed import Trial, run
+from fewshot.trials.run import run
+from fewshot.trials.trial import Trial
 
 together.fits = lambda trial: trial.method != "alone"  # on a GPU it would say so
 fit_together = KerasLearner.fit_together

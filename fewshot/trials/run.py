@@ -1,91 +1,28 @@
-"""The testbed: runs methods × seeds, here, on worker processes or on a cluster, and keeps the records."""
+"""Running trials: what the store lacks is computed, here or elsewhere, and kept."""
 
 import copy
 import datetime
-import multiprocessing
-import os
 import platform
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from typing import Protocol as Interface
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 import fewshot
 from fewshot import backend
-from fewshot.data import Prepared, open_splits, verify
-from fewshot.data.protocols import Protocol, Task, protocols
-from fewshot.errors import DivergedError, FewshotError, field
-from fewshot.io.digests import key_of
+from fewshot.data import open_splits, verify
+from fewshot.data.protocols import Task, protocols
+from fewshot.errors import DivergedError, FewshotError
 from fewshot.learners.contract import Learner
-from fewshot.methods import plugins
 from fewshot.stats import metrics
+from fewshot.trials.executor import Executor, each
+from fewshot.trials.processes import Processes
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
-
-LIVES = 3  # how often workers may die without a trial coming to its end before the run gives up
-AGAIN = "a worker process died: its trial runs again"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One method on one task.
-
-    curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
-    """
-
-    method: str
-    learner: Learner
-    protocol: Protocol
-    data: Prepared
-    seed: int
-    threads: int = 1
-    device: str = "cpu"
-    curves: bool = False
-    checkpoint: Path | None = None
-
-    def identity(self) -> dict:
-        """Return everything that determines the result."""
-        return {
-            "protocol": {
-                **self.protocol.describe(),
-                "data": self.data.name,
-                "content": self.data.fingerprint,
-            },
-            "learner": self.learner.identity(),
-            "seed": self.seed,
-            "threads": self.threads,
-            "device": self.device,
-        }
-
-    @property
-    def key(self) -> str:
-        """The name of the result in the store."""
-        return key_of(self.identity())
-
-
-Work = Callable[[Trial], Any]
-
-
-class WorkerDied(Exception):
-    """A worker came to its end before its trial did."""
-
-
-class Executor(Interface):
-    """Where trials are computed: `Processes` here, `fewshot.trials.cluster.Cluster` on many machines."""
-
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result) as `work` ends on each trial; `pending` may shrink meanwhile.
-
-        Raises `WorkerDied` where trials did not come to their end because their workers died.
-        """
+from fewshot.trials.trial import Trial
 
 
 def run(
@@ -111,7 +48,7 @@ def run(
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())
-    if isinstance(executor, Processes):  # the workers of a cluster may see another disk
+    if executor.shares_disk:
         pending = {i: _with_checkpoint(trial, store.checkpoint_path(keys[i])) for i, trial in pending.items()}
     if fresh:
         for i in pending:
@@ -223,84 +160,9 @@ def _check(trials: Iterable[Trial]) -> None:
 
 def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
     """Return one trial for each thing that trials share on each task."""
-    one = {
+    by_shared = {
         (trial.learner.shared(), trial.protocol, trial.data.folder, trial.seed): (i, trial)
         for i, trial in pending.items()
         if trial.learner.shared()
     }
-    return dict(one.values())
-
-
-def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[tuple[int, Any]]:
-    """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again.
-
-    A trial may be anything that has data, threads and device. `FewshotError` where workers keep dying.
-    """
-    left, lives = dict(pending), LIVES
-    while left:
-        try:
-            for i, result in executor.compute(left, work):
-                del left[i]
-                lives = LIVES
-                yield i, result
-        except WorkerDied as error:
-            lives -= 1
-            if not lives:
-                raise FewshotError(
-                    f"worker processes keep dying (out of memory?): use fewer {field('jobs')}, or give a "
-                    "cluster's workers more memory; what is recorded stays, and the same command goes on"
-                ) from error
-            print(AGAIN, file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class Processes:
-    """Computes on `jobs` worker processes of this machine; 1: in this process."""
-
-    jobs: int = 1
-
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result) as `work` ends on each trial."""
-        trials = list(pending.items())
-        if self.jobs == 1:
-            for position, trial in trials:
-                yield position, work(trial)
-            return
-        from joblib import Parallel, delayed
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-        # At least two: joblib would run a single job in this process, which a dying trial would take along.
-        count = max(2, min(self.jobs, len(trials)))
-        workers = Parallel(
-            count,
-            return_as="generator_unordered",
-            batch_size=1,
-            initializer=start_worker,
-            initargs=(plugins.portable(),),
-        )
-        try:
-            yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
-        except TerminatedWorkerError as error:
-            raise WorkerDied from error
-
-
-def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
-    return position, work(trial)
-
-
-def start_worker(definitions: bytes = b"") -> None:
-    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed.
-
-    definitions: `plugins.portable` of the driver.
-    """
-    plugins.load_inherited()
-    plugins.receive(definitions)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    driver = multiprocessing.parent_process().pid
-
-    def watch():
-        while os.getppid() == driver:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return dict(by_shared.values())

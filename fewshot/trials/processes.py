@@ -1,0 +1,69 @@
+"""Trials on worker processes of this machine, or in this process."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fewshot.methods import plugins
+from fewshot.trials.executor import Work, WorkerDied
+from fewshot.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Computes on `jobs` worker processes of this machine; 1: in this process."""
+
+    jobs: int = 1
+
+    shares_disk: ClassVar[bool] = True
+
+    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial."""
+        trials = list(pending.items())
+        if self.jobs == 1:
+            for position, trial in trials:
+                yield position, work(trial)
+            return
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        # At least two: joblib would run a single job in this process, which a dying trial would take along.
+        count = max(2, min(self.jobs, len(trials)))
+        workers = Parallel(
+            count,
+            return_as="generator_unordered",
+            batch_size=1,
+            initializer=start_worker,
+            initargs=(plugins.portable(),),
+        )
+        try:
+            yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
+        except TerminatedWorkerError as error:
+            raise WorkerDied from error
+
+
+def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
+    return position, work(trial)
+
+
+def start_worker(definitions: bytes = b"") -> None:
+    """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed.
+
+    definitions: `plugins.portable` of the driver.
+    """
+    plugins.load_inherited()
+    plugins.receive(definitions)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    driver = multiprocessing.parent_process().pid
+
+    def watch():
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,46 @@
+"""A trial: one method on one task, and the key of its result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot.data import Prepared
+from fewshot.data.protocols import Protocol
+from fewshot.io.digests import key_of
+from fewshot.learners.contract import Learner
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one task.
+
+    curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
+    """
+
+    method: str
+    learner: Learner
+    protocol: Protocol
+    data: Prepared
+    seed: int
+    threads: int = 1
+    device: str = "cpu"
+    curves: bool = False
+    checkpoint: Path | None = None
+
+    def identity(self) -> dict:
+        """Return everything that determines the result."""
+        return {
+            "protocol": {
+                **self.protocol.describe(),
+                "data": self.data.name,
+                "content": self.data.fingerprint,
+            },
+            "learner": self.learner.identity(),
+            "seed": self.seed,
+            "threads": self.threads,
+            "device": self.device,
+        }
+
+    @property
+    def key(self) -> str:
+        """The name of the result in the store."""
+        return key_of(self.identity())
