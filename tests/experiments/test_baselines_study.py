@@ -22,7 +22,7 @@ from experiments.baselines.published import PUBLISHED, REMARKS
 from experiments.study import Study
 from fewshot import cli
 from fewshot.baselines.neighbours import Neighbours
-from fewshot.data import Dataset
+from fewshot.data import Dataset, DataSpec, prepare
 from fewshot.errors import UsageError
 from fewshot.methods.grammar import learner
 from fewshot.training.recipe import Recipe
@@ -58,7 +58,7 @@ def bench():
 def digits():
     """Return the rows of the images that `SMALL` names, and their labels: training, then test."""
     args = argparse.Namespace(limit_train=60, limit_test=30)
-    found = baselines._bench(baselines.prepare(baselines.DataSpec("digits")), args)
+    found = baselines._bench(prepare(DataSpec("digits")), args)
     return [part for one in (found.train, found.test) for part in (one.x.reshape(len(one), -1) / 255, one.y)]
 
 
