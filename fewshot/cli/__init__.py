@@ -5,6 +5,7 @@ used: `fewshot --help` needs none of what options read.
 """
 
 from importlib import import_module
+from typing import Any
 
 _MODULES = {
     "cli.options": (
@@ -19,7 +20,7 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"fewshot.{_MODULE_OF[name]}"), name)

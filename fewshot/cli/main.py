@@ -100,7 +100,8 @@ class Front:
         parser = commands.Parser(prog=self.prog)
         parser.add_argument("--version", action="store_true")
         for word in [*words, ""]:
-            parser.add_argument(f"after {word}").completer = lambda **asked: self._following(words)
+            action = parser.add_argument(f"after {word}")
+            commands.offer(action, lambda **asked: self._following(words))
         commands.complete(parser)
         return []
 
@@ -117,4 +118,8 @@ class Front:
             cells = [f"  {command.name:{column}} {command.summary}" for command in group]
             pairs = zip_longest(cells[::2], cells[1::2], fillvalue="")
             lines += [f"{heading}:", *(f"{left:{WIDTH // 2}}{right}".rstrip() for left, right in pairs)]
-        return "\n".join([*lines, "", f"{self.prog} COMMAND --help tells more; {self.prog} --version"])
+        more = f"{self.prog} COMMAND --help tells more; {self.prog} --version"
+        completion = (
+            'completion in the shell (pip install argcomplete): eval "$(register-python-argcomplete fewshot)"'
+        )
+        return "\n".join([*lines, "", more, completion])

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from fewshot.cli import types
+from fewshot.cli.parser import offer
 from fewshot.data import DataSpec
 from fewshot.data.catalogue import datasets, default_protocols, listed
 from fewshot.data.protocols import protocols
@@ -20,7 +21,7 @@ Container = argparse._ActionsContainer  # a parser or a group of its options
 def add_methods(parser: Container, names: Callable[[], Iterable[str]], help: str) -> None:
     """Add `--method`. names: what the shell offers; more is allowed."""
     action = parser.add_argument("--method", nargs="+", action="extend", metavar="NAME", help=help)
-    action.completer = lambda **asked: names()
+    offer(action, lambda **asked: names())
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +34,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help=f"{listed()}, or a directory with one folder of images per class, "
         "also below train/, val/ and test/ (default: %(default)s)",
     )
-    action.completer = _datasets_and_folders
+    offer(action, _datasets_and_folders)
     data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
     data.add_argument(
         "--image-size", type=types.positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
     )
 
 
-def _datasets_and_folders(prefix: str, **asked) -> list[str]:
+def _datasets_and_folders(prefix: str, **asked: object) -> list[str]:
     from argcomplete.completers import DirectoriesCompleter
 
     return [*(name for name in datasets if name.startswith(prefix)), *DirectoriesCompleter()(prefix)]
@@ -74,7 +75,7 @@ def add_draws(group: Container) -> None:
         help=f"how tasks are drawn (default: {default_protocols()}): "
         + "; ".join(f"{name}: {_phrase(protocols[name].summary)}" for name in protocols),
     )
-    action.completer = lambda **asked: list(protocols)
+    offer(action, lambda **asked: list(protocols))
     group.add_argument("--classes", nargs="+", metavar="NAME", help="fixed classes instead of drawn ones")
     group.add_argument(
         "--ways", type=types.positive, metavar="N", help="classes a task (default: 2; all for a folder)"

@@ -4,7 +4,8 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
 from fewshot.errors import FewshotError
 
@@ -15,10 +16,10 @@ COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose errors are one line; options are written out."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         """Exit with 2 and one line."""
         self.exit(2, f"{self.prog}: error: {message} (--help tells more)\n")
 
@@ -95,6 +96,11 @@ def complete(parser: argparse.ArgumentParser) -> None:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+
+
+def offer(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
+    """Name what the shell offers as values of an option; argcomplete calls `completer` by keyword."""
+    action.completer = completer  # type: ignore[attr-defined]
 
 
 def flag(name: str, value: object = None) -> str:
