@@ -122,6 +122,6 @@ class Results:
 
     def plot(self, path_stem: str | Path, title: str = "") -> list[Path]:
         """Draw every task's accuracy under every method; write PATH_STEM.png and .svg and return both."""
-        from fewshot.report.plots.figures import strip
+        from fewshot.report.plots import Compared, write_plot
 
-        return strip(self.summary(), self.baseline, path_stem, title)
+        return write_plot("accuracy", Compared(self.summary(), self.baseline, title), path_stem)

@@ -72,6 +72,7 @@ class Study:
     (`fewshot.methods.grammar`). baseline: the method that always runs, too. groups: a name → methods; those
     of "all" join all methods. reported: published results, a method → text, shown beside ours where
     CIFAR-10's tasks are drawn by `reported_protocol`. notes: the end of the help.
+    plots: the names of its pictures (`fewshot.report.plots`).
     seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
     options(parser): adds options of the study's own. answer(study, request): the steps, put together; None
     where there is nothing to present.
@@ -85,6 +86,7 @@ class Study:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reported: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
+    plots: Sequence[str] = ("accuracy", "curves")
     seeds: int = 10
     protocol: str | None = None
     reported_protocol: Protocol = TESTBED
@@ -235,6 +237,7 @@ def measure(plan: Plan, request: Request) -> Measured:
 
 def report(study: Study, request: Request, measured: Measured, part: str = "") -> Report:
     """Analyse the records, draw the pictures (in the sub-folder `part`) and return table and document."""
+    from fewshot.report.plots import Compared, predictions_for, write_plot
     from fewshot.report.result import result
     from fewshot.report.table import table
     from fewshot.stats.comparison import analyse
@@ -243,13 +246,17 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     metric = "accuracy" if request.draws.balanced else "balanced_accuracy"
     results = analyse(measured.by_method, baseline, metric)
     folder = request.out / study.name / part
-    stems = {"strip": folder / "accuracy", "curves": folder / "curves"}
-    figures = [f"{stem}.{suffix}" for stem in stems.values() for suffix in ("png", "svg")]
+    figures = [f"{folder / name}.{suffix}" for name in study.plots for suffix in ("png", "svg")]
     records = str(request.out / "trials.jsonl")
     protocol = plan.trials[0].identity()["protocol"]
-    document = result(study.name, protocol, baseline, results, figures, records, request.command)
+    document = result(study.name, protocol, baseline, results, figures, records, request.command, study.plots)
     with cli.writing(folder):
-        _write_result(folder, document, stems, results, baseline, _title(plan))
+        if not _is_written(folder, document):
+            predictions = predictions_for(study.plots, results, Store(request.out))
+            compared = Compared(results, baseline, _title(plan), predictions)
+            for name in study.plots:
+                write_plot(name, compared, folder / name)
+        (folder / "result.json").write_text(_json(document), encoding="utf-8")
     as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
     text = table(results, baseline, reported=study.reported if as_reported else {})
     return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
@@ -258,21 +265,6 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
 def present(report: Report, request: Request) -> None:
     """Print the answer: the table, or one JSON document."""
     print(_json(report.document) if request.json else report.text)
-
-
-def _write_result(
-    folder: Path, document: dict, stems: dict[str, Path], results, baseline: str, title: str
-) -> None:
-    """Draw the pictures, unless exactly this result has its pictures already, and write the result."""
-    path, text = folder / "result.json", _json(document)
-    pictures = [stem.with_suffix(suffix) for stem in stems.values() for suffix in (".png", ".svg")]
-    if not (_is_same(path, text) and all(picture.exists() for picture in pictures)):
-        from fewshot.report.plots import figures
-
-        folder.mkdir(parents=True, exist_ok=True)
-        figures.strip(results, baseline, stems["strip"], title)
-        figures.curves(results, stems["curves"], title)
-    path.write_text(text, encoding="utf-8")
 
 
 def listed(table: Mapping[str, tuple[str, str]]) -> dict[str, object]:
@@ -287,13 +279,15 @@ def _json(document: dict) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
-def _is_same(path: Path, text: str) -> bool:
-    """Say whether a file holds this result, whatever the command that gave it: --jobs 1 changes nothing."""
+def _is_written(folder: Path, document: dict) -> bool:
+    """Say whether a folder holds this result and its pictures, whatever the command that gave it."""
     try:
-        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+        before = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(before, dict) and {**before, "command": None} == {**now, "command": None}
+    now = json.loads(_json(document))
+    same = isinstance(before, dict) and {**before, "command": None} == {**now, "command": None}
+    return same and all(Path(path).exists() for path in document["figures"])
 
 
 def _title(plan: Plan) -> str:

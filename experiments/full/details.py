@@ -38,7 +38,7 @@ def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
 
 def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
     """Draw the confusion matrices, and for each network and optimiser its learning rates' curves."""
-    from fewshot.report.plots import figures
+    from fewshot.report.plots import Compared, write_plot
     from fewshot.report.plots.confusion import confusions
 
     paths: list[Path] = []
@@ -54,10 +54,9 @@ def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
             groups.setdefault(key, {})[method] = records
     for (network, optimizer), group in groups.items():
         if len(group) > 1:
-            results = analyse(group, next(iter(group)))
-            paths += figures.curves(
-                results, folder / f"curves-{slug(network)}-{slug(optimizer)}", f"{network}, {optimizer}"
-            )
+            baseline = next(iter(group))
+            compared = Compared(analyse(group, baseline), baseline, f"{network}, {optimizer}")
+            paths += write_plot("curves", compared, folder / f"curves-{slug(network)}-{slug(optimizer)}")
     return [str(path) for path in paths]
 
 

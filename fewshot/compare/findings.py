@@ -101,18 +101,20 @@ class Findings:
         """
         from matplotlib import rc_context
 
-        from fewshot.report.plots import figures
+        from fewshot.report.plots import Compared, figures, write_plot
         from fewshot.report.plots.sheet import sheet
-        from fewshot.report.plots.shots import figure
+        from fewshot.report.plots.shots import plot_shots
         from fewshot.stats.comparison import analyse, summary
 
         records = {row.method: list(self.records[row.method].values()) for row in self.table}
         title = f"{self.data.name}: every method on the same draws"
-        paths = figures.strip(analyse(records, self.winner), self.winner, folder / "accuracy", title)
+        paths = write_plot(
+            "accuracy", Compared(analyse(records, self.winner), self.winner, title), folder / "accuracy"
+        )
         if len(self.points) > 1:
             curve = {shots: summary(accuracies) for shots, accuracies in self.points.items()}
             with rc_context(figures.STYLE):
-                paths += figures.write(figure({self.winner: curve}), folder / "shots")
+                paths += figures.write(plot_shots({self.winner: curve}), folder / "shots")
         if rows := [_questioned(splits, *image) for image in self.hard[:SHOWN]]:
             paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
         if rows := [_pair(splits.train, group) for group in self.repeated[:SHOWN]]:

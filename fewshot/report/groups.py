@@ -28,12 +28,16 @@ UNFIT = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError
 
 @dataclass(frozen=True)
 class Group:
-    """Methods on the same tasks. `study` and `command` are empty where no document tells of them."""
+    """Methods on the same tasks. `study` and `command` are empty where no document tells of them.
+
+    plots: the names of the pictures that show them (`fewshot.report.plots`).
+    """
 
     study: str
     command: str
     baseline: str
     results: list[MethodResult]
+    plots: tuple[str, ...] = ("accuracy", "curves")
 
     @property
     def records(self) -> list[Record]:
@@ -160,10 +164,21 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
             continue
         balanced = any("balanced_accuracy" in t for row in document["methods"] for t in row["trials"])
         results = analyse(by_method, baseline, "balanced_accuracy" if balanced else "accuracy")
-        groups.append(
-            Group(document["study"], command if isinstance(command, str) else "", baseline, results)
-        )
+        known, unknown = _plots(document)
+        notes += [f"{name} names an unknown plot, '{plot}': left out." for plot in unknown]
+        command = command if isinstance(command, str) else ""
+        groups.append(Group(document["study"], command, baseline, results, known))
     return groups, notes
+
+
+def _plots(document: dict) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of a document's plots: those that are registered here, and the others."""
+    from fewshot.report.plots import USUAL, plots
+
+    names = document.get("plots")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return USUAL, []
+    return tuple(name for name in names if name in plots), [name for name in names if name not in plots]
 
 
 def _comparison(folder: Path) -> tuple[Comparison | None, list[str]]:
@@ -237,9 +252,11 @@ def _flat(value: object, name: str = "") -> dict[str, object]:
 
 def _pictures(folder: Path, inner: list[Path]) -> list[Path]:
     """Return sheets, heat maps and the like: what is drawn, but not of a group."""
+    from fewshot.report.plots import plots
+
     return [
         path
         for path in sorted(folder.glob("*/**/*.png"))
         if not any(other in path.parents for other in inner)
-        and not (path.name in ("accuracy.png", "curves.png") and path.with_name("result.json").exists())
+        and not (path.stem in plots and path.with_name("result.json").exists())
     ]

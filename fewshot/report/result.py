@@ -19,11 +19,13 @@ def result(
     figures: Sequence[str | Path],
     records_path: str | Path,
     command: str,
+    plots: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the document, ready for `json.dumps(…, allow_nan=False)`; accuracies are in percent.
 
     Every trial is listed with the key of its record, failed ones with null for what they did not measure.
-    What is undefined, such as the std of one seed, is null. command: the command line that gave it.
+    What is undefined, such as the std of one seed, is null.
+    command: the command line that gave it. plots: names of the pictures (`fewshot.report.plots`).
     """
     return _json_safe(
         {
@@ -32,6 +34,7 @@ def result(
             "protocol": protocol,
             "baseline": baseline,
             "methods": [_method(result) for result in results],
+            "plots": list(plots),
             "figures": [str(path) for path in figures],
             "records": str(records_path),
         }

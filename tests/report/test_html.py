@@ -13,9 +13,10 @@ from fewshot.report.groups import gather
 from fewshot.report.markdown import document, escaped
 from fewshot.report.names import shortened
 from fewshot.report.page.album import PICTURE, album
-from fewshot.report.page.html import STRIP, page
+from fewshot.report.page.html import page
 from fewshot.report.page.markup import join, tag
 from fewshot.report.page.vector import inline
+from fewshot.report.plots import plots
 from fewshot.report.plots.shots import shots_curves
 from fewshot.report.table import columns
 
@@ -118,7 +119,8 @@ def test_hundreds_of_methods_have_rows_but_no_columns_in_a_picture(tmp_path):
     keep(tmp_path, *few, *runs("none", 40.0, seeds=(0, 1)))
     text = page(gather(tmp_path), "x")
     assert len(Reader(text).tables[0]) == 122
-    assert f"Accuracy of {STRIP} methods on each task" in text
+    room = plots["accuracy"].traits["at_most"]
+    assert f"Accuracy of {room} methods on each task" in text
     assert "the best of 121; the table has all" in text
 
 

@@ -2,9 +2,12 @@ import json
 import xml.etree.ElementTree as xml
 
 import pytest
-from helpers import kept
+from helpers import keep, kept
 
-from fewshot.report.plots import figures
+from fewshot.methods.plugins import load
+from fewshot.report.groups import gather
+from fewshot.report.page.html import page
+from fewshot.report.plots import Compared, make_plot, plots, shown, write_plot
 from fewshot.report.result import result
 from fewshot.report.table import markdown, table
 from fewshot.stats.comparison import analyse
@@ -103,6 +106,7 @@ def test_result_document():
         ["a.png"],
         "trials.jsonl",
         "python -m x",
+        ["accuracy"],
     )
     keys = [record(seed, 60.0).key for seed in (0, 1)]
     shared = {"classes": ["cat", "dog"], "n_train": 100, "updates": 1000, "images_seen": 32000}
@@ -150,6 +154,7 @@ def test_result_document():
                 ],
             },
         ],
+        "plots": ["accuracy"],
         "figures": ["a.png"],
         "records": "trials.jsonl",
     }
@@ -162,15 +167,16 @@ def test_trials_name_their_balanced_accuracy_where_it_is_the_metric(study):
 
 def draw(results, folder):
     """Draw both pictures; return their bytes by file name."""
-    paths = figures.strip(results, "baseline", folder / "strip", "pairs")
-    paths += figures.curves(results, folder / "curves", "pairs")
+    compared = Compared(results, "baseline", "pairs")
+    paths = write_plot("accuracy", compared, folder / "accuracy")
+    paths += write_plot("curves", compared, folder / "curves")
     return {path.name: path.read_bytes() for path in paths}
 
 
 def test_pictures_drawn_twice_are_the_same_bytes(results, tmp_path):
     first = draw(results, tmp_path / "a")
     assert first == draw(results, tmp_path / "b")
-    assert sorted(first) == ["curves.png", "curves.svg", "strip.png", "strip.svg"]
+    assert sorted(first) == ["accuracy.png", "accuracy.svg", "curves.png", "curves.svg"]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
         first
     )  # nothing temporary stays
@@ -202,3 +208,47 @@ def test_learning_curves_of_unequal_length_and_of_vanishing_loss(tmp_path):
     short |= {"held_out_loss": [0.7, 0.9], "held_out_accuracy": [50.0, 60.0]}
     study = {"baseline": [record(0, 60.0), record(1, 61.0, curve=short)], "b": [record(0, 60.0, curve=short)]}
     assert len(draw(analyse(study, "baseline"), tmp_path)) == 4
+
+
+PLOT = """
+from fewshot.report.plots import plots
+
+@plots.register("seconds", caption="Seconds of {methods}", at_most=2)
+def plot_seconds(compared):
+    '''What a trial takes.'''
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().bar([result.method for result in compared.results], [1.0] * len(compared.results))
+    return figure
+"""
+
+
+def test_a_plot_of_a_plugin_is_written_listed_and_shown_on_the_page(tmp_path):
+    """One decorated function; the study names it, `result.json` and the page follow."""
+    (tmp_path / "plot.py").write_text(PLOT)
+    load(tmp_path / "plot.py")
+    try:
+        by_method = {method: [kept(method, seed, 60.0) for seed in range(2)] for method in ("a", "b", "c")}
+        out = keep(tmp_path / "results", *(record for records in by_method.values() for record in records))
+        results = analyse(by_method, "a")
+        names = ["seconds", "curves", "elsewhere"]
+        document = result("s", by_method["a"][0].protocol, "a", results, [], "r", "c", names)
+        paths = write_plot("seconds", Compared(results, "a", "x"), out / "s" / "seconds")
+        (out / "s" / "result.json").write_text(json.dumps(document))
+        gathered = gather(out)
+        text = page(gathered, "x")
+    finally:
+        plots.remove("seconds")
+    assert [path.suffix for path in paths] == [".png", ".svg"]
+    assert "Seconds of 2 methods: the baseline and the best of 3" in text
+    assert "Learning curves of 3 methods" in text
+    assert "Accuracy of" not in text
+    assert gathered.pictures == []
+    assert gathered.notes == ["s/result.json names an unknown plot, 'elsewhere': left out."]
+
+
+def test_a_plot_that_no_method_can_be_shown_in_says_so(results, tmp_path):
+    assert shown("calibration", Compared(results, "baseline", "x")).results == []
+    figure = make_plot("calibration", Compared(results, "baseline", "x"))
+    assert "no predictions were kept" in [text.get_text() for text in figure.texts]

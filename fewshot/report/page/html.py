@@ -20,13 +20,13 @@ from fewshot.report.page.markup import Markup, breakable, join, tag
 from fewshot.report.page.matrix import matrix
 from fewshot.report.page.parts import command, figure, table
 from fewshot.report.page.vector import inline
-from fewshot.report.plots import calibration, figures, shots
+from fewshot.report.plots import Compared, caption, foremost, make_plot, plots, shots, shown
 from fewshot.report.predictions import pool
 from fewshot.report.table import columns, note, plural
 from fewshot.report.words import READING, Name, Sentence, leader, summarise
 from fewshot.stats.comparison import MethodResult
 
-STRIP, CURVES = 24, 12  # methods that a picture can show
+AT_MOST = 12  # methods in a picture that does not say how many it has room for
 EFFORT = ("images", "updates", "seen", "s/trial")  # columns that stand last
 
 
@@ -173,23 +173,30 @@ def _failures(results: Iterable[MethodResult]) -> Markup | None:
 
 
 def _figures(anchor: str, group: Group) -> Markup | None:
-    """Return the strip plot and the learning curves of the methods that fit in a picture."""
+    """Return the plots of the group's results, each of the methods that fit in a picture."""
     if leader(group) is None:
         return None
     short = shortened(result.method for result in group.results)
-    baseline = short[group.baseline]
     results = [replace(result, method=short[result.method]) for result in group.results]
-    shown = _foremost(results, baseline, STRIP)
-    text = f"Accuracy of {plural(len(shown), 'method')} on each task, joined by task"
-    svg = inline(lambda: figures.strip_figure(shown, baseline, group.tasks), text, f"{anchor}-strip")
-    parts = [figure(svg, text + _of(shown, results))]
-    trained = figures.trained(results)
-    if trained:
-        drawn = _foremost(trained, baseline, CURVES)
-        text = f"Learning curves of {plural(len(drawn), 'method')}, mean ± std over the tasks"
-        svg = inline(lambda: figures.curves_figure(drawn, group.tasks), text, f"{anchor}-curves")
-        parts.append(figure(svg, text + _of(drawn, trained)))
-    return join(*parts, _full(short))
+    names = [name for name in group.plots if plots[name].traits.get("needs") != "predictions"]
+    return join(
+        *_plots(anchor, names, Compared(results, short[group.baseline], group.tasks)),
+        _full(short),
+    )
+
+
+def _plots(anchor: str, names: Iterable[str], compared: Compared) -> list[Markup]:
+    """Return the plots of which some method can be shown."""
+    figures = []
+    for name in names:
+        able = shown(name, compared)
+        if not able.results:
+            continue
+        fitting = foremost(able, plots[name].traits.get("at_most", AT_MOST))
+        text = caption(name, fitting)
+        svg = inline(lambda name=name, fitting=fitting: make_plot(name, fitting), text, f"{anchor}-{name}")
+        figures.append(figure(svg, text + _of(fitting.results, able.results)))
+    return figures
 
 
 def _full(short: Mapping[str, str]) -> Markup | None:
@@ -200,45 +207,41 @@ def _full(short: Mapping[str, str]) -> Markup | None:
     return tag("details", tag("summary", "Names in the pictures, and in full"), tag("ul", *changed))
 
 
-def _foremost(results: Sequence[MethodResult], baseline: str, limit: int) -> list[MethodResult]:
-    """Return all results, or the baseline and those with the highest means, in their order."""
-    ranked = sorted(results, key=lambda r: (r.method != baseline, r.mean is None, -(r.mean or 0)))[:limit]
-    return [result for result in results if result in ranked]
-
-
 def _of(shown: Sequence, everything: Sequence) -> str:
     if len(shown) == len(everything):
         return "."
     return f": the baseline and the best of {len(everything)}; the table has all."
 
 
-def _predictions(anchor: str, group: Group, results: Results) -> Markup | None:
+def _predictions(anchor: str, group: Group, results_folder: Results) -> Markup | None:
     """Return confusion and calibration of the baseline and the leader, over all tasks together."""
     best = leader(group)
     if best is None:
         return None
-    chosen = {result.method: result for result in group.results if result.method == group.baseline}
-    chosen[best.method] = best
-    pooled = {method: pool(results.store, result.records) for method, result in chosen.items()}
-    found = {method: one for method, one in pooled.items() if len(one.truth)}
-    missing = sorted({key for one in pooled.values() for key in one.missing})
+    results = [r for r in group.results if r.method in (group.baseline, best.method)]
+    pooled = {result.method: pool(results_folder.store, result.records) for result in results}
+    predictions = {method: predicted for method, predicted in pooled.items() if len(predicted.truth)}
+    missing = sorted({key for predicted in pooled.values() for key in predicted.missing})
     parts = []
     if missing:
         named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         trials = plural(len(missing), "trial")
         text = f"The predictions of {trials} are missing or torn ({named}): left out here."
         parts.append(tag("p", text, class_="warning"))
-    for method, one in found.items():
-        caption = f"{method}: of 100 images of a class (row), how many were taken for each"
-        empty = "" if one.met.all() else "; empty where two classes were in no task together"
-        parts.append(figure(matrix(one), f"{caption}{empty}. {len(one.truth):,} predictions."))
-    if found:
-        short = shortened(found)
-        reliability = {short[method]: calibration.calibrate(one) for method, one in found.items()}
-        text = "Reliability: below the diagonal, a method promises more than it keeps"
-        svg = inline(lambda: calibration.figure(reliability), text, f"{anchor}-calibration")
-        errors = ", ".join(f"{method} {one.ece:.1f}" for method, one in reliability.items())
-        parts.append(figure(svg, f"{text}. Expected calibration error, percentage points: {errors}."))
+    for method, predicted in predictions.items():
+        text = f"{method}: of 100 images of a class (row), how many were taken for each"
+        empty = "" if predicted.met.all() else "; empty where two classes were in no task together"
+        parts.append(figure(matrix(predicted), f"{text}{empty}. {len(predicted.truth):,} predictions."))
+    if predictions:
+        short = shortened(predictions)
+        compared = Compared(
+            [replace(result, method=short[result.method]) for result in results if result.method in short],
+            short.get(group.baseline, group.baseline),
+            group.tasks,
+            {short[method]: predicted for method, predicted in predictions.items()},
+        )
+        named = [name for name in group.plots if plots[name].traits.get("needs") == "predictions"]
+        parts += _plots(anchor, dict.fromkeys([*named, "calibration"]), compared)
     if not parts:
         return None
     return join(tag("h3", "Confusion and calibration"), tag("div", *parts, class_="side"))
@@ -258,7 +261,7 @@ def _shots(results: Results) -> Markup | None:
         text = f"{title}: accuracy against training images a class, mean and 95 % interval"
         short = shortened(curves)
         drawn = {short[method]: curve for method, curve in curves.items()}
-        svg = inline(lambda drawn=drawn: shots.figure(drawn), text, f"shots-{number}")
+        svg = inline(lambda drawn=drawn: shots.plot_shots(drawn), text, f"shots-{number}")
         parts += [figure(svg, f"{text}."), _full(short)]
     return tag("section", tag("h2", "What more images bring"), *parts, id="shots") if parts else None
 

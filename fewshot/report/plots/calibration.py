@@ -1,10 +1,10 @@
 """Do probabilities mean what they say? Of all predictions with 80 %, do 80 % come true?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from fewshot.report.plots import Compared, plots
 from fewshot.report.plots.figures import COLOURS, GREY
 from fewshot.report.predictions import Pooled
 
@@ -26,38 +26,51 @@ class Calibration:
 
 def calibrate(pooled: Pooled) -> Calibration:
     """Bin predictions by the probability of the predicted class (Guo et al., ICML 2017)."""
-    right = pooled.truth == pooled.predicted
+    correct = pooled.truth == pooled.predicted
     bins = np.minimum((pooled.confidence * BINS).astype(int), BINS - 1)
     count = np.bincount(bins, minlength=BINS)
     filled = count > 0
     confidence = np.bincount(bins, pooled.confidence, BINS)[filled] / count[filled]
-    accuracy = np.bincount(bins, right, BINS)[filled] / count[filled]
+    accuracy = np.bincount(bins, correct, BINS)[filled] / count[filled]
     ece = 100 * float(np.sum(count[filled] * np.abs(accuracy - confidence)) / max(1, count.sum()))
     return Calibration(confidence, accuracy, count[filled], ece)
 
 
-def figure(calibrations: Mapping[str, Calibration]):
-    """Return the reliability diagram of some methods: dots below the diagonal promise too much.
+def _caption(compared: Compared) -> str:
+    text = "Reliability: below the diagonal, a method promises more than it keeps"
+    errors = ", ".join(
+        f"{result.method} {calibrate(compared.predictions[result.method]).ece:.1f}"
+        for result in compared.results
+    )
+    return f"{text}. Expected calibration error, percentage points: {errors}"
+
+
+@plots.register(
+    "calibration", caption=_caption, needs="predictions", at_most=7, empty="no predictions were kept"
+)
+def plot_calibration(compared: Compared):
+    """Plot the reliability diagram of some methods: dots below the diagonal promise too much.
 
     A dot's area is the share of the method's predictions in it; what holds hardly any is left out.
     """
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(4.7, 4.5), layout="constrained")
-    axes = drawing.add_subplot()
+    figure = Figure(figsize=(4.7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="what is said is true")
-    for i, (method, found) in enumerate(calibrations.items()):
+    for i, result in enumerate(compared.results):
+        calibration = calibrate(compared.predictions[result.method])
         colour = COLOURS[i % len(COLOURS)]
-        label = f"{method}: ECE {found.ece:.1f}"
-        shares = found.count / found.count.sum()
-        drawn = shares >= FEW
-        x, y = found.confidence[drawn], found.accuracy[drawn]
+        label = f"{result.method}: ECE {calibration.ece:.1f}"
+        shares = calibration.count / calibration.count.sum()
+        plotted = shares >= FEW
+        x, y = calibration.confidence[plotted], calibration.accuracy[plotted]
         axes.plot(x, y, color=colour, linewidth=1.2, label=label)
-        axes.scatter(x, y, 8 + 160 * shares[drawn], color=colour, alpha=0.6, linewidths=0)
+        axes.scatter(x, y, 8 + 160 * shares[plotted], color=colour, alpha=0.6, linewidths=0)
     axes.set_xlabel("mean confidence")
     axes.set_ylabel("share that is right")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.grid(axis="x")
-    drawing.legend(loc="outside lower center", ncols=1)
-    return drawing
+    figure.legend(loc="outside lower center", ncols=1)
+    return figure

@@ -53,13 +53,13 @@ def _curve(records: list[Record]) -> Curve:
     }
 
 
-def figure(curves: Mapping[str, Curve]):
+def plot_shots(curves: Mapping[str, Curve]):
     """Return the picture: mean and 95 % interval against shots, on a logarithmic scale."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    drawing = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = drawing.add_subplot()
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
     for i, (method, curve) in enumerate(curves.items()):
         colour, marker = COLOURS[i % len(COLOURS)], (MARKERS[i // len(COLOURS) % len(MARKERS)] or "D")
         means = np.array([point.mean for point in curve.values()])
@@ -75,5 +75,5 @@ def figure(curves: Mapping[str, Curve]):
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("training images a class")
     axes.set_ylabel("accuracy (%)")
-    drawing.legend(loc="outside lower center", ncols=2)
-    return drawing
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
