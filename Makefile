@@ -13,7 +13,7 @@ demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the 
 	$(RUN) -m experiments.augment --method flip --seeds 10
 
 test: lint  ## Lint, formatting, import contracts, types and all tests that need no network
-	$(RUN) -m pytest -q -n 2 --dist loadfile
+	$(RUN) -m pytest -q -n 2 --dist loadfile $(if $(MARKS),-m '$(MARKS)')
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
