@@ -62,7 +62,16 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
     out, _ = study
     done = command("augment", *QUICK, "--method", "flip", "--json", out=out)
     document = json.loads(done.stdout)
-    assert set(document) == {"study", "command", "protocol", "baseline", "methods", "figures", "records"}
+    assert set(document) == {
+        "study",
+        "command",
+        "protocol",
+        "baseline",
+        "methods",
+        "plots",
+        "figures",
+        "records",
+    }
     assert (document["study"], document["baseline"]) == ("augment", "none")
     given = ["python", "-m", "experiments.augment", *QUICK, "--method", "flip", "--json", "--out", str(out)]
     assert shlex.split(document["command"]) == given
@@ -72,7 +81,7 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
     assert set(flip) == {"method", "n", "failed", "mean", "std", "ci95", "delta", "trials"}
     assert none["delta"] is None
     assert set(flip["delta"]) == {"mean", "std", "ci95", "p", "wins", "n"}
-    fields = {"seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds"}
+    fields = {"key", "seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds"}
     assert set(flip["trials"][0]) == fields
     assert flip["mean"] == pytest.approx(np.mean([trial["accuracy"] for trial in flip["trials"]]))
     assert 1 < flip["mean"] <= 100
