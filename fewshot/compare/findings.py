@@ -64,7 +64,7 @@ class Findings:
     def document(self) -> dict:
         """Return all that was found, ready for JSON."""
         curve = {shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()}
-        gain = selection.more(curve)
+        gain = selection.extrapolate(curve)
         return {
             "study": "compare",
             "data": self.data.name,

@@ -117,7 +117,7 @@ def read(document: Mapping) -> Comparison:
     protocol = {**document["protocol"], "data": _text(document["data"])}
     tasks(protocol)  # raises for what is none
     gain, model = document["fifty_more"], document.get("model")
-    found = Comparison(
+    compared = Comparison(
         verdict=_text(document["verdict"]),
         protocol=protocol,
         table=[_standing(row) for row in rows],
@@ -129,8 +129,8 @@ def read(document: Mapping) -> Comparison:
         figures=frozenset(Path(_text(path)).name for path in document["figures"]),
         command=_text(document["command"]),
     )
-    columns(found.table, found.seconds)  # raises for numbers that are none
-    return found
+    columns(compared.table, compared.seconds)  # raises for numbers that are none
+    return compared
 
 
 def _standing(row: Mapping) -> Standing:
@@ -144,12 +144,12 @@ def _standing(row: Mapping) -> Standing:
     )
 
 
-def _spread(found: Mapping) -> dict:
-    low, high = found["ci95"] or (None, None)
+def _spread(spread: Mapping) -> dict:
+    low, high = spread["ci95"] or (None, None)
     return {
-        "n": int(found["n"]),
-        "mean": _number(found["mean"]),
-        "std": _number(found["std"]),
+        "n": int(spread["n"]),
+        "mean": _number(spread["mean"]),
+        "std": _number(spread["std"]),
         "ci95": None if low is None else (float(low), float(high)),
     }
 

@@ -12,8 +12,8 @@ def conditions(group: Group) -> dict[str, str]:
     seeds = sorted({record.seed for record in records})
     libraries = [record.learner.get("libraries", {}) for record in records]
     machines = [record.machine for record in records]
-    own = ("data", "content", "name")
-    settings = [f"{key} {_plain(value)}" for key, value in protocol.items() if key not in own]
+    shown_apart = ("data", "content", "name")
+    settings = [f"{key} {_plain(value)}" for key, value in protocol.items() if key not in shown_apart]
     content = f" (content {str(protocol['content'])[:12]}…)" if protocol.get("content") else ""
     return {
         "data": f"{protocol['data']}{content}",

@@ -91,34 +91,34 @@ def gather(folder: Path) -> Results:
         )
     store = Store(folder)
     try:
-        found, odd = read(store.path)
+        recorded, odd = read(store.path)
     except OSError as error:
         raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
-    records, others = list(found.values()), len(odd)
+    records, left_out = list(recorded.values()), len(odd)
     if not records:
-        if others:
+        if left_out:
             raise FewshotError(
-                f"{store.path}: none of its {others} line(s) is a record of this version: run the studies "
+                f"{store.path}: none of its {left_out} line(s) is a record of this version: run the studies "
                 f"again with another {field('out')}, or make the report with the version that wrote them"
             )
         raise FewshotError(f"no records in {folder}: run a study first, with {field('out', folder)}")
     notes = []
-    if others:
-        notes.append(f"{others} line(s) of trials.jsonl are torn or of another version: left out.")
+    if left_out:
+        notes.append(f"{left_out} line(s) of trials.jsonl are torn or of another version: left out.")
     inner = sorted(path.parent for path in folder.glob("*/trials.jsonl"))
     notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
     documents, troubles = _documents(folder, inner)
     studied, more = _studied(documents, records)
     compared, unreadable = _comparison(folder)
-    own = [record for record in records if compared and compared.owns(record)]
-    left = _left(records, studied, {record.key for record in own})
+    compared_records = [record for record in records if compared and compared.owns(record)]
+    left = _left(records, studied, {record.key for record in compared_records})
     studied.sort(key=lambda group: (group.tuning, group.study))
     pictures = _pictures(folder, inner)
     drawn = [path for path in pictures if compared and path.parent == folder / COMPARED]
     sheets = [path for path in drawn if path.name in compared.figures]  # an older run's may lie beside them
-    others = [path for path in pictures if path not in drawn]
+    other_pictures = [path for path in pictures if path not in drawn]
     notes += troubles + unreadable + more
-    return Results(store, compared, own, sheets, studied + left, others, notes)
+    return Results(store, compared, compared_records, sheets, studied + left, other_pictures, notes)
 
 
 def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:
@@ -203,7 +203,7 @@ def _left(records: list[Record], studied: list[Group], compared: set[str]) -> li
     groups = []
     for members in alike.values():
         by_method = labelled(members)
-        new = [name for name, found in by_method.items() if any(r.key not in used for r in found)]
+        new = [name for name, recorded in by_method.items() if any(r.key not in used for r in recorded)]
         if not new:
             continue
         # Of several with a usual name, or if none has one of all: the method with the most tasks.
@@ -226,12 +226,12 @@ def labelled(records: Iterable[Record]) -> dict[str, list[Record]]:
         learner = json.dumps(record.learner, sort_keys=True)
         ways[record.method][learner].append(record)
     labels = {}
-    for method, found in ways.items():
-        settings = [_flat(json.loads(learner)) for learner in found]
-        for settings_of_one, members in zip(settings, found.values(), strict=True):
+    for method, by_learner in ways.items():
+        settings = [_flat(json.loads(learner)) for learner in by_learner]
+        for learner_settings, members in zip(settings, by_learner.values(), strict=True):
             differ = [
                 f"{key.rpartition('.')[2]} {value}"
-                for key, value in sorted(settings_of_one.items())
+                for key, value in sorted(learner_settings.items())
                 if any(other.get(key) != value for other in settings)
             ]
             label = method

@@ -1,4 +1,4 @@
-"""A group of methods in plain language: who leads, by how much, and what cannot be told apart."""
+"""A group of methods in plain language: who leads, by how much, and what is not distinguishable."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -53,10 +53,10 @@ def summarise(group: Group) -> list[Sentence]:
 
 
 def differs(delta: Paired, least: float) -> bool:
-    """Say whether a paired difference is told from 0.
+    """Say whether a paired difference is distinguishable from zero.
 
     By its corrected p; where so few tasks and so many methods cannot reach .05 at all (`least`), by its
-    interval: 29 methods on 10 tasks would all be "not told apart", whatever their lead.
+    interval: 29 methods on 10 tasks would all be "not distinguishable", whatever their lead.
     """
     if least <= LEVEL:
         return delta.p <= LEVEL
@@ -82,10 +82,10 @@ def _leading(group: Group, best: MethodResult) -> Sentence:
     if best.delta.p is None:
         return [*lead, "."]
     least = _least(group)
-    told = f"a {_clear(least)} difference"
+    judgement = f"a {_clear(least)} difference"
     if not differs(best.delta, least):
-        told = "these tasks cannot tell the two apart"
-    return [*lead, f" (95 % interval {interval(best.delta.ci95, '+.1f')}, {_p(best.delta.p)}): {told}."]
+        judgement = "on these tasks, it is not distinguishable from zero"
+    return [*lead, f" (95 % interval {interval(best.delta.ci95, '+.1f')}, {_p(best.delta.p)}): {judgement}."]
 
 
 def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
@@ -104,7 +104,7 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
         others_in_words = _s(worse, "the other method", f"all {worse} other methods")
         return [[f"{adverb.capitalize()} better than {others_in_words}."]]
     rest = f"; {plural(worse, 'method')} {_s(worse, 'is', 'are')} {adverb} worse." if worse else "."
-    return [["Cannot be told apart from it: ", *_names(alike), rest]]
+    return [["Not distinguishable from it: ", *_names(alike), rest]]
 
 
 def _against(best: str, methods: list[str], scores: Mapping[str, Scores], least: float) -> dict[str, Paired]:
@@ -128,15 +128,17 @@ def _verdicts(group: Group) -> list[Sentence]:
     if len(tested) < 2:
         return []
     least = _least(group)
-    told = sorted((r for r in tested if differs(r.delta, least)), key=lambda r: -r.delta.mean)
-    unclear = len(tested) - len(told)
-    if not told:
-        return [[f"None of the {unclear} methods can be told from ", *_baseline(group), "."]]
+    distinguishable = sorted((r for r in tested if differs(r.delta, least)), key=lambda r: -r.delta.mean)
+    unclear = len(tested) - len(distinguishable)
+    if not distinguishable:
+        return [[f"None of the {unclear} methods is distinguishable from ", *_baseline(group), "."]]
     adverb = "" if least <= LEVEL else "likely "
-    better, worse = ([r.method for r in told if (r.delta.mean > 0) == wanted] for wanted in (True, False))
+    better, worse = (
+        [r.method for r in distinguishable if (r.delta.mean > 0) == wanted] for wanted in (True, False)
+    )
     parts = [[f"{adverb}better ", *_names(better)]] if better else []
     parts += [[f"{adverb}worse ", *_names(worse)]] if worse else []
-    parts += [[f"{unclear} cannot be told from it"]] if unclear else []
+    parts += [[f"{unclear} not distinguishable from it"]] if unclear else []
     first, *others = parts
     return [
         [
@@ -165,7 +167,7 @@ def _how(group: Group) -> list[Sentence]:
 
 
 def _clear(least: float) -> str:
-    """Return the word for a difference that is told from 0: how it was told decides how sure one is."""
+    """Return how sure a difference is that is distinguishable from zero, in a word."""
     return "clear" if least <= LEVEL else "likely"
 
 

@@ -1,7 +1,7 @@
 """Calibration: probabilities that mean what they say, by one temperature (arXiv 1706.04599).
 
-What all members and views of a learner say is averaged as probabilities, so there are no logits to divide:
-their logarithms take that place, which is the same thing where there is but one member.
+The probabilities of all members and views of a learner are averaged, so there are no logits to divide: the
+logarithms of the mean take their place, which is the same where there is one member.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature with the least negative log-likelihood on held-out predictions.
 
     probabilities: (N, classes), as a learner predicts them on images that it was not trained on, from
-    several tasks where there are several. labels: (N,). Above 1 the learner was too sure, below too shy.
+    several tasks where there are several. labels: (N,). Above 1 the learner was overconfident, below
+    1 underconfident.
 
     Targets are smoothed by 1 / (N + 2) (Platt 1999): where all predictions are right, however few they
     are, plain likelihood would ask for certainty.
@@ -36,8 +37,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         return float(np.mean(_log_sum_exp(beta * logs) - beta * target))
 
     # The loss is convex in 1 / temperature, so it has one minimum in any monotonous function of it.
-    found = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(optimum.x))
 
 
 def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -175,8 +175,8 @@ def _signed_rank_p(differences: np.ndarray) -> float:
     patterns = np.ones(1)
     for rank in ranks:
         patterns = np.pad(patterns, (0, rank)) + np.pad(patterns, (rank, 0))
-    found = ranks[changed > 0].sum()
-    tail = min(patterns[: found + 1].sum(), patterns[found:].sum())
+    positive = ranks[changed > 0].sum()
+    tail = min(patterns[: positive + 1].sum(), patterns[positive:].sum())
     return float(min(1.0, 2 * tail / patterns.sum()))
 
 

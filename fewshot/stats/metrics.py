@@ -10,11 +10,11 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
     probabilities: (N, classes); labels: (N,).
     """
-    right = probabilities.argmax(1) == labels
+    correct = probabilities.argmax(1) == labels
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return {
-        "accuracy": float(100 * right.mean()),
-        "balanced_accuracy": float(100 * np.mean([right[labels == c].mean() for c in np.unique(labels)])),
+        "accuracy": float(100 * correct.mean()),
+        "balanced_accuracy": float(100 * np.mean([correct[labels == c].mean() for c in np.unique(labels)])),
         "nll": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
     }
 
@@ -34,12 +34,12 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     Macro: a plain mean over the classes that occur among labels or answers. F1 is the mean of the classes'
     F1, not that of the means. What would be 0 / 0 counts as 0. All as scikit-learn's `average="macro"`.
     """
-    right, images, answers = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    correct, images, answers = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     occurs = images + answers > 0
     precision, recall, f1 = (
-        (right / np.maximum(count, 1))[occurs].mean() for count in (answers, images, (images + answers) / 2)
+        (correct / np.maximum(count, 1))[occurs].mean() for count in (answers, images, (images + answers) / 2)
     )
-    values = {"accuracy": right.sum() / matrix.sum(), "precision": precision, "recall": recall, "f1": f1}
+    values = {"accuracy": correct.sum() / matrix.sum(), "precision": precision, "recall": recall, "f1": f1}
     return {name: float(100 * value) for name, value in values.items()}
 
 

@@ -2,7 +2,7 @@
 
 The best of many means is too good: whoever wins has had some luck on the draws that made it win. So draws
 alternate: the first, third, … choose; the second, fourth, … give the accuracy and the interval that are
-reported, of whoever was chosen.
+reported, of the method that was chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def reporting(scores: Scores) -> dict[int, float]:
 
 def leader(scores: Mapping[str, Scores]) -> str | None:
     """Return the method with the best mean on the choosing draws, among those with the most of these."""
-    counts = {method: len(choosing(own)) for method, own in scores.items()}
+    counts = {method: len(choosing(by_draw)) for method, by_draw in scores.items()}
     most = max(counts.values(), default=0)
     if not most:
         return None
@@ -80,14 +80,14 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
     images alone: it decides where time goes, not what is said in the end.
     """
     best = leader({method: scores[method] for method in active})
-    found = []
+    behind = []
     for method in active:
         if method == best or len(scores[method]) < LEAST_DRAWS:
             continue
         delta = paired(choosing(scores[method]), choosing(scores[best]))
         if delta.n >= CLEAR and delta.mean + half_width(delta.std, delta.n, SURE) < 0:
-            found.append(method)
-    return found
+            behind.append(method)
+    return behind
 
 
 def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int], pool: Pool = APART) -> list[Standing]:
@@ -95,30 +95,30 @@ def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int], pool: Po
 
     None of them where no trial on these succeeded. pool: what all draws are of.
     """
-    winner = leader({method: own for method, own in scores.items() if method not in stopped})
+    winner = leader({method: by_draw for method, by_draw in scores.items() if method not in stopped})
     if winner is None:
         return []
 
     def row(method: str) -> Standing:
-        own, best = reporting(scores[method]), reporting(scores[winner])
-        bounds = [pool.bound(list(values.values())) for values in (own, best)]
+        reported, winners = reporting(scores[method]), reporting(scores[winner])
+        bounds = [pool.bound(list(values.values())) for values in (reported, winners)]
         return Standing(
             method,
             draws=len(scores[method]),
-            accuracy=summary(own.values(), pool.overlap, bounds[0]),
-            to_winner=None if method == winner else paired(own, best, pool.overlap, sum(bounds)),
+            accuracy=summary(reported.values(), pool.overlap, bounds[0]),
+            to_winner=None if method == winner else paired(reported, winners, pool.overlap, sum(bounds)),
             stopped=stopped.get(method),
         )
 
     def order(method: str) -> tuple[bool, float]:
-        chosen = list(choosing(scores[method]).values())
-        return method != winner, -float(np.mean(chosen)) if chosen else np.inf
+        choices = list(choosing(scores[method]).values())
+        return method != winner, -float(np.mean(choices)) if choices else np.inf
 
     return [row(method) for method in sorted((m for m in scores if scores[m]), key=order)]
 
 
 def verdict(table: Sequence[Standing]) -> str:
-    """Return in plain words what to use, and what can and cannot be told from it."""
+    """Return in plain words what to use, and which methods are distinguishable from it."""
     first, *others = table
     mean = first.accuracy
     if mean.mean is None:
@@ -153,11 +153,11 @@ def verdict(table: Sequence[Standing]) -> str:
     return " ".join(lines)
 
 
-def more(curve: Mapping[int, float], further: int = 50) -> tuple[float, float] | None:
+def extrapolate(curve: Mapping[int, float], further: int = 50) -> tuple[float, float] | None:
     """Return how many points `further` images a class would bring, and the exponent of the law behind it.
 
     curve: shots → mean accuracy in percent. Errors fall about as a power of the number of images (Hestness
-    et al., arXiv 1712.00409): fitted to logarithms, and carried on from the largest number of shots. None
+    et al., arXiv 1712.00409): fitted to logarithms, and extrapolated from the largest number of shots. None
     where there are fewer than three points, or the errors do not fall.
     """
     shots = np.array(sorted(curve), float)

@@ -24,7 +24,7 @@ def save(path: Path, note: Mapping[str, object], arrays: Mapping[str, np.ndarray
         kept = "the checkpoint before it stays" if path.exists() else "there is none before it"
         raise FewshotError(
             f"cannot write the checkpoint {path} ({error.strerror}): {kept}; free some space, and the "
-            "same command goes on"
+            "same command resumes"
         ) from error
 
 

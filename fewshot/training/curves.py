@@ -40,7 +40,7 @@ class Trace:
         """The updates so far."""
         return len(self._seen)
 
-    def add(self, losses: Sequence[float], hits: Iterable[float], sizes: Iterable[int]) -> None:
+    def add(self, losses: Sequence[float], correct: Iterable[float], sizes: Iterable[int]) -> None:
         """Keep the next updates' losses, right answers and images.
 
         Raises `DivergedError` at the first loss that is no number.
@@ -48,7 +48,7 @@ class Trace:
         if not np.isfinite(losses).all():
             first = len(self) + int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
             raise DivergedError(f"the loss was no longer finite at update {first} of {self.updates}")
-        self._seen.extend(zip(losses, hits, sizes, strict=True))
+        self._seen.extend(zip(losses, correct, sizes, strict=True))
 
     def watch(self, measured: dict[str, float]) -> None:
         """Keep what `fewshot.stats.metrics` measured on held-out images at a point."""
@@ -75,7 +75,7 @@ class Trace:
         return Curve(
             update=self.points,
             loss=[float(np.average(losses, weights=sizes)) for losses, _, sizes in epochs],
-            accuracy=[float(100 * hits.sum() / sizes.sum()) for _, hits, sizes in epochs],
+            accuracy=[float(100 * correct.sum() / sizes.sum()) for _, correct, sizes in epochs],
             held_out_loss=[measured["nll"] for measured in self._held_out],
             held_out_accuracy=[measured["accuracy"] for measured in self._held_out],
         )

@@ -132,8 +132,8 @@ class Engine:
         for stop in sorted(stop for stop in stops if stop > len(trace)):
             done = len(trace)
             stretch = list(itertools.islice(batches, stop - done))
-            losses, hits = self._run(placed, stretch, rates[done:stop])
-            trace.add(losses, hits, map(len, stretch))
+            losses, correct = self._run(placed, stretch, rates[done:stop])
+            trace.add(losses, correct, map(len, stretch))
             if watch and stop in trace.points:
                 trace.watch(self._evaluate(watch))
             if checkpoint and (time.monotonic() - kept > KEPT_EVERY or stop == trace.updates):
@@ -220,8 +220,8 @@ class Engine:
         smooth = self._recipe.label_smoothing
         target = (1 - smooth) * y + smooth / y.shape[-1]
         loss = ops.mean(ops.categorical_crossentropy(target, logits, from_logits=True))
-        hits = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
-        return loss, hits
+        correct = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
+        return loss, correct
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32)."""

@@ -35,7 +35,7 @@ def fit(
     n, views = len(examples[0]), examples[0].views
     orders = [recipe.batches(n, rng(seed, "shuffle"), views) for seed in seeds]
     rates = recipe.rates(n)[:, None]
-    losses, hits, sizes = [], [], []
+    losses, correct, sizes = [], [], []
     for done in range(0, len(rates), STRETCH):
         steps = list(itertools.islice(zip(*orders, strict=True), len(rates[done : done + STRETCH])))
         for _, equal in itertools.groupby(steps, key=lambda batches: len(batches[0])):
@@ -45,14 +45,14 @@ def fit(
                 values, placed, index, rates[first : first + len(index)]
             )
             losses.append(measured[0])
-            hits.append(measured[1])
+            correct.append(measured[1])
             sizes += [index.shape[-1]] * len(index)
-    traces = zip(np.concatenate(losses).T, np.concatenate(hits).T, strict=True)
+    traces = zip(np.concatenate(losses).T, np.concatenate(correct).T, strict=True)
     found = []
-    for number, (own_losses, own_hits) in enumerate(traces):
+    for number, (own_losses, own_correct) in enumerate(traces):
         trace = Trace(len(rates), recipe.epoch_steps(n))
         try:
-            trace.add(own_losses, own_hits, sizes)
+            trace.add(own_losses, own_correct, sizes)
         except DivergedError as error:
             found.append(error)
             continue

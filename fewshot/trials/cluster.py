@@ -30,7 +30,7 @@ LOCAL = "local"
 POLL = 0.01  # seconds between looks at what has come
 SILENT = logging.CRITICAL + 1
 PATIENCE = 10  # seconds until a scheduler counts as unreachable
-GOES_ON = "what is recorded stays, and the same command goes on"
+GOES_ON = "what is recorded stays, and the same command resumes"
 
 
 class Cluster:

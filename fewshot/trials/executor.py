@@ -54,6 +54,6 @@ def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[
             if not lives:
                 raise FewshotError(
                     f"worker processes keep dying (out of memory?): use fewer {field('jobs')}, or give a "
-                    "cluster's workers more memory; what is recorded stays, and the same command goes on"
+                    "cluster's workers more memory; what is recorded stays, and the same command resumes"
                 ) from error
             print(AGAIN, file=sys.stderr)

@@ -89,6 +89,7 @@ class Record:
             check_text("reason", self.reason)
         for name in ("protocol", "learner", "machine"):
             check_mapping(name, getattr(self, name))
+            object.__setattr__(self, name, _as_json(getattr(self, name)))
         if not {"name", "data"} <= self.protocol.keys():
             raise invalid("protocol", "a mapping with 'name' and 'data'", self.protocol)
         check_number("seconds", self.seconds)
@@ -126,6 +127,13 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes, ready for `json.dumps(…, allow_nan=False)`."""
         return {**asdict(self), "classes": list(self.classes)}
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value with lists for tuples, as it comes back from a file: equal records stay equal."""
+    if isinstance(value, Mapping):
+        return {key: _as_json(item) for key, item in value.items()}
+    return [_as_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def known_fields(cls: type, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def run(
         if record.key != keys[i]:
             raise FewshotError(
                 "a worker computed another trial than it was given: its libraries, weights or plugins differ "
-                "from those here; what is recorded stays, and the same command goes on"
+                "from those here; what is recorded stays, and the same command resumes"
             )
         store.add(record, predictions)
         store.drop_checkpoint(record.key)

@@ -152,7 +152,7 @@ class Store(Generic[R]):
         except OSError as error:
             raise FewshotError(
                 f"cannot write the results to {self.folder} ({error.strerror or error}): free some space or "
-                f"give another {field('out')}; what is recorded stays, and the same command goes on"
+                f"give another {field('out')}; what is recorded stays, and the same command resumes"
             ) from error
 
 

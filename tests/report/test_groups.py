@@ -190,7 +190,7 @@ def test_a_leader_a_rival_and_the_worse():
         "rival leads with 71.20 ± 1.16 % accuracy over 10 tasks, +10.30 points against the baseline" in text
     )
     assert "p = 0.006): a clear difference." in text
-    assert "Cannot be told apart from it: good; 1 method is clearly worse." in text
+    assert "Not distinguishable from it: good; 1 method is clearly worse." in text
     assert "Against the baseline base: better rival, good; worse bad." in text
 
 

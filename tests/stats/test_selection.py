@@ -8,9 +8,9 @@ from fewshot.stats.selection import (
     APART,
     Pool,
     choosing,
+    extrapolate,
     hopeless,
     leader,
-    more,
     reporting,
     standings,
     verdict,
@@ -131,8 +131,8 @@ def test_one_draw_gives_a_verdict_that_says_so():
 
 def test_what_more_images_would_bring():
     curve = {n: 100 - 80 * n**-0.5 for n in (10, 20, 50)}
-    gain, exponent = more(curve)
+    gain, exponent = extrapolate(curve)
     assert exponent == pytest.approx(0.5)
     assert gain == pytest.approx(80 * (50**-0.5 - 100**-0.5))
-    assert more({10: 80.0, 20: 90.0}) is None
-    assert more({10: 90.0, 20: 90.0, 50: 80.0}) is None
+    assert extrapolate({10: 80.0, 20: 90.0}) is None
+    assert extrapolate({10: 90.0, 20: 90.0, 50: 80.0}) is None

@@ -42,7 +42,7 @@ def test_a_record_says_everything(data, results):
     assert record.curve["loss"] == [1.0]
     assert record.seconds > 0
     assert [getattr(record, k) for k in ("method", "seed", "threads", "device")] == ["a", 0, 1, "cpu"]
-    assert record.learner == {"kind": "Brightness", "scale": 20.0}
+    assert {"kind": "Brightness", "scale": 20.0, "diverges": []}.items() <= record.learner.items()
     assert {"name": "testbed", "shots": 50, "data": "blobs"}.items() <= record.protocol.items()
     assert record.protocol["content"] == data.fingerprint
     assert record.date

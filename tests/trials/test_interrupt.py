@@ -1,4 +1,4 @@
-"""Studies cut off: killed, Ctrl-C, a full disk, torn records; nothing is lost, the same command goes on."""
+"""Studies cut off: killed, Ctrl-C, a full disk, torn records; nothing is lost, the same command resumes."""
 
 import os
 import shutil
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_with_one_line_and_keeps_what_was_there(command, study,
     (error,) = (line for line in done.stderr.splitlines() if "error:" in line)
     assert "free some space" in error  # joblib may say something of its workers' semaphores after it
     assert path.stat().st_size == size
-    done = command("augment", *args)  # the same command goes on
+    done = command("augment", *args)  # the same command resumes
     assert done.returncode == 0
     assert "2 unreadable line(s)" in done.stderr
     assert "4 of 6 trials were in the records already" in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from helpers import kept
@@ -14,6 +15,12 @@ OK, FAILED = kept("a", 0, 60.0), kept("a", 1, None)
 @pytest.mark.parametrize("record", [OK, FAILED], ids=["ok", "failed"])
 def test_a_record_survives_json(record):
     assert Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+
+
+def test_what_a_learner_describes_by_tuples_survives_json_too():
+    record = replace(OK, learner={"diverges": (1, 2), "recipe": {"places": [(0, 1)]}})
+    assert record.learner == {"diverges": [1, 2], "recipe": {"places": [[0, 1]]}}
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
 def test_fields_that_this_version_does_not_know_are_left_out():

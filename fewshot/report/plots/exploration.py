@@ -8,15 +8,15 @@ import numpy as np
 from fewshot.report.plots.figures import CHARACTER, COLOURS, GREY, STYLE, write
 
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
-NAMED = 20  # classes in a legend: colours of more cannot be told apart
+NAMED = 20  # classes in a legend: colours of more are not distinguishable
 
 
-def counts(found: Mapping[str, Mapping[str, int]], path_stem: str | Path, title: str) -> list[Path]:
+def counts(counts_by_part: Mapping[str, Mapping[str, int]], path_stem: str | Path, title: str) -> list[Path]:
     """Draw part → class → images as bars; write PATH_STEM.png and .svg and return both paths."""
     from matplotlib import rc_context
 
     with rc_context(STYLE | {"axes.grid.axis": "x"}):
-        return write(_counts(found, title), path_stem)
+        return write(_counts(counts_by_part, title), path_stem)
 
 
 def pixels(
@@ -54,23 +54,23 @@ def views(
         return write(_views(spaces, labels, classes, title), path_stem)
 
 
-def _counts(found, title):
+def _counts(counts_by_part, title):
     from matplotlib.figure import Figure
 
-    classes = list(next(iter(found.values())))
-    height = 1.4 + (0.08 + 0.14 * len(found)) * len(classes)
+    classes = list(next(iter(counts_by_part.values())))
+    height = 1.4 + (0.08 + 0.14 * len(counts_by_part)) * len(classes)
     margin = CHARACTER * max(map(len, classes))
     figure = Figure(figsize=(5.5 + margin, max(2.4, height)), layout="constrained")
     axes = figure.add_subplot()
-    thick = 0.8 / len(found)
-    for number, (part, by_class) in enumerate(found.items()):
-        places = np.arange(len(classes)) + (number - (len(found) - 1) / 2) * thick
+    thick = 0.8 / len(counts_by_part)
+    for number, (part, by_class) in enumerate(counts_by_part.items()):
+        places = np.arange(len(classes)) + (number - (len(counts_by_part) - 1) / 2) * thick
         axes.barh(places, list(by_class.values()), 0.9 * thick, color=COLOURS[number], label=part)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
     axes.set_xlabel("images")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    figure.legend(loc="outside lower center", ncols=len(found))
+    figure.legend(loc="outside lower center", ncols=len(counts_by_part))
     axes.set_title(title, fontsize=11)
     return figure
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from fewshot.io.files import replacing
 from fewshot.stats.comparison import MethodResult
 
-# Okabe and Ito's colours, told apart with every common kind of colour blindness; without their yellow,
+# Okabe and Ito's colours, distinguishable with every common kind of colour blindness; without their yellow,
 # too light for lines. After one round of colours the markers change.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("", "o", "s", "^")

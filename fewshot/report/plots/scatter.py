@@ -73,14 +73,14 @@ def _scatter(points, labels, title, log):
 def _places(names: list[str], dots: np.ndarray) -> list[tuple[float, float]]:
     """Return for every name the first place where it covers no dot and no name before it, if there is one."""
     taken = [(x - 0.04, y - 0.04, x + 0.04, y + 0.04) for x, y in dots]
-    chosen = []
+    places = []
     for name, dot in zip(names, dots, strict=True):
         boxes = [_box(name, dot, place) for place in PLACES]
         covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
         best = int(np.argmin(covered))
         taken.append(boxes[best])
-        chosen.append(PLACES[best])
-    return chosen
+        places.append(PLACES[best])
+    return places
 
 
 def _box(name, dot, place) -> tuple[float, float, float, float]:

@@ -23,24 +23,24 @@ def show(train: Dataset, expression: str, seed: int, columns: int = 8, rows: int
     The columns are the originals, the copies and, where the expression mixes, averages with images of the
     set, at least two. Places left over go to the draws of further seeds, where these differ.
     """
-    chosen = _chosen(train, rows)
+    positions = _spread_positions(train, rows)
     examples = expand(train, expression, seed, epochs=columns - 1)
-    shown = [("original", train.x[chosen])]
+    shown = [("original", train.x[positions])]
     # An albumentations file alone replaces the originals: it has captions, and no image beside its views.
     if captions(expression) and len(examples.x) == examples.views * len(train.x):
         views = examples.x.reshape(examples.views, *train.x.shape)
-        shown += [(f"draw {number}", view[chosen]) for number, view in enumerate(views, 1)]
+        shown += [(f"draw {number}", view[positions]) for number, view in enumerate(views, 1)]
     else:
         room = columns - 1 if examples.pairs is None else columns - 3
-        copies = examples.x.reshape(-1, *train.x.shape)[1:, chosen]
+        copies = examples.x.reshape(-1, *train.x.shape)[1:, positions]
         shown += list(zip(captions(expression), copies, strict=True))[:room]
         if examples.pairs is not None:
-            shown += _mixtures(train, examples, chosen, columns - len(shown), seed)
+            shown += _mixtures(train, examples, positions, columns - len(shown), seed)
         for further in range(seed + 1, seed + 1 + columns - len(shown)):
-            redrawn = expand(train, expression, further).x.reshape(-1, *train.x.shape)[1:, chosen]
+            redrawn = expand(train, expression, further).x.reshape(-1, *train.x.shape)[1:, positions]
             differ = [i for i, copy in enumerate(copies) if not np.array_equal(copy, redrawn[i])]
             shown += [(f"{shown[1 + i][0]}, seed {further}", redrawn[i]) for i in differ]
-    return _rows(train, chosen, shown[:columns])
+    return _rows(train, positions, shown[:columns])
 
 
 def show_online(train: Dataset, policy: str, seed: int, columns: int = 8, rows: int = 6) -> list[Row]:
@@ -48,19 +48,19 @@ def show_online(train: Dataset, policy: str, seed: int, columns: int = 8, rows: 
 
     Needs `fewshot.backend.start` before.
     """
-    chosen = _chosen(train, rows)
+    positions = _spread_positions(train, rows)
     seed_globally(stream_seed(seed, "online"))
     layers = online.build(policy)
-    shown = [("original", train.x[chosen])]
+    shown = [("original", train.x[positions])]
     for number in range(1, columns):
         x, y = (
-            train.x[chosen].astype(np.float32),
-            np.eye(len(train.classes), dtype=np.float32)[train.y[chosen]],
+            train.x[positions].astype(np.float32),
+            np.eye(len(train.classes), dtype=np.float32)[train.y[positions]],
         )
         for layer in layers:
             x, y = layer(x, y)
         shown.append((f"draw {number}", np.asarray(x).round().clip(0, 255).astype(np.uint8)))
-    return _rows(train, chosen, shown)
+    return _rows(train, positions, shown)
 
 
 def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
@@ -101,31 +101,31 @@ def sheet(rows: Sequence[Row], path_stem: str | Path, title: str) -> list[Path]:
         return write(figure, path_stem)
 
 
-def _chosen(train: Dataset, rows: int) -> np.ndarray:
+def _spread_positions(train: Dataset, rows: int) -> np.ndarray:
     """Return the positions of about `rows` images, as many of each class."""
     classes = np.unique(train.y)
     each = max(1, rows // len(classes))
     return np.concatenate([np.flatnonzero(train.y == label)[:each] for label in classes])[:rows]
 
 
-def _rows(train: Dataset, chosen: np.ndarray, shown: list[tuple[str, np.ndarray]]) -> list[Row]:
+def _rows(train: Dataset, positions: np.ndarray, shown: list[tuple[str, np.ndarray]]) -> list[Row]:
     """Turn columns, each a caption with its images, into rows under the classes' names."""
     return [
         (train.classes[train.y[index]], [(caption, images[row]) for caption, images in shown])
-        for row, index in enumerate(chosen)
+        for row, index in enumerate(positions)
     ]
 
 
-def _mixtures(train: Dataset, examples: Examples, chosen: np.ndarray, count: int, seed: int) -> list:
+def _mixtures(train: Dataset, examples: Examples, positions: np.ndarray, count: int, seed: int) -> list:
     """Return `count` columns, in each of which the originals are averaged with the same image of the set."""
     first, second = examples.pairs.T
-    candidates = np.flatnonzero((first == chosen[0]) & (second != chosen[0]))
+    candidates = np.flatnonzero((first == positions[0]) & (second != positions[0]))
     shown = []
     for example in rng(seed, "show").choice(candidates, min(count, len(candidates)), replace=False):
         other = second[example]
         label = train.classes[train.y[other % len(train)]]
         caption = f"half {label}" + (", label too" if examples.share[example] else "")
         shown.append(
-            (caption, ((train.x[chosen].astype(np.uint16) + examples.x[other]) // 2).astype(np.uint8))
+            (caption, ((train.x[positions].astype(np.uint16) + examples.x[other]) // 2).astype(np.uint8))
         )
     return shown

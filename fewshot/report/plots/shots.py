@@ -27,7 +27,7 @@ def shots_curves(records: Iterable[Record]) -> dict[str, dict[str, Curve]]:
         if record.ok and record.seed < TUNING and record.protocol.get("shots"):
             protocol = {key: value for key, value in record.protocol.items() if key != "shots"}
             alike[json.dumps([protocol, record.threads, record.device], sort_keys=True)].append(record)
-    found = {}
+    by_tasks = {}
     for members in alike.values():
         curves = {method: _curve(runs) for method, runs in labelled(members).items()}
         curves = {method: curve for method, curve in curves.items() if len(curve) > 1}
@@ -35,10 +35,10 @@ def shots_curves(records: Iterable[Record]) -> dict[str, dict[str, Curve]]:
         if best:
             protocol = members[0].protocol
             title = f"{protocol['data']}, {protocol['name']}"
-            while title in found:
+            while title in by_tasks:
                 title += "′"
-            found[title] = {method: curves[method] for method in best[:LARGEST]}
-    return found
+            by_tasks[title] = {method: curves[method] for method in best[:LARGEST]}
+    return by_tasks
 
 
 def _curve(records: list[Record]) -> Curve:
