@@ -48,7 +48,7 @@ class Data:
 
     def draw(self, seed: int) -> Task:
         """Return the task of a seed: the same for every method."""
-        return self.protocol.draw(open_splits(self.prepared.folder), seed)
+        return self.protocol.sample_task(open_splits(self.prepared.folder), seed)
 
     def run(
         self,

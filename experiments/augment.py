@@ -73,7 +73,7 @@ def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan
     splits = open_splits(first.data.folder)
     for learner in learners.values():
         learner.check(splits.train.image_shape)
-    task = first.protocol.draw(splits, first.seed)
+    task = first.protocol.sample_task(splits, first.seed)
     for name, learner in learners.items():
         if learner.recipe.policy == "none":
             rows = show(task.train, learner.expansion, task.seed)

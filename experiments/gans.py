@@ -47,7 +47,7 @@ class Cell:
 def compute(cell: Cell) -> tuple[list[dict], list[tuple[str, np.ndarray]]]:
     """Return a row for each class of the task, and some samples of each. Generators come from the cache."""
     backend.start(cell.threads, cell.device)
-    task = cell.protocol.draw(open_splits(cell.data.folder), cell.seed)
+    task = cell.protocol.sample_task(open_splits(cell.data.folder), cell.seed)
     train, held_out = task.train.compact(), task.test.compact()
     generators = cached(parse(cell.preset), train, cell.seed)
     made = draw(generators, SAMPLES, cell.seed)

@@ -1,7 +1,7 @@
 """Image classification with very little data: tasks, learners, a fair testbed, honest numbers.
 
 The way through the package is the way of the data:
-`Dataset → Protocol.draw(seed) → Task → Learner.fit/predict → Trial → store → stats → report`.
+`Dataset → Protocol.sample_task(seed) → Task → Learner.fit/predict → Trial → store → stats → report`.
 """
 
 import os

@@ -91,7 +91,7 @@ def _run(args: argparse.Namespace) -> None:
         features.parse(args.features)  # a misspelt name is found before anything is fetched
     data = prepare(cli.dataset(args), args.data_dir)
     protocol = cli.draws(args).resolve(data, least_ways=1)
-    task = protocol.draw(open_splits(data.folder), args.seed)
+    task = protocol.sample_task(open_splits(data.folder), args.seed)
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}

@@ -50,7 +50,7 @@ def blobs():
 @pytest.fixture
 def task(blobs):
     """One task of the blobs: classes f and j, 100 training images."""
-    return Protocol().draw(blobs, 0)
+    return Protocol().sample_task(blobs, 0)
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def test_python_and_the_command_line_say_the_same_each_in_its_words(asked, said,
 
     def draw():
         data = prepare(DataSpec(asked["data"], asked.get("image_size")))
-        Draws(**draws).resolve(data).draw(open_splits(data.folder), 0)
+        Draws(**draws).resolve(data).sample_task(open_splits(data.folder), 0)
 
     with pytest.raises(UsageError) as raised:
         draw()

@@ -184,7 +184,7 @@ def _chosen(args: argparse.Namespace) -> list[Job]:
 
 def _bench(data: Prepared, args: argparse.Namespace) -> Bench:
     """Return the images: those of the protocol `full`, in dataset order, as many as asked for."""
-    task = Protocol("full", None, balanced=False).draw(open_splits(data.folder), seed := 0)
+    task = Protocol("full", None, balanced=False).sample_task(open_splits(data.folder), seed := 0)
     parts = []
     for part, index, limit in (
         (task.train, task.train_index, args.limit_train),

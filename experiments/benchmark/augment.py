@@ -26,7 +26,7 @@ LARGEST = "mixing(flip+rotation+patchshuffle)"
 def measure(data, rounds: int, device: str) -> dict:
     """Return the milliseconds of everything, for 100 images of one task."""
     backend.start(1, "cpu")
-    task = Protocol(data.default_protocol, data.default_ways).draw(open_splits(data.folder), 0)
+    task = Protocol(data.default_protocol, data.default_ways).sample_task(open_splits(data.folder), 0)
     return {
         "online": _online(task, rounds),
         "keras": _keras_layers(task, rounds),

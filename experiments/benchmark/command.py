@@ -49,7 +49,9 @@ def _trials(data, seeds, threads):
 def _tasks(data, seeds):
     from fewshot.data import open_splits
 
-    return [(t.protocol.draw(open_splits(data.folder), t.seed), t.learner) for t in _trials(data, seeds, 1)]
+    return [
+        (t.protocol.sample_task(open_splits(data.folder), t.seed), t.learner) for t in _trials(data, seeds, 1)
+    ]
 
 
 def _testbed(data, jobs, threads):

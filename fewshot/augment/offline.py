@@ -236,12 +236,12 @@ def expand(train: Dataset, expression: str, seed: int, epochs: int | None = None
 
     copies, blocks = [x], {}  # blocks: where each term's copies stand in `copies`
     for term in _plain(terms):
-        made = [
+        copies_of_term = [
             _transformed(x, transform, term, caption, seed)
             for caption, transform in _transforms(term).items()
         ]
-        blocks[term] = range(len(copies), len(copies) + len(made))
-        copies += made
+        blocks[term] = range(len(copies), len(copies) + len(copies_of_term))
+        copies += copies_of_term
     base = np.arange(len(copies) * len(x), dtype=np.int32)
     pairs, share = [np.stack([base, base], 1)], [np.zeros(len(base), np.float32)]
     for term in filter(_mixes, terms):
@@ -257,8 +257,8 @@ def expand(train: Dataset, expression: str, seed: int, epochs: int | None = None
 
 def _plain(terms: Iterable[Term]) -> list[Term]:
     """Return the terms that make copies, those inside mixings included, each once."""
-    found = [plain for term in terms for plain in (term.inside if _mixes(term) else [term])]
-    return list(dict.fromkeys(found))
+    plain_terms = [plain for term in terms for plain in (term.inside if _mixes(term) else [term])]
+    return list(dict.fromkeys(plain_terms))
 
 
 def _mixes(term: Term) -> bool:

@@ -111,8 +111,11 @@ def load(path: Path) -> A.Compose:
     saved = _read(path)
     for part in _parts(saved, path):
         name = shorten_class_name(part["__class_fullname__"])
-        made = SERIALIZABLE_REGISTRY.get(name)
-        if made is None or made.__module__.split(".")[0] not in ("albumentations", "fewshot"):
+        transform_class = SERIALIZABLE_REGISTRY.get(name)
+        if transform_class is None or transform_class.__module__.split(".")[0] not in (
+            "albumentations",
+            "fewshot",
+        ):
             raise UsageError(f"{path}: {unknown('transform', name, sorted(_transforms()))}")
         for key, what in (("bbox_params", "bounding boxes"), ("keypoint_params", "keypoints")):
             if part.get(key):
@@ -126,8 +129,8 @@ def load(path: Path) -> A.Compose:
         again = pipeline.to_dict()
     except Exception as error:  # whatever a constructor makes of its arguments
         raise UsageError(f"{path} is no valid albumentations pipeline: {_line(error)}") from error
-    for part, made in zip(_parts(saved, path), _parts(again, path), strict=True):
-        if ignored := sorted(part.keys() - made.keys()):
+    for part, read_back in zip(_parts(saved, path), _parts(again, path), strict=True):
+        if ignored := sorted(part.keys() - read_back.keys()):
             raise UsageError(f"{path}: {part['__class_fullname__']} has no argument '{ignored[0]}'")
     return pipeline if isinstance(pipeline, A.Compose) else A.Compose([pipeline])
 
@@ -176,8 +179,10 @@ def _parts(saved: Any, path: Path) -> Iterator[dict]:
 
 def _transforms() -> Iterator[str]:
     """Yield the names of the transforms that a file may use."""
-    for name, made in SERIALIZABLE_REGISTRY.items():
-        if made.__module__.startswith(("albumentations.", "fewshot.")) and issubclass(made, A.BasicTransform):
+    for name, transform_class in SERIALIZABLE_REGISTRY.items():
+        if transform_class.__module__.startswith(("albumentations.", "fewshot.")) and issubclass(
+            transform_class, A.BasicTransform
+        ):
             yield name
 
 

@@ -99,12 +99,12 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             store.execute(
                 "CREATE TABLE IF NOT EXISTS features (image BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
             )
-            found = dict(_stored(store, keys))
-            missing = {key: i for i, key in enumerate(keys) if key not in found}
-            for made in _computed(term, x, missing):
-                found |= made
+            rows = dict(_stored(store, keys))
+            missing = {key: i for i, key in enumerate(keys) if key not in rows}
+            for computed in _computed(term, x, missing):
+                rows |= computed
                 with store:
-                    store.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", made.items())
+                    store.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", computed.items())
         path.touch()  # the time of its last use
         if missing:
             _evict()
@@ -113,14 +113,14 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             f"cannot use the features in {path} ({error}): make room there, choose another place with "
             f"{field('cache_dir', 'DIR')}, or delete that file"
         ) from error
-    return np.stack([np.frombuffer(found[key], np.float16) for key in keys])
+    return np.stack([np.frombuffer(rows[key], np.float16) for key in keys])
 
 
 def _compute(term: Term, x: np.ndarray) -> np.ndarray:
-    made = {
+    computed = {
         key: row for part in _computed(term, x, {i: i for i in range(len(x))}) for key, row in part.items()
     }
-    return np.stack([np.frombuffer(made[i], np.float16) for i in range(len(x))])
+    return np.stack([np.frombuffer(computed[i], np.float16) for i in range(len(x))])
 
 
 def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[dict[bytes, bytes]]:
@@ -161,12 +161,12 @@ def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[byte
 
 def _evict() -> None:
     """Delete the files used least recently, until the store is within its limit."""
-    found = []
+    stored = []
     for path in _folder().glob("*.sqlite"):
         with contextlib.suppress(FileNotFoundError):  # another worker evicts, too
-            found.append((path.stat().st_mtime, path.stat().st_size, path))
-    total = sum(size for _, size, _ in found)
-    for used, size, path in sorted(found):
+            stored.append((path.stat().st_mtime, path.stat().st_size, path))
+    total = sum(size for _, size, _ in stored)
+    for used, size, path in sorted(stored):
         if total > LIMIT and time.time() - used > RESTS:
             total -= size
             path.unlink(missing_ok=True)

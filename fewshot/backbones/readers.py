@@ -120,8 +120,8 @@ def _hdf5(content: bytes, path: Path) -> Arrays:
             if total > LARGEST_DOWNLOAD:
                 raise ValueError(f"its arrays take more than {LARGEST_DOWNLOAD} bytes")
             group = next((group for group in groups if name.startswith(f"{group}/")), None)
-            own = name.removeprefix(f"{group}/") if group else name
-            arrays[own.removesuffix(":0")] = _numbers(item[()])
+            name_inside = name.removeprefix(f"{group}/") if group else name
+            arrays[name_inside.removesuffix(":0")] = _numbers(item[()])
 
         root.visititems(take)  # follows no links
     return {name: array for name, array in arrays.items() if array.size}

@@ -126,12 +126,12 @@ class Neighbours(_Compares):
         k, rows, done = k or self.k, self._checked(X), self.progress or (lambda pairs: None)
         if self._kernel:
             return tiles.nearest(self._kernel, rows / np.float32(self._unit), self._rows, k, done)
-        found = []
+        blocks = []
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            found.append(self._block(_directions(block) if self.distance == "cosine" else block, k))
+            blocks.append(self._block(_directions(block) if self.distance == "cosine" else block, k))
             done(len(block) * len(self._rows))
-        distances, positions = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        distances, positions = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return (distances**2 / 2 if self.distance == "cosine" else distances), positions
 
     def _block(self, rows, k):
@@ -139,7 +139,7 @@ class Neighbours(_Compares):
         count = min(k + 1, len(self._rows))  # one more shows where the last has an equal that was left out
         distances, positions = self._search.kneighbors(rows, count)
         order = np.lexsort((positions, distances))
-        distances, positions = (np.take_along_axis(found, order, 1) for found in (distances, positions))
+        distances, positions = (np.take_along_axis(values, order, 1) for values in (distances, positions))
         if count > k:
             tied = np.flatnonzero(distances[:, k - 1] == distances[:, k])
             for start in range(0, len(tied), 100):
@@ -211,7 +211,7 @@ def _directions(rows):
     """
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     black = length == 0
-    found = np.empty((len(rows), rows.shape[1] + 1), rows.dtype)
-    found[:, :-1] = rows / np.where(black, 1, length)
-    found[:, -1:] = black
-    return found
+    directions = np.empty((len(rows), rows.shape[1] + 1), rows.dtype)
+    directions[:, :-1] = rows / np.where(black, 1, length)
+    directions[:, -1:] = black
+    return directions

@@ -49,11 +49,11 @@ class Patches(TransformerMixin, BaseEstimator):
         self.mean_ = patches.mean(0)
         variances, axes = np.linalg.eigh(np.cov(patches, rowvar=False))
         self.whitening_ = (axes / np.sqrt(np.maximum(variances, 0) + WHITENING) @ axes.T).astype(np.float32)
-        chosen = (
+        filters = (
             patches[random.choice(SAMPLED, self.count, self.count > SAMPLED)] - self.mean_
         ) @ self.whitening_
-        length = np.linalg.norm(chosen, axis=1, keepdims=True)
-        self.filters_ = chosen / np.where(length == 0, 1, length)
+        length = np.linalg.norm(filters, axis=1, keepdims=True)
+        self.filters_ = filters / np.where(length == 0, 1, length)
         return self
 
     def transform(self, X):

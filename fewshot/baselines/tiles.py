@@ -46,11 +46,11 @@ class L1:
 
 def table(kernel: Kernel, x: np.ndarray, y: np.ndarray, tile: tuple[int, int] | None = None) -> np.ndarray:
     """Return all distances, float32 (M, N): for few columns, such as one a class."""
-    found = np.empty((len(x), len(y)), np.float32)
+    distances = np.empty((len(x), len(y)), np.float32)
     for start, rows, count in _blocks(x, (tile or _tile())[0]):
         for first, part in _row_of_tiles(kernel, rows, count, y, tile):
-            found[start : start + count, first : first + part.shape[1]] = part
-    return found
+            distances[start : start + count, first : first + part.shape[1]] = part
+    return distances
 
 
 def nearest(
@@ -78,15 +78,15 @@ def nearest(
             at = np.hstack(
                 [where[better], np.broadcast_to(first + np.arange(part.shape[1]), part[better].shape)]
             )
-            best[better], chosen = smallest(both, k)
-            where[better] = np.take_along_axis(at, chosen, 1)
+            best[better], columns = smallest(both, k)
+            where[better] = np.take_along_axis(at, columns, 1)
             progress(part.size)
         return best, where
 
     threads, _ = _started()
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(search, _blocks(x, (tile or _tile())[0])))
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        answers = list(pool.map(search, _blocks(x, (tile or _tile())[0])))
+    return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))
 
 
 def smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +95,8 @@ def smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.nonzero(values <= last)
     order = np.lexsort((columns, values[rows, columns], rows))  # `rows` counts first
     begin = np.searchsorted(rows, np.arange(len(values)))
-    chosen = columns[order[begin[:, None] + np.arange(k)]]
-    return np.take_along_axis(values, chosen, 1), chosen
+    nearest_columns = columns[order[begin[:, None] + np.arange(k)]]
+    return np.take_along_axis(values, nearest_columns, 1), nearest_columns
 
 
 def _row_of_tiles(

@@ -59,9 +59,9 @@ def _near(x: np.ndarray, number: np.ndarray | None = None) -> Iterator[np.ndarra
         end = np.searchsorted(light, light[top : top + TILE][-1] + DIFFERENCE, "right")
         for left in range(top, end, TILE):
             close = tile @ rows[left : min(left + TILE, end)].T > CORRELATION
-            found = np.argwhere(np.triu(close, 1) if top == left else close) + np.array((top, left))
-            for start in range(0, len(found), TILE):
-                pair = found[start : start + TILE].T
+            pairs = np.argwhere(np.triu(close, 1) if top == left else close) + np.array((top, left))
+            for start in range(0, len(pairs), TILE):
+                pair = pairs[start : start + TILE].T
                 if number is not None:
                     pair = pair[:, number[order[pair[0]]] != number[order[pair[1]]]]
                 near = np.abs(colours[pair[0]] - colours[pair[1]]).mean(1) < DIFFERENCE

@@ -38,13 +38,13 @@ def counts(parts: Mapping[str, Dataset]) -> dict[str, dict[str, int]]:
 def histograms(data: Dataset) -> np.ndarray:
     """Return how often each colour channel has each value, int (classes, channels, 256), by class."""
     channels = data.image_shape[2]
-    found = np.zeros((len(data.classes), channels, 256), np.int64)
+    counts = np.zeros((len(data.classes), channels, 256), np.int64)
     for start in range(0, len(data), BLOCK):
         x, y = np.asarray(data.x[start : start + BLOCK]), data.y[start : start + BLOCK]
         for label in np.unique(y):
             for channel in range(channels):
-                found[label, channel] += np.bincount(x[y == label, ..., channel].ravel(), minlength=256)
-    return found
+                counts[label, channel] += np.bincount(x[y == label, ..., channel].ravel(), minlength=256)
+    return counts
 
 
 def moments(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,9 +65,9 @@ def mean_images(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     for start in range(0, len(data), BLOCK):
         x, y = np.asarray(data.x[start : start + BLOCK], np.float64), data.y[start : start + BLOCK]
         for label in np.unique(y):
-            own = x[y == label]
-            total[label] += own.sum(0)
-            squares[label] += (own * own).sum(0)
+            images = x[y == label]
+            total[label] += images.sum(0)
+            squares[label] += (images * images).sum(0)
     n = np.maximum(np.bincount(data.y, minlength=len(data.classes)), 1)[:, None, None, None]
     mean = total / n
     return mean, np.sqrt(np.maximum(squares / n - mean**2, 0))
@@ -114,6 +114,6 @@ def _agree(points: np.ndarray, labels: np.ndarray) -> float:
     from scipy.spatial import cKDTree
 
     nearest = cKDTree(points).query(points, 2)[1]
-    own = np.arange(len(points))
-    other = np.where(nearest[:, 0] == own, nearest[:, 1], nearest[:, 0])  # points may coincide
+    position = np.arange(len(points))
+    other = np.where(nearest[:, 0] == position, nearest[:, 1], nearest[:, 0])  # points may coincide
     return float(100 * np.mean(labels[other] == labels))

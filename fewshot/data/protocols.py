@@ -75,7 +75,7 @@ class Protocol:
     balanced: bool = True
     limit: int | None = None
 
-    def draw(self, splits: Splits, seed: int) -> Task:
+    def sample_task(self, splits: Splits, seed: int) -> Task:
         """Return the task of one seed; `UsageError` where the data cannot give it."""
         labels, train, test, part = self.positions(splits, seed)
         return Task(

@@ -32,8 +32,10 @@ def first_available(
     for label, fetch in sources:
         try:
             splits = fetch(scratch)
-            if pin and (found := splits.fingerprint()) != pin:
-                raise Unavailable(f"its content is not the known one: {found[:12]} instead of {pin[:12]}")
+            if pin and (fingerprint := splits.fingerprint()) != pin:
+                raise Unavailable(
+                    f"its content is not the known one: {fingerprint[:12]} instead of {pin[:12]}"
+                )
             return label, splits
         except Unavailable as reason:
             reasons.append(f"{label} ({reason})")

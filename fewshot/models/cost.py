@@ -76,10 +76,10 @@ def latencies(forward: Callable, shape: tuple[int, int, int]) -> list[float]:
     image = _images(1, shape)
     for _ in range(WARM_UP):
         forward(image)
-    found = []
-    while len(found) < CALLS or sum(found) < SECONDS:
-        found.append(_seconds(forward, image))
-    return found
+    timings = []
+    while len(timings) < CALLS or sum(timings) < SECONDS:
+        timings.append(_seconds(forward, image))
+    return timings
 
 
 def throughput(forward: Callable, shape: tuple[int, int, int]) -> float:

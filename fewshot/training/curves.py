@@ -22,7 +22,7 @@ class Curve:
 
 
 class Trace:
-    """A training of so many updates, `epoch` of them an epoch, as it goes on.
+    """What a training of so many updates, `epoch` of them an epoch, has come to so far.
 
     points: the updates at which the curve has a point, and at which held-out images are to be measured.
     """
@@ -59,7 +59,7 @@ class Trace:
         return {"held_out": self._held_out}, np.array(self._seen)
 
     def restore(self, note: dict, seen: np.ndarray, watched: bool) -> bool:
-        """Go on from a state; return False, and stay, where it lacks the held-out points that are wanted.
+        """Resume from a state; return False, and stay, where it lacks the held-out points that are wanted.
 
         watched: they are wanted.
         """

@@ -112,7 +112,7 @@ class Engine:
         """Train from the weights of `seed`, or those to start with; return the learning curve.
 
         recipe: one that the engine was compiled for; rates, batches and the length of training are its own.
-        checkpoint: a file that the training is kept in along the way, and goes on from where there is one.
+        checkpoint: a file that the training is kept in along the way, and resumes from where there is one.
 
         Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
         Raises `DivergedError` at the first loss that is no number.
@@ -187,9 +187,9 @@ class Engine:
         checkpoints.save(path, note, {"seen": seen, **checkpoints.numbered(values(self._state()))})
 
     def _resume(self, path: Path, trace: Trace, watched: bool) -> None:
-        """Go on from a checkpoint, unless the way so far lacks the curve that is asked for."""
-        note, found = checkpoints.load(path)
-        seen, state = found.pop("seen", None), checkpoints.in_order(found)
+        """Resume from a checkpoint, unless it lacks the points of the curve that is asked for."""
+        note, saved = checkpoints.load(path)
+        seen, state = saved.pop("seen", None), checkpoints.in_order(saved)
         if seen is None or [v.shape for v in state] != [tuple(v.shape) for v in self._state()]:
             raise FewshotError(
                 f"the checkpoint {path} is of another network: delete it, or use {field('fresh', True)}"

@@ -27,11 +27,11 @@ def fit(
     the error where its loss was no longer a number; the same as one by one, but for rounding.
     """
     started = []
-    for seed, own in zip(seeds, examples, strict=True):
-        engine.begin(own, seed)
+    for seed, images in zip(seeds, examples, strict=True):
+        engine.begin(images, seed)
         started.append(engine.loop.values())
-    values = jax.tree.map(lambda *found: jnp.stack(found), *started)
-    placed = tuple(jnp.stack(found) for found in zip(*map(arrays, examples), strict=True))
+    values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *started)
+    placed = tuple(jnp.stack(parts) for parts in zip(*map(arrays, examples), strict=True))
     n, views = len(examples[0]), examples[0].views
     orders = [recipe.batches(n, rng(seed, "shuffle"), views) for seed in seeds]
     rates = recipe.rates(n)[:, None]
@@ -48,15 +48,15 @@ def fit(
             correct.append(measured[1])
             sizes += [index.shape[-1]] * len(index)
     traces = zip(np.concatenate(losses).T, np.concatenate(correct).T, strict=True)
-    found = []
-    for number, (own_losses, own_correct) in enumerate(traces):
+    outcomes = []
+    for number, (losses_of_one, correct_of_one) in enumerate(traces):
         trace = Trace(len(rates), recipe.epoch_steps(n))
         try:
-            trace.add(own_losses, own_correct, sizes)
+            trace.add(losses_of_one, correct_of_one, sizes)
         except DivergedError as error:
-            found.append(error)
+            outcomes.append(error)
             continue
         engine.loop.assign(jax.tree.map(lambda value, number=number: value[number], values))
         engine.average()
-        found.append((trace.curve(), engine.weights()))
-    return found
+        outcomes.append((trace.curve(), engine.weights()))
+    return outcomes

@@ -72,13 +72,13 @@ def run(
 def prepare_task(trial: Trial) -> None:
     """Compute what the trial's learner shares with others on its task."""
     backend.start(trial.threads, trial.device)
-    trial.learner.prepare(trial.protocol.draw(open_splits(trial.data.folder), trial.seed))
+    trial.learner.prepare(trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed))
 
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
     backend.start(trial.threads, trial.device)
-    task = trial.protocol.draw(open_splits(trial.data.folder), trial.seed)
+    task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)
     begin = time.perf_counter()
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:

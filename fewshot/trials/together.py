@@ -61,7 +61,7 @@ def _together(group: list[tuple[int, Trial]], work: Work) -> Iterator[tuple[int,
     trials = [trial for _, trial in group]
     first = trials[0]
     backend.start(first.threads, first.device)
-    tasks = [trial.protocol.draw(open_splits(trial.data.folder), trial.seed) for trial in trials]
+    tasks = [trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed) for trial in trials]
     begin = time.perf_counter()
     try:
         learners = first.learner.fit_together([task.train for task in tasks], [t.seed for t in trials])

@@ -137,7 +137,7 @@ def test_a_file_of_weights_that_is_not_there():
 @pytest.mark.parametrize("learner", [EstimatorLearner("ridge"), KerasLearner("linear", Recipe(epochs=5))])
 def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
     """As if the features were the images, mirrored ones included; nothing is computed after `prepare`."""
-    task = Protocol().draw(blobs, 0)
+    task = Protocol().sample_task(blobs, 0)
     changes = (
         {"recipe": replace(learner.recipe, mirror=True)} if hasattr(learner, "recipe") else {"mirror": True}
     )
@@ -155,7 +155,7 @@ def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
 
 
 def test_all_is_computed_before_training(blobs, counted):
-    task = Protocol().draw(blobs, 0)
+    task = Protocol().sample_task(blobs, 0)
     learner = KerasLearner("hidden", Recipe(epochs=2, mirror=True), "flip", TEXT)
     learner.prepare(task)
     assert sum(counted) == 200 + 2 * 700
@@ -178,7 +178,7 @@ def test_what_does_not_go_together(learner, message):
 
 
 def test_curves_are_of_the_features_too(blobs):
-    task = Protocol().draw(blobs, 0)
+    task = Protocol().sample_task(blobs, 0)
     watch = Dataset(task.test.x[:20], task.test.y[:20], task.test.classes)
     fitted = KerasLearner("linear", Recipe(epochs=5), features=TEXT).fit(task.train, 0, watch).fitted
     assert len(fitted.curve["held_out_accuracy"]) == 5

@@ -12,7 +12,7 @@ from fewshot.learners.estimator import EstimatorLearner
 
 @pytest.mark.parametrize("name", list(estimators))
 def test_every_estimator_learns_and_repeats(blobs, name):
-    task = Protocol().draw(blobs, 0)
+    task = Protocol().sample_task(blobs, 0)
     for part in (task.train, task.test):  # brightness alone would not do: patches are blind to it
         part.x[part.y == part.y.max(), :, ::2] //= 2
     learner = EstimatorLearner(name).fit(task.train, 0)

@@ -184,7 +184,7 @@ def test_unfit_methods_are_found_before_they_run(blobs):
         EstimatorLearner("patches", features="squeezenet").check((32, 32, 3))
     EstimatorLearner("knn", features="squeezenet").check((2, 3, 3))
     with pytest.raises(UsageError, match="'knn:k=101' does not fit: k must be from 1 to"):
-        EstimatorLearner("knn:k=101").fit(Protocol().draw(blobs, 0).train, 0)
+        EstimatorLearner("knn:k=101").fit(Protocol().sample_task(blobs, 0).train, 0)
 
 
 def test_what_keras_computes_is_in_the_key():

@@ -74,7 +74,7 @@ def test_near_duplicates_stay_on_one_side(images):
     number = groups(images)
     splits = Splits("scenes", images)
     for seed in range(20):
-        task = Protocol("distinct", 2, shots=12).draw(splits, seed)
+        task = Protocol("distinct", 2, shots=12).sample_task(splits, seed)
         assert len(task.train) == 24
         assert not set(number[task.train_index]) & set(number[task.test_index])
         assert len(set(number[task.train_index].tolist())) >= 22  # once a class
@@ -83,7 +83,7 @@ def test_near_duplicates_stay_on_one_side(images):
 
 def test_a_test_part_loses_what_training_has_seen(images):
     splits = Splits("scenes", images, test=images.take(np.arange(20)))
-    task = Protocol("distinct", 2, shots=3).draw(splits, 0)
+    task = Protocol("distinct", 2, shots=3).sample_task(splits, 0)
     assert task.test_part == "test"
     assert not set(task.train_index) & set(task.test_index)
 
@@ -92,12 +92,12 @@ def test_of_thousands_no_more_are_held_out_than_of_hundreds():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (1500, 4, 4, 3)).astype(np.uint8)
     splits = Splits("noise", Dataset(x, (np.arange(1500) % 3 > 0).astype(np.int64), ("a", "b")))
-    assert np.bincount(Protocol("distinct", 2, shots=10).draw(splits, 0).test.y).tolist() == [350, 350]
-    unequal = Protocol("distinct", 2, shots=10, balanced=False).draw(splits, 0)
+    assert np.bincount(Protocol("distinct", 2, shots=10).sample_task(splits, 0).test.y).tolist() == [350, 350]
+    unequal = Protocol("distinct", 2, shots=10, balanced=False).sample_task(splits, 0)
     assert np.bincount(unequal.test.y).tolist() == [350, round(350 * 990 / 490)]
 
 
 def test_too_few_scenes(images):
     same = Dataset(images.x[[1, 1, 1, 8, 8, 8]], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     with pytest.raises(UsageError, match="near-duplicates"):
-        Protocol("distinct", 2, shots=2).draw(Splits("same", same), 0)
+        Protocol("distinct", 2, shots=2).sample_task(Splits("same", same), 0)

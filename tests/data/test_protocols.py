@@ -25,7 +25,7 @@ def test_testbed_is_the_formula_of_the_report(cifar_like):
         perm = prng.permutation(1000)
         pair = prng.permutation(10)[:2]
         index = [np.flatnonzero(cifar_like.train.y == c) for c in pair]
-        task = Protocol().draw(cifar_like, seed)
+        task = Protocol().sample_task(cifar_like, seed)
         assert task.train_index.tolist() == np.concatenate([i[perm[:50]] for i in index]).tolist()
         assert task.test_index.tolist() == np.concatenate([i[perm[50:400]] for i in index]).tolist()
         assert task.classes == tuple("abcdefghij"[c] for c in pair)
@@ -44,7 +44,7 @@ def test_known_pairs():
 def test_tuning_tasks_share_no_image_with_reported_ones(cifar_like):
     for name in ("testbed", "pairs45"):
         seeds = range(45) if name == "pairs45" else range(100)
-        tasks = [[Protocol(name).draw(cifar_like, first + s) for s in seeds] for first in (0, TUNING)]
+        tasks = [[Protocol(name).sample_task(cifar_like, first + s) for s in seeds] for first in (0, TUNING)]
         reported, tuning = ({i for t in ts for i in (*t.train_index, *t.test_index)} for ts in tasks)
         assert reported
         assert tuning
@@ -56,7 +56,7 @@ def test_tuning_tasks_share_no_image_with_reported_ones(cifar_like):
 def test_balanced_disjoint_repeatable(blobs, name, shots):
     whole = protocols[name].traits.get("whole")
     protocol = Protocol(name, None if whole else 2, shots)
-    task, again = protocol.draw(blobs, 2), protocol.draw(blobs, 2)
+    task, again = protocol.sample_task(blobs, 2), protocol.sample_task(blobs, 2)
     assert np.array_equal(task.train_index, again.train_index)
     assert np.array_equal(task.test.x, again.test.x)
     ways = len(task.classes)
@@ -72,18 +72,18 @@ def test_balanced_disjoint_repeatable(blobs, name, shots):
 
 
 def test_fewer_shots_keep_the_held_out_images(blobs):
-    few, many = Protocol(shots=10).draw(blobs, 0), Protocol(shots=50).draw(blobs, 0)
+    few, many = Protocol(shots=10).sample_task(blobs, 0), Protocol(shots=50).sample_task(blobs, 0)
     assert np.array_equal(few.test_index, many.test_index)
     assert set(few.train_index) < set(many.train_index)
 
 
 def test_fixed_classes_and_ways(blobs):
-    assert Protocol(classes=("c", "a")).draw(blobs, 3).classes == ("c", "a")
-    assert len(set(Protocol(ways=5).draw(blobs, 3).classes)) == 5
+    assert Protocol(classes=("c", "a")).sample_task(blobs, 3).classes == ("c", "a")
+    assert len(set(Protocol(ways=5).sample_task(blobs, 3).classes)) == 5
 
 
 def test_pairs45_goes_through_every_pair_once(blobs):
-    drawn = {frozenset(Protocol("pairs45").draw(blobs, seed).classes) for seed in range(45)}
+    drawn = {frozenset(Protocol("pairs45").sample_task(blobs, seed).classes) for seed in range(45)}
     assert len(drawn) == 45
 
 
@@ -91,81 +91,83 @@ def test_deic_takes_the_next_images_of_every_class_in_dataset_order():
     y = np.array([1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0])  # 0 at 1 2 4 7 8 11, 1 at 0 3 5 6 9 10
     x = np.zeros((12, 2, 2, 3), np.uint8)
     data = Splits("tiny", Dataset(x, y, ("a", "b")), Dataset(x[:3], y[:3], ("a", "b")))
-    drawn = [Protocol("deic", None, shots=2).draw(data, seed) for seed in range(3)]
+    drawn = [Protocol("deic", None, shots=2).sample_task(data, seed) for seed in range(3)]
     assert [task.train_index.tolist() for task in drawn] == [[1, 2, 0, 3], [4, 7, 5, 6], [8, 11, 9, 10]]
     assert {(task.test_part, *task.test_index.tolist()) for task in drawn} == {("test", 1, 2, 0)}
-    fixed = Protocol("deic", None, shots=2, classes=("b", "a")).draw(data, 0)
+    fixed = Protocol("deic", None, shots=2, classes=("b", "a")).sample_task(data, 0)
     assert (fixed.classes, fixed.train_index.tolist()) == (("b", "a"), [0, 3, 1, 2])
 
 
 def test_deics_splits_share_no_image_among_them_nor_with_tuning_or_the_testbed(cifar_like):
     protocol = Protocol("deic", None)
-    reported, tuning = ([protocol.draw(cifar_like, first + s) for s in range(3)] for first in (0, TUNING))
+    reported, tuning = (
+        [protocol.sample_task(cifar_like, first + s) for s in range(3)] for first in (0, TUNING)
+    )
     images = [index for task in reported for index in task.train_index]
     assert len(set(images)) == len(images) == 1500
     tuned = {index for task in tuning for index in (*task.train_index, *task.test_index)}
     assert {task.test_part for task in tuning} == {"train"}
     assert len(tuned) == 1500 + 10_000
-    testbed = [Protocol().draw(cifar_like, seed) for seed in range(100)]
+    testbed = [Protocol().sample_task(cifar_like, seed) for seed in range(100)]
     assert not tuned & {*images, *(i for task in testbed for i in (*task.train_index, *task.test_index))}
 
 
 def test_deics_tuning_tasks_end_before_their_held_out_images(cifar_like):
-    task = Protocol("deic", None).draw(cifar_like, TUNING + 59)
+    task = Protocol("deic", None).sample_task(cifar_like, TUNING + 59)
     assert not set(task.train_index) & set(task.test_index)
     first = np.flatnonzero(cifar_like.train.y == 0)
     assert task.train_index[:50].tolist() == first[3950:4000].tolist()
     assert task.test_index[:1000].tolist() == first[4000:].tolist()
     with pytest.raises(UsageError, match=r"seed 1060 .* images 4000-4049 .* last for it is 3999"):
-        Protocol("deic", None).draw(cifar_like, TUNING + 60)
+        Protocol("deic", None).sample_task(cifar_like, TUNING + 60)
 
 
 def test_full_uses_everything_and_splits_where_there_is_no_test_part(blobs):
-    task = Protocol("full", None).draw(blobs, 0)
+    task = Protocol("full", None).sample_task(blobs, 0)
     assert (len(task.train), len(task.test), task.test_part) == (11000, 200, "test")
-    task = Protocol("full", None).draw(Splits("blobs", blobs.train), 0)
+    task = Protocol("full", None).sample_task(Splits("blobs", blobs.train), 0)
     assert (len(task.train), len(task.test), task.test_part) == (8800, 2200, "train")
     assert not set(task.train_index) & set(task.test_index)
 
 
 def test_full_keeps_a_tenth_for_choices(blobs):
     """Tuning seeds share one validation set of training images, and never see the test images."""
-    first, second = (Protocol("full", None).draw(blobs, TUNING + seed) for seed in range(2))
+    first, second = (Protocol("full", None).sample_task(blobs, TUNING + seed) for seed in range(2))
     assert (len(first.train), len(first.test), first.test_part) == (9900, 1100, "train")
     assert np.bincount(first.test.y).tolist() == [110] * 10
     assert not set(first.train_index) & set(first.test_index)
     assert first.test_index.tolist() == second.test_index.tolist()
     with pytest.raises(UsageError, match="no test images to keep apart"):
-        Protocol("full", None).draw(Splits("blobs", blobs.train), TUNING)
+        Protocol("full", None).sample_task(Splits("blobs", blobs.train), TUNING)
 
 
 def test_full_limited(blobs):
-    some, more = (Protocol("full", None, limit=limit).draw(blobs, 0) for limit in (205, 300))
+    some, more = (Protocol("full", None, limit=limit).sample_task(blobs, 0) for limit in (205, 300))
     assert np.bincount(some.train.y).tolist() == [20] * 10
     assert set(some.train_index) < set(more.train_index)
     assert len(some.test) == 200
     with pytest.raises(UsageError, match="less than an image for each class"):
-        Protocol("full", None, limit=9).draw(blobs, 0)
+        Protocol("full", None, limit=9).sample_task(blobs, 0)
     assert "limit" not in Protocol("full", None).describe()  # records without a limit keep their keys
 
 
 def test_unequal_classes(blobs):
     keep = np.concatenate([np.flatnonzero(blobs.train.y == c)[: 60 + 10 * c] for c in range(2)])
     data = Splits("unequal", blobs.train.take(keep))
-    balanced = Protocol("stratified", 2, classes=("a", "b")).draw(data, 0)
+    balanced = Protocol("stratified", 2, classes=("a", "b")).sample_task(data, 0)
     assert np.bincount(balanced.test.y).tolist() == [10, 10]
-    kept = Protocol("stratified", 2, classes=("a", "b"), balanced=False).draw(data, 0)
+    kept = Protocol("stratified", 2, classes=("a", "b"), balanced=False).sample_task(data, 0)
     assert np.bincount(kept.test.y).tolist() == [10, 20]
     assert np.bincount(kept.train.y).tolist() == [50, 50]
-    whole = Protocol("full", None, classes=("a", "b")).draw(data, 0)
+    whole = Protocol("full", None, classes=("a", "b")).sample_task(data, 0)
     assert np.bincount(whole.train.y).tolist() == [48, 56]  # all that is not held out
     assert np.bincount(whole.test.y).tolist() == [12, 12]
 
 
 def test_val_serves_tuning_and_test_the_report(blobs):
     data = Splits("split", blobs.train, test=blobs.test, val=blobs.test)
-    assert Protocol("stratified").draw(data, 0).test_part == "test"
-    assert Protocol("stratified").draw(data, TUNING).test_part == "val"
+    assert Protocol("stratified").sample_task(data, 0).test_part == "test"
+    assert Protocol("stratified").sample_task(data, TUNING).test_part == "val"
 
 
 @pytest.mark.parametrize(
@@ -191,4 +193,4 @@ def test_val_serves_tuning_and_test_the_report(blobs):
 )
 def test_what_the_data_cannot_give(blobs, protocol, seed, message):
     with pytest.raises(UsageError, match=message):
-        protocol.draw(blobs, seed)
+        protocol.sample_task(blobs, seed)

@@ -169,7 +169,7 @@ def test_an_expansion_is_a_setting_too():
 
 def test_best_repeats_to_the_last_digit(blobs):
     """All that it draws at random follows from the seed: weights, batches, augmentation."""
-    task = Protocol().draw(blobs, 0)
+    task = Protocol().sample_task(blobs, 0)
     best, other = (learner("best", {"epochs": 3}) for _ in range(2))
     first = best.fit(task.train, 0).predict(task.test.x[:100])
     assert not np.array_equal(best.fit(task.train, 1).predict(task.test.x[:100]), first)

@@ -78,7 +78,7 @@ def test_a_seed_repeats_to_the_last_digit_whatever_ran_between(task, blobs):
     learner = KerasLearner(recipe=SHORT)
     first = learner.fit(task.train, 0).predict(task.test.x)
     other = KerasLearner(recipe=SHORT, expansion="flip").fit(task.train, 0)
-    learner.fit(Protocol().draw(blobs, 1).train, 1)
+    learner.fit(Protocol().sample_task(blobs, 1).train, 1)
     assert np.array_equal(learner.fit(task.train, 0).predict(task.test.x), first)
     assert not np.array_equal(other.predict(task.test.x), first)
     assert not np.array_equal(learner.fit(task.train, 1).predict(task.test.x), first)

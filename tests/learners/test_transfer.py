@@ -111,5 +111,5 @@ def test_a_source_that_cannot_be_had_names_the_other(monkeypatch):
 def test_held_out_images_of_a_task_are_of_its_classes_alone(blobs):
     """Why other classes may come first: a task is measured on its own classes only."""
     for seed in range(5):
-        task = Protocol().draw(blobs, seed)
+        task = Protocol().sample_task(blobs, seed)
         assert set(np.unique(task.test.y)) == set(np.unique(task.train.y))

@@ -130,5 +130,5 @@ def test_certainty_falls_into_the_last_bin():
 def test_protocols_hold_out_their_classes_in_the_order_in_which_they_name_them(blobs, name):
     """What `pool` relies on, to tell which label has which name."""
     ways = protocols[name].traits.get("ways", 2)
-    task = Protocol(name, ways=ways, shots=20).draw(blobs, 0)
+    task = Protocol(name, ways=ways, shots=20).sample_task(blobs, 0)
     assert [blobs.classes[label] for label in dict.fromkeys(task.test.y.tolist())] == list(task.classes)

@@ -69,7 +69,7 @@ def test_accuracy_and_nll_are_those_of_the_predictions(data, results, tmp_path):
 def test_predictions_lead_back_to_the_images(data, blobs, results, tmp_path):
     trials = trials_of(data, Brightness(), seeds=1)
     (record,) = results(trials)
-    task = trials[0].protocol.draw(open_splits(data.folder), 0)
+    task = trials[0].protocol.sample_task(open_splits(data.folder), 0)
     with np.load(tmp_path / "results" / "predictions" / f"{record.key}.npz", allow_pickle=False) as kept:
         assert kept["probabilities"].dtype == np.float16
         assert kept["probabilities"].shape == (700, 10)

@@ -50,7 +50,8 @@ def test_backbones_see_a_folder_in_larger_images(tmp_path):
     sides = {trial.method: plans.open_splits(trial.data.folder).train.image_shape[0] for trial in plan.trials}
     assert sides == {"small": 32, "large": 48}
     tasks = [
-        trial.protocol.draw(plans.open_splits(trial.data.folder), trial.seed) for trial in plan.trials[:2]
+        trial.protocol.sample_task(plans.open_splits(trial.data.folder), trial.seed)
+        for trial in plan.trials[:2]
     ]
     assert np.array_equal(tasks[0].train_index, tasks[1].train_index)
     given = load_images(DataSpec(folder, 16), learners=[small, large])

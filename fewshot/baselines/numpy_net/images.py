@@ -86,10 +86,10 @@ class Convolution(Layer):
     def backward(self, gradient, wanted=True):
         """A weight meets every patch of inputs; an input meets every weight, the other way round."""
         weights, _ = self.parameters
-        found = np.zeros((weights[..., 0].size, self.filters), gradient.dtype)
+        summed = np.zeros((weights[..., 0].size, self.filters), gradient.dtype)
         for part, rows in patches(self._x, self.size):
-            found += rows.T @ gradient[part].reshape(-1, self.filters)
-        self.gradients = [found.reshape(weights.shape), gradient.sum((0, 1, 2))]
+            summed += rows.T @ gradient[part].reshape(-1, self.filters)
+        self.gradients = [summed.reshape(weights.shape), gradient.sum((0, 1, 2))]
         return convolve(gradient, weights[::-1, ::-1].swapaxes(2, 3)) if wanted else None
 
 

@@ -169,8 +169,8 @@ class BatchNorm(Layer):
             return x * scale + (beta - self.mean * scale)
         axes = tuple(range(x.ndim - 1))  # all but the channels
         mean, variance = x.mean(axes), x.var(axes)
-        for moving, found in ((self.mean, mean), (self.variance, variance)):
-            moving += (1 - self.momentum) * (found - moving)
+        for moving, of_batch in ((self.mean, mean), (self.variance, variance)):
+            moving += (1 - self.momentum) * (of_batch - moving)
         self._deviation = np.sqrt(variance + self.epsilon)
         self._normal = (x - mean) / self._deviation
         return gamma * self._normal + beta

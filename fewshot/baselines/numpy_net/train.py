@@ -118,11 +118,13 @@ def cross_validate(
     progress: Progress | None = None,
 ) -> list[Fold]:
     """Train the network that `text` names once for each fold, from the same weights; measure on the fold."""
-    found = []
+    measured_folds = []
     for positions, held_out in folds(data.y, count, seed, stratified):
         network = build(text, data.image_shape, len(data.classes), seed)
         seen, unseen = data.take(positions), data.take(held_out)
         targets = one_hot(seen.y, len(data.classes))
         curve = train(network, seen.x, targets, recipe, seed, progress=progress)
-        found.append(Fold(network, held_out, metrics.measure(network.predict(unseen.x), unseen.y), curve))
-    return found
+        measured_folds.append(
+            Fold(network, held_out, metrics.measure(network.predict(unseen.x), unseen.y), curve)
+        )
+    return measured_folds
