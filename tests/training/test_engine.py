@@ -121,7 +121,7 @@ def test_the_key_changes_with_the_versions(monkeypatch):
         patch.setattr("fewshot.learners.keras_network.ENGINE_VERSION", 999)
         keys.append(keras_trial().key)
     with monkeypatch.context() as patch:
-        patch.setitem(networks._definitions, "baseline", replace(networks["baseline"], version=999))
+        patch.setitem(networks._definitions, "baseline", replace(networks["baseline"], declared=999))
         keys.append(keras_trial().key)
     with monkeypatch.context() as patch:
         patch.setattr(backend, "versions", lambda *packages: dict.fromkeys(packages, "999"))
