@@ -50,17 +50,15 @@ def compute(cell: Cell) -> tuple[list[dict], list[tuple[str, np.ndarray]]]:
     task = cell.protocol.sample_task(open_splits(cell.data.folder), cell.seed)
     train, held_out = task.train.compact(), task.test.compact()
     generators = cached(parse(cell.preset), train, cell.seed)
-    made = draw(generators, SAMPLES, cell.seed)
+    generated = draw(generators, SAMPLES, cell.seed)
     seconds, rows, shown = sum(generator.seconds for generator in generators), [], []
     for name in train.classes:
-        samples, own, reference = (
-            images.x[images.y == images.classes.index(name)] for images in (made, train, held_out)
+        samples, training, reference = (
+            images.x[images.y == images.classes.index(name)] for images in (generated, train, held_out)
         )
         place = f"{len(reference)} {cell.data.name} {task.test_part} images"
-        found = quality.measure(samples, own, reference, place, cell.features)
-        rows.append(
-            {"preset": cell.preset, "seed": cell.seed, "class": name, "seconds": seconds, **asdict(found)}
-        )
+        measured = asdict(quality.measure(samples, training, reference, place, cell.features))
+        rows.append({"preset": cell.preset, "seed": cell.seed, "class": name, "seconds": seconds, **measured})
         shown.append((name, samples[:SHOWN]))
     return rows, shown
 

@@ -30,7 +30,7 @@ LOCAL = "local"
 POLL = 0.01  # seconds between looks at what has come
 SILENT = logging.CRITICAL + 1
 PATIENCE = 10  # seconds until a scheduler counts as unreachable
-GOES_ON = "what is recorded stays, and the same command resumes"
+RESUMES = "what is recorded stays, and the same command resumes"
 
 
 class Cluster:
@@ -177,7 +177,7 @@ class Cluster:
             raise self._lost()
 
     def _lost(self) -> FewshotError:
-        return FewshotError(f"the Dask scheduler at {self._address} is gone: start it again; {GOES_ON}")
+        return FewshotError(f"the Dask scheduler at {self._address} is gone: start it again; {RESUMES}")
 
     def _foreign(self, error: ImportError) -> FewshotError:
         return FewshotError(
@@ -213,17 +213,17 @@ def _client(address: str, jobs: int):
 
 def _soon(make, patience: float):
     """Return what `make` returns. Dask itself waits for ever for one who accepts and keeps silent."""
-    made = Future()
+    result = Future()
 
     def attempt():
         try:
-            made.set_result(make())
+            result.set_result(make())
         except Exception as error:
-            made.set_exception(error)
+            result.set_exception(error)
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        return made.result(patience + 2)
+        return result.result(patience + 2)
     except TimeoutError as error:
         raise OSError(_first_line(error) if str(error) else "it does not answer") from error
 

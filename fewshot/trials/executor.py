@@ -40,7 +40,12 @@ class Executor(Protocol):
 def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[tuple[int, Any]]:
     """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again.
 
-    A trial may be anything that has data, threads and device. `FewshotError` where workers keep dying.
+    A trial may be anything that has data, threads and device.
+
+    Raises
+    ------
+    FewshotError
+        Where workers keep dying.
     """
     left, lives = dict(pending), LIVES
     while left:

@@ -29,16 +29,36 @@ def run(
     trials: list[Trial],
     store: Store,
     executor: Executor | None = None,
-    on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, fresh: None,
+    on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
 ) -> list[Record]:
-    """Return the records of `trials`; what the store lacks (all, if `fresh`) is computed and stored.
+    """Return the records of trials; what the store lacks is computed and stored.
 
-    executor: where to compute; None for this process.
-    `on_record(trial, record, fresh)` is called for each, first for those found; `on_prepared(total)` before
-    them, as each task is ready of those on which learners share something. A worker that dies costs the
-    trials under way, which run again; `FewshotError` when that does not help.
+    A worker that dies costs the trials under way, which run again.
+
+    Parameters
+    ----------
+    trials
+        As `fewshot.trials.plan.make_plan` makes them.
+    store
+        Open for writing.
+    executor
+        Where to compute; None for this process.
+    on_record
+        Called as `on_record(trial, record, computed)` for each trial, first for the recorded ones.
+    fresh
+        Compute all of them, also what is recorded.
+    on_prepared
+        Called with the number of tasks on which learners share something, as each of these is ready; before
+        the trials begin.
+
+    Raises
+    ------
+    UsageError
+        For data, learners or draws with which the trials cannot be computed, before the first one begins.
+    FewshotError
+        Where workers keep dying, or compute something else than they were given.
     """
     executor = executor or Processes(1)
     keys = [trial.key for trial in trials]

@@ -333,7 +333,7 @@ def test_killed_at_random_moments_and_continued_is_undisturbed(cache, own_machin
     def ended(driver):
         _, errors = driver.communicate(timeout=300)
         if driver.returncode == 1:
-            assert "goes on" in one_line(errors) or "cannot reach" in errors, errors
+            assert "resumes" in one_line(errors) or "cannot reach" in errors, errors
         else:
             assert driver.returncode in (0, -signal.SIGKILL), errors
         return driver.returncode == 0
