@@ -17,7 +17,7 @@ from fewshot import backend
 from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import FewshotError
-from fewshot.methods.grammar import learner
+from fewshot.methods.resolve import resolve
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials import together
 from fewshot.trials.processes import Processes
@@ -66,7 +66,7 @@ class Data:
         are not computed again.
         """
         methods = [methods] if isinstance(methods, str) else methods
-        chosen = {name: learner(name, training or {}) for name in dict.fromkeys(methods)}
+        chosen = dict(resolve(name, training or {}) for name in methods)
         device = backend.resolve_device(device)
         trials = [
             Trial(name, one, self.protocol, self.prepared, seed, device=device)

@@ -11,19 +11,15 @@ from pathlib import Path
 
 from experiments.study import Report, Request, Study, measure, plan, report, training_images
 from fewshot import backend, cli
-from fewshot.augment.offline import MAX_DRAWN, MAX_VIEWS, expansions
-from fewshot.augment.online import policies
-from fewshot.augment.published import PUBLISHED
+from fewshot.augment.offline import MAX_DRAWN, MAX_VIEWS
 from fewshot.data import open_splits
 from fewshot.errors import UsageError
 from fewshot.io.files import slug
 from fewshot.learners.keras_network import KerasLearner
-from fewshot.methods.grammar import ONLINE
 from fewshot.trials.plan import Plan
 
 LIMIT = 20_000  # examples: beyond, a trial takes the better part of an hour
 
-COMBINED = ("flip+rotation+patchshuffle", "flip+rotation+patchshuffle+mixing")
 NOTES = f"""
   a+b              expansions side by side with the originals: flip+rotation+patchshuffle (6N)
   mixing(a+b)      all pairs of the originals and the expansions inside
@@ -31,13 +27,6 @@ NOTES = f"""
   albumentations:FILE   your own pipeline, as A.save writes it (YAML or JSON), drawn anew every epoch,
                    up to {MAX_VIEWS} times and {MAX_DRAWN:,} images in all; these come round again
 """
-
-
-def methods() -> dict[str, str]:
-    """Return every expansion and every online policy with what it does."""
-    return {name: expansions[name].summary for name in expansions} | {
-        ONLINE + name: policies[name].summary for name in policies if name != "none"
-    }
 
 
 def add_options(parser: cli.Parser) -> None:
@@ -75,11 +64,11 @@ def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan
         learner.check(splits.train.image_shape)
     task = first.protocol.sample_task(splits, first.seed)
     for name, learner in learners.items():
-        if learner.recipe.policy == "none":
-            rows = show(task.train, learner.expansion, task.seed)
+        if learner.recipe.online == "none":
+            rows = show(task.train, learner.offline, task.seed)
         else:
             backend.start(first.threads, first.device)
-            rows = show_online(task.train, learner.recipe.policy, task.seed)
+            rows = show_online(task.train, learner.recipe.online, task.seed)
         with cli.writing(folder):
             path, _ = sheet(rows, folder / slug(name, keep="+()"), f"{name}: task {task.seed}")
         print(path)
@@ -90,10 +79,9 @@ STUDY = Study(
     question="Which augmentation helps when there are 100 images? Every method trains the network of the "
     "few-shot report's testbed on the same tasks. Expansions grow the set once, before training; online "
     "policies draw anew at every update.",
-    methods=methods,
-    baseline="none",
-    groups={"all": COMBINED, "published": PUBLISHED},
-    reported=PUBLISHED,
+    tag="augment",
+    baseline="baseline",
+    groups={"published": "augment-report"},
     notes=NOTES,
     options=add_options,
     answer=answer,

@@ -14,36 +14,17 @@ from experiments.study import (
     Request,
     Study,
     compare_methods,
-    listed,
     measure,
     plan,
     report,
 )
-from fewshot import cli, settings
+from fewshot import cli
 from fewshot.data.protocols import TUNING
 from fewshot.errors import UsageError
+from fewshot.methods.specification import changed, setting_names
+from fewshot.settings import current_name
 
 TUNING_TASKS = 20
-METHODS = {
-    "baseline": ("baseline", "the few-shot report's testbed network"),
-    "bn": ("baseline:norm=batch", "BatchNorm in the two middle convolutions"),
-    "bn-5x5": ("baseline:norm=batch,kernel=5", "BatchNorm and 5×5 kernels in the two middle convolutions"),
-    "bn-5x5-slow": ("baseline:norm=batch,kernel=5,learning_rate=0.008", "the report's final CNN"),
-    "width-32": ("baseline:norm=batch,width=32", "bn with twice the filters"),
-    "width-48": ("baseline:norm=batch,width=48", "bn with three times the filters"),
-    "depth-6": ("baseline:norm=batch,depth=6", "bn with six convolutions"),
-    "layer-norm": ("baseline:norm=layer", "layer normalisation instead of BatchNorm"),
-    "instance-norm": ("baseline:norm=instance", "instance normalisation instead of BatchNorm"),
-    "group-norm": ("baseline:norm=group", "group normalisation (8 channels) instead of BatchNorm"),
-    "se": ("baseline:norm=batch,se", "bn with squeeze-and-excitation"),
-    "best": ("compact:recipe=best", "the best from scratch: a small residual network, trained long"),
-}
-REPORTED = {
-    "baseline": "71.69 ± 6.71",
-    "bn": "77.60 ± 8.29",
-    "bn-5x5": "78.84 ± 7.43",
-    "bn-5x5-slow": "78.17 ± 7.75",
-}
 
 
 def add_options(parser: cli.Parser) -> None:
@@ -65,7 +46,7 @@ def answer(study: Study, request: Request) -> Report:
     if len(values) < 2:
         raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
     variants = {
-        method: [settings.changed(method, **{setting: value}) for value in values]
+        method: [changed(method, **{current_name(setting, setting_names(method)): value}) for value in values]
         for method in request.methods
     }
     request = replace(request, methods=tuple(name for names in variants.values() for name in names))
@@ -94,9 +75,8 @@ STUDY = Study(
     name="cnn",
     question="Which small CNN, trained how, is best when there are 100 images? Changes to the network of the "
     "few-shot report's testbed, trained from new weights on the task's images alone.",
-    **listed(METHODS),
+    tag="cnn",
     baseline="baseline",
-    reported=REPORTED,
     options=add_options,
     answer=answer,
 )

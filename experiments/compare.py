@@ -13,7 +13,8 @@ from fewshot import cli
 from fewshot.compare.board import Board
 from fewshot.compare.clock import check_budget
 from fewshot.compare.run import compare
-from fewshot.compare.strategies import STRATEGIES, strategies
+from fewshot.compare.strategies import strategies, usual_methods
+from fewshot.methods.catalogue import methods
 from fewshot.trials.plan import load_images
 
 
@@ -23,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> cli.Parser:
-    listed = "\n".join(f"  {name:14} {spec}" for name, (spec, _) in STRATEGIES.items())
+    listed = "\n".join(f"  {method.name:14} {method.specification}" for method in usual_methods())
     parser = cli.Parser(
         prog=cli.prog("experiments.compare"),
         usage="%(prog)s --data DIR [--budget 20m] [options]",
@@ -43,7 +44,7 @@ def _parser() -> cli.Parser:
     )
     cli.add_methods(
         parser,
-        lambda: STRATEGIES,
+        lambda: methods,
         "only these, strategies or what is registered: NETWORK:switches, ridge, flip, online:strong, …",
     )
     cli.add_draws(parser.add_argument_group("draws"))

@@ -159,8 +159,8 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
     usual = asdict(Recipe())
     changed = {key: value for key, value in learner["recipe"].items() if value != usual.get(key)}
     words = f"{protocol['data']}, {protocol['name']}, n = {len(seeds)}, {settings.join('recipe', changed)}"
-    if learner["expansion"] != "none":
-        words += f", {learner['expansion']}"
+    if learner.get("offline", "none") != "none":
+        words += f", {learner['offline']}"
     return alike[conditions, seeds], words
 
 

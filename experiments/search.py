@@ -13,9 +13,9 @@ from experiments.cnn import STUDY
 from fewshot import cli
 from fewshot.data.protocols import TUNING
 
-R1 = "schedule=one-cycle,policy=strong,epochs=200"
-R2 = "compact:schedule=one-cycle,learning_rate=0.1,label_smoothing=0.1,mirror"
-CUTMIX = "policy=flip+shift-crop+color-jitter+cutmix"
+R1 = "schedule=one-cycle,online=strong,epochs=200"
+R2 = "compact:schedule=one-cycle,learning_rate=0.1,label_smoothing=0.1,tta_flip"
+CUTMIX = "online=flip+shift-crop+color-jitter+cutmix"
 ROUNDS = {
     1: (
         "Which network, which batch, how large a learning rate?",
@@ -36,30 +36,30 @@ ROUNDS = {
     2: (
         "Which augmentation? More decay? Longer?",
         [
-            f"{R2},policy=strong,epochs=200",
-            f"{R2},policy=strong,epochs=200,weight_decay=0.005",
-            f"{R2},policy=flip+shift-crop+randaugment+cutout+mixup,epochs=200",
-            f"{R2},policy=flip+shift-crop+rotation+color-jitter+cutout+mixup,epochs=200",
-            f"{R2},policy=flip+shift-crop+color-jitter,epochs=200",
+            f"{R2},online=strong,epochs=200",
+            f"{R2},online=strong,epochs=200,weight_decay=0.005",
+            f"{R2},online=flip+shift-crop+randaugment+cutout+mixup,epochs=200",
+            f"{R2},online=flip+shift-crop+rotation+color-jitter+cutout+mixup,epochs=200",
+            f"{R2},online=flip+shift-crop+color-jitter,epochs=200",
             f"{R2},{CUTMIX},epochs=200",
-            f"{R2},policy=strong,epochs=400",
+            f"{R2},online=strong,epochs=400",
         ],
     ),
     3: (
         "Cutmix, wider, or two networks, at the same cost?",
         [
             f"{R2},{CUTMIX},epochs=400",
-            f"{R2},policy=strong,epochs=400",
+            f"{R2},online=strong,epochs=400",
             f"{R2},{CUTMIX}+mixup,epochs=400",
-            f"{R2},policy=flip+shift-crop+color-jitter+cutout+cutmix,epochs=400",
+            f"{R2},online=flip+shift-crop+color-jitter+cutout+cutmix,epochs=400",
             f"{R2},{CUTMIX},epochs=200,width=32",
             f"{R2},{CUTMIX},epochs=400,weight_decay=0.002",
-            f"{R2},{CUTMIX},epochs=200,members=2",
+            f"{R2},{CUTMIX},epochs=200,ensemble_size=2",
         ],
     ),
     4: (
         "Longer, averaged weights, or several long networks?",
-        ["best", "best:ema=0.99", "best:epochs=800", "best:members=3", "best:width=32,epochs=800"],
+        ["best", "best:ema=0.99", "best:epochs=800", "best:ensemble_size=3", "best:width=32,epochs=800"],
     ),
 }
 

@@ -13,14 +13,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, open_splits
 from fewshot.data.protocols import Protocol, numbers_of_tasks, protocols
-from fewshot.methods.grammar import learner, notes
+from fewshot.methods.catalogue import methods as catalogue
+from fewshot.methods.help import notes
+from fewshot.methods.resolve import resolve
+from fewshot.methods.specification import canonical_name
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
@@ -67,11 +70,12 @@ class Report:
 class Study:
     """One question, as methods to compare on the same tasks.
 
-    name: the module in `experiments`. question: what the help says first. methods(): name → what it is, of
-    those that the study is about. specs: the names among them that stand for another
-    (`fewshot.methods.grammar`). baseline: the method that always runs, too. groups: a name → methods; those
-    of "all" join all methods. reported: published results, a method → text, shown beside ours where
-    CIFAR-10's tasks are drawn by `reported_protocol`. notes: the end of the help.
+    name: the module in `experiments`. question: what the help says first. tag: the catalogue's methods with
+    it are those of the study. baseline: the method that always runs, too. groups: a name on the command
+    line → the tag of the methods that it stands for. notes: the end of the help.
+    method_name(text): how tables call what the command line names.
+    Published results are shown beside ours where CIFAR-10's tasks are drawn by `reported_protocol`.
+    reported: method → text, where they are not those of the catalogue.
     plots: the names of its pictures (`fewshot.report.plots`).
     seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
     options(parser): adds options of the study's own. answer(study, request): the steps, put together; None
@@ -80,11 +84,11 @@ class Study:
 
     name: str
     question: str
-    methods: Callable[[], Mapping[str, str]]
+    tag: str
     baseline: str
-    specs: Mapping[str, str] = field(default_factory=dict)
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    reported: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    method_name: Callable[[str], str] = canonical_name
+    reported: Mapping[str, str] | None = None
     notes: str = ""
     plots: Sequence[str] = ("accuracy", "curves")
     seeds: int = 10
@@ -96,6 +100,10 @@ class Study:
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
         return cli.run(self._run, self.parser, argv)
+
+    def methods(self) -> dict[str, str]:
+        """Return the methods that the study is about, and what they are."""
+        return {method.name: method.summary for method in catalogue.tagged(self.tag)}
 
     def parser(self) -> cli.Parser:
         """Return the parser of the study's command line."""
@@ -110,10 +118,10 @@ class Study:
             "The same command again resumes where it stopped.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        groups = "".join(f", {group}" for group in self.groups if group != "all")
+        groups = "".join(f", {group}" for group in self.groups)
         cli.add_methods(
             parser,
-            lambda: [*methods, *self.groups, "all"],
+            lambda: [*catalogue, *self.groups, "all"],
             f"what to compare, or all (default){groups}; the baseline, '{self.baseline}', runs with it",
         )
         tasks = parser.add_argument_group("tasks (protocol and seed alone decide which images)")
@@ -129,8 +137,16 @@ class Study:
 
     def request(self, args: argparse.Namespace) -> Request:
         """Return what the command line asks for, groups of methods resolved."""
-        groups = {**self.groups, "all": [*self.methods(), *self.groups.get("all", ())]}
-        methods = [name for given in args.method or ["all"] for name in groups.get(given, [given])]
+        groups = self.groups | {"all": self.tag}
+        methods = [
+            name
+            for given in args.method or ["all"]
+            for name in (
+                [method.name for method in catalogue.tagged(groups[given])]
+                if given in groups
+                else [self.method_name(given)]
+            )
+        ]
         epochs = args.epochs or (QUICK_EPOCHS if args.quick and not args.updates else None)
         return Request(
             methods=tuple(methods),
@@ -183,8 +199,8 @@ def plan(study: Study, request: Request) -> Plan:
     Raises `UsageError` for an unknown name, before anything is fetched.
     """
     training = request.training.fields()
-    names = study.with_baseline(request.methods)
-    return plan_learners(study, request, {name: learner(name, training, study.specs) for name in names})
+    methods = study.with_baseline(request.methods)
+    return plan_learners(study, request, dict(resolve(name, training) for name in methods))
 
 
 def plan_learners(study: Study, request: Request, learners: Mapping[str, object]) -> Plan:
@@ -258,7 +274,8 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
                 write_plot(name, compared, folder / name)
         (folder / "result.json").write_text(_json(document), encoding="utf-8")
     as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
-    text = table(results, baseline, reported=study.reported if as_reported else {})
+    published = _published(study, plan, measured.by_method) if as_reported else {}
+    text = table(results, baseline, reported=published)
     return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
 
 
@@ -267,12 +284,12 @@ def present(report: Report, request: Request) -> None:
     print(_json(report.document) if request.json else report.text)
 
 
-def listed(table: Mapping[str, tuple[str, str]]) -> dict[str, object]:
-    """Return the fields of a study of fixed methods: name → what it stands for, and what it is."""
-    return {
-        "methods": lambda: {name: summary for name, (_, summary) in table.items()},
-        "specs": {name: spec for name, (spec, _) in table.items()},
-    }
+def _published(study: Study, plan: Plan, methods: Iterable[str]) -> dict[str, str]:
+    """Return method → what was published of it."""
+    if study.reported is not None:
+        return dict(study.reported)
+    texts = {name: catalogue.published(name, plan.protocol.name) for name in methods}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _json(document: dict) -> str:

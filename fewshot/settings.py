@@ -4,12 +4,21 @@ Networks take their switches so, methods their recipe's fields, too.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
+
+# What settings were called before, in texts that users have: understood wherever nothing has the old name.
+ALIASES = {
+    "policy": "online",
+    "expansion": "offline",
+    "members": "ensemble_size",
+    "mirror": "tta_flip",
+    "pace": "lr_scale",
+}
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
@@ -26,16 +35,22 @@ def split(text: str) -> tuple[str, dict[str, str]]:
     return name, settings
 
 
-def join(name: str, settings: Mapping[str, object]) -> str:
-    """Return the text that `split` reads, settings in alphabetical order."""
+def join(name: str, settings: Mapping[str, object], mark: str = ":") -> str:
+    """Return the text that `split` reads, settings in alphabetical order; `mark` stands before them."""
     parts = ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings))
-    return f"{name}:{parts}" if parts else name
+    return f"{name}{mark}{parts}" if parts else name
 
 
 def changed(text: str, **values: object) -> str:
     """Return the text with some settings changed or added."""
     name, given = split(text)
     return join(name, given | values)
+
+
+def current_name(key: str, known: Container[str]) -> str:
+    """Return what a setting is called today, among the names that are known."""
+    today = ALIASES.get(key, key)
+    return today if key not in known and today in known else key
 
 
 def typed(
@@ -49,7 +64,10 @@ def typed(
     owner: whose settings they are, for messages. choices: the names that a setting is one of.
     """
     values = {}
-    for key, text in settings.items():
+    for given, text in settings.items():
+        key = current_name(given, defaults)
+        if key in values:
+            raise UsageError(f"{owner}: {given} and {key} are the same setting")
         if key not in defaults:
             raise unknown(f"setting of {owner}", key, defaults)
         if key in choices and text not in choices[key]:
@@ -116,4 +134,6 @@ def _value(owner: str, key: str, text: str, default: object) -> object:
 
 
 def _text(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)

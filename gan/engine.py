@@ -29,7 +29,7 @@ class Engine:
         self._build = functools.partial(build, recipe.architecture, shape, self._labels)
         self.generator, self.discriminator = self._build()
         self.latent = self.generator.inputs[0].shape[-1]
-        self._policy = online.build(recipe.policy)
+        self._policy = online.build(recipe.online)
         self._seed = random.SeedGenerator(0)
         self._players = [
             Player(self._discriminate, self.discriminator.trainable_variables, self._adam()),
@@ -60,7 +60,7 @@ class Engine:
         seed_globally(stream_seed(seed, "gan"))
         for network, fresh in zip((self.generator, self.discriminator), self._build(), strict=True):
             assign(network.variables, values(fresh.variables))
-        for layer, fresh in zip(self._policy, online.build(self._recipe.policy), strict=True):
+        for layer, fresh in zip(self._policy, online.build(self._recipe.online), strict=True):
             assign(layer.variables, values(fresh.variables))
         self._seed.state.assign(random.SeedGenerator(stream_seed(seed, "latents")).state)
         for player, slots in zip(self._players, self._slots, strict=True):

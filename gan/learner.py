@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,16 +16,15 @@ from gan.generators import cached, draw
 from gan.networks import check_shape
 from gan.recipe import parse
 
-KEEP = ("all", "agree")
 CANDIDATES = 3  # samples drawn for each that a filter is to leave
 
 
-@wrappers.register("synthetic", choices={"keep": KEEP})
+@wrappers.register("synthetic", takes=("offline",))
 @dataclass
 class SyntheticLearner(Wrapper):
     """`base`, trained on a task's images and on `synthetic` generated ones a class, or on these alone.
 
-    gan: the preset of the generators, which see the task's training images only, expanded by `expansion`
+    gan: the preset of the generators, which see the task's training images only, enlarged by `offline`
     where one is given (the few-shot report's scheme); `base` is then trained on the expanded set, too.
     What `fitted` says is of the base: generators are shared, and their time is not in it.
     real: no leaves the real images out. share: the least share of real images in training: they are
@@ -35,10 +35,10 @@ class SyntheticLearner(Wrapper):
     base: Learner
     synthetic: int = 1000
     gan: str = "best"
-    expansion: str = "none"
+    offline: str = "none"
     real: bool = True
     share: float = 0.0
-    keep: str = "all"
+    keep: Literal["all", "agree"] = "all"
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
@@ -56,14 +56,14 @@ class SyntheticLearner(Wrapper):
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be generated or trained on images of this shape."""
         check_shape(shape)
-        expand.check(self.expansion, shape)
-        if expand.mixes(self.expansion):
-            raise UsageError(f"'{self.expansion}' averages images in the graph: a GAN needs images")
+        expand.check(self.offline, shape)
+        if expand.mixes(self.offline):
+            raise UsageError(f"'{self.offline}' averages images in the graph: a GAN needs images")
         self.base.check(shape)
 
     def shared(self) -> tuple:
         """Return what of the learner decides what `prepare` does."""
-        return (*self.base.shared(), self.gan, self.expansion)
+        return (*self.base.shared(), self.gan, self.offline)
 
     def prepare(self, task: Task) -> None:
         """Train the task's generators, for this and every other learner."""
@@ -74,7 +74,7 @@ class SyntheticLearner(Wrapper):
         """Return the settings, and what base and generators are described by."""
         return super().describe() | {
             "gan": parse(self.gan).describe(),
-            "expansion": expand.versions(self.expansion) | {"expression": self.expansion},
+            "offline": expand.versions(self.offline) | {"expression": self.offline},
         }
 
     def workload(self, n: int) -> str:
@@ -82,7 +82,7 @@ class SyntheticLearner(Wrapper):
         return f"{self.base.workload(n)} and {self.synthetic:,} synthetic images a class"
 
     def _expanded(self, train: Dataset, seed: int) -> Dataset:
-        examples = expand.expand(train, self.expansion, seed)
+        examples = expand.expand(train, self.offline, seed)
         return Dataset(examples.x, examples.targets.argmax(1), train.classes)
 
     def _generators(self, real: Dataset, seed: int):

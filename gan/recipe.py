@@ -24,7 +24,7 @@ class GanRecipe:
     """A pair of networks under Adam, which take turns: the discriminator's update, then the generator's.
 
     architecture: a registered pair (`gan.networks`). loss: logistic (non-saturating; Goodfellow 2014) or
-    hinge (arXiv 1705.02894). policy: the online policy that real and fake images go through before the
+    hinge (arXiv 1705.02894). online: the online policy that real and fake images go through before the
     discriminator sees them (differentiable augmentation, arXiv 2006.10738).
     labels: separate, a generator for each class; together, one that knows of no classes; conditional, one
     that is told the class. batch: real images an update, and as many fake ones; fakes: the images of a
@@ -34,7 +34,7 @@ class GanRecipe:
 
     architecture: str = "dcgan"
     loss: str = "logistic"
-    policy: str = "none"
+    online: str = "none"
     labels: str = "separate"
     learning_rate: float = 2e-4
     discriminator_rate: float = 2e-4
@@ -47,7 +47,7 @@ class GanRecipe:
 
     def __post_init__(self):
         architectures.canonical(self.architecture)
-        online.versions(self.policy)
+        online.versions(self.online)
         for name, known in (("loss", LOSSES), ("labels", LABELS)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
@@ -90,7 +90,7 @@ class GanRecipe:
             "versions": {
                 "gan": VERSION,
                 "architecture": architectures.version(self.architecture),
-                "policy": online.versions(self.policy),
+                "online": online.versions(self.online),
             },
             "libraries": backend.versions("keras", backend.name(), "numpy"),
         }
@@ -129,7 +129,7 @@ def best():
     """Light and conditional, with differentiable augmentation and averaged weights, in many small updates."""
     return GanRecipe(
         architecture="light",
-        policy="diffaugment",
+        online="diffaugment",
         labels="conditional",
         learning_rate=1e-3,
         discriminator_rate=1e-3,

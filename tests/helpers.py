@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError
 from fewshot.io.digests import key_of
 from fewshot.learners.contract import Fit, Learner
+from fewshot.methods.resolve import resolve
 from fewshot.trials.record import Record
 from fewshot.trials.store import FORMAT, read
 from fewshot.trials.trial import Trial
@@ -119,3 +121,8 @@ def keep(folder, *records: Record, predictions=None) -> Path:
                 places = {"index": np.arange(count), "part": np.array("train")}
                 np.savez(folder / "predictions" / f"{record.key}.npz", **{**places, **predictions})
     return folder
+
+
+def learner(name: str, training=MappingProxyType({})):
+    """Return the learner that a method's name stands for."""
+    return resolve(name, training)[1]

@@ -97,7 +97,7 @@ def door_half(progress, epochs):
 def door_recipe():
     """Lion at half the rate, on inverted images."""
     return Recipe(
-        optimizer="door-lion", schedule="door-half", policy="door-invert", learning_rate=0.001, epochs=3
+        optimizer="door-lion", schedule="door-half", online="door-invert", learning_rate=0.001, epochs=3
     )
 
 

@@ -75,7 +75,7 @@ def _updates(task, recipe, expansion):
 
 
 def _online(task, rounds):
-    functions = {name: _updates(task, Recipe(policy=name), "none")[0] for name in policies}
+    functions = {name: _updates(task, Recipe(online=name), "none")[0] for name in policies}
     return _milliseconds(functions, rounds)
 
 

@@ -16,7 +16,11 @@ estimators = Configurable("estimator", namespace="method")
 
 def build(text: str, seed: int):
     """Return the classifier that `text` names; what it draws at random follows from `seed`."""
-    estimator = estimators.build(text)
+    return seeded(estimators.build(text), seed)
+
+
+def seeded(estimator, seed: int):
+    """Return the estimator; what it and its parts draw at random follows from `seed`."""
     seeds = [key for key in estimator.get_params() if key.split("__")[-1] == "random_state"]
     return estimator.set_params(**dict.fromkeys(seeds, seed))
 

@@ -4,23 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fewshot.learners.contract import Learner
-from fewshot.methods.grammar import learner
+from fewshot.methods.catalogue import Method
+from fewshot.methods.catalogue import methods as catalogue
+from fewshot.methods.resolve import resolve
 
-# A cost is the seconds of one trial on one core, as a guess before the first is measured.
-STRATEGIES = {
-    "lite": ("imagenet/efficientnet-lite0@160:head=logistic", 2),
-    "lite-ridge": ("imagenet/efficientnet-lite0@160:head=ridge", 2),
-    "two-backbones": ("imagenet/efficientnet-lite0@224+resnet50@160:head=ridge", 8),
-    "ridge": ("ridge", 1),
-    "k-nn": ("knn:k=3,distance=cosine,scale=zscore-scalar", 1),
-    "baseline": ("baseline", 3),
-    "patches": ("patches", 3),
-    "strong": ("baseline:policy=strong,epochs=500", 10),
-    "lite-tuned": ("tuned:size=96,recipe=report,epochs=20,batch=10,learning_rate=0.001", 30),
-    "best": ("compact:recipe=best", 80),
-    "synthetic": ("baseline:synthetic=1000,keep=agree,epochs=30", 150),
-}
-UNKNOWN_COST = 10.0
+UNKNOWN_COST = 10.0  # seconds of a trial on one core, as a guess before the first is measured
 
 
 @dataclass(frozen=True)
@@ -50,8 +38,16 @@ def strategies(methods: Sequence[str] | None = None) -> list[Strategy]:
     UsageError
         For a name that is no method.
     """
-    named = {}
-    for name in methods or STRATEGIES:
-        specification, cost = STRATEGIES.get(name, (name, UNKNOWN_COST))
-        named[name] = Strategy(name, learner(specification, {}), cost)
-    return list(named.values())
+    if methods is None:
+        methods = [method.name for method in usual_methods()]
+    learners = dict(map(resolve, methods))
+    return [Strategy(name, learner, _cost(name)) for name, learner in learners.items()]
+
+
+def usual_methods() -> list[Method]:
+    """Return the methods that are compared where none are named, cheapest first."""
+    return sorted(catalogue.tagged("compare"), key=lambda method: method.cost_seconds or UNKNOWN_COST)
+
+
+def _cost(name: str) -> float:
+    return (catalogue[name].cost_seconds if name in catalogue else None) or UNKNOWN_COST

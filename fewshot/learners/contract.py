@@ -16,10 +16,10 @@ wrapper has a field `base`, another learner, and is switched on by the setting o
 `ridge:synthetic=1000`.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class Learner:
     """
 
     fitted: Fit
+    uses_backbone: bool = False  # whether a backbone looks at the images, which may be larger then
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
     starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
 
@@ -90,6 +91,10 @@ class Learner:
     def identity(self) -> dict:
         """Return the kind of learner and what it describes itself by: what records keep of it."""
         return {"kind": type(self).__name__, **self.describe()}
+
+    def with_training(self, training: Mapping[str, object]) -> Self:
+        """Return the learner with some fields of its recipe changed; itself where it has none."""
+        return self
 
     def examples(self, n: int) -> int:
         """Return how many examples a pass over a task of `n` training images has."""
@@ -155,6 +160,15 @@ class Wrapper(Learner):
         settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "base"}
         return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
 
+    @property
+    def uses_backbone(self) -> bool:
+        """Whether a backbone looks at the images."""
+        return self.base.uses_backbone
+
+    def with_training(self, training: Mapping[str, object]) -> Self:
+        """Return the wrapper of the base with some fields of its recipe changed."""
+        return replace(self, base=self.base.with_training(training))
+
     def examples(self, n: int) -> int:
         """Return how many examples a pass of the base has."""
         return self.base.examples(n)
@@ -170,6 +184,20 @@ class Wrapper(Learner):
     def keras_model(self, shape: tuple[int, int, int]):
         """Return the fitted base as one `keras.Model`."""
         return self.base.keras_model(shape)
+
+
+def settings_of(kind: type) -> tuple[dict[str, object], dict[str, tuple[str, ...]]]:
+    """Return the settings of a learner's class with their defaults, and the choices of those that have some.
+
+    Settings are the fields whose default is a number, a text, or yes or no.
+    """
+    defaults = {
+        field.name: field.default
+        for field in fields(kind)
+        if isinstance(field.default, bool | int | float | str)
+    }
+    hints = get_type_hints(kind)
+    return defaults, {name: get_args(hints[name]) for name in defaults if get_origin(hints[name]) is Literal}
 
 
 def _version(kind: type) -> int | str:

@@ -1,5 +1,6 @@
 """scikit-learn's estimators as learners: the same tasks and records, on pixels or features."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fewshot.baselines.dense import as_dense
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
+from fewshot.identity import source_digest
 from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Fit, Learner
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
@@ -22,23 +24,28 @@ from fewshot.learners.inputs import averaged_model, check_copies, prepare_featur
 class EstimatorLearner(Learner):
     """A registered scikit-learn estimator on the pixels or the features of the task's images.
 
-    expansion, features: as in `KerasLearner`. mirror: predictions are averaged over each image and its
+    offline, features: as in `KerasLearner`. tta_flip: predictions are averaged over each image and its
     mirror image.
     """
 
     estimator: str
-    expansion: str = "none"
+    offline: str = "none"
     features: str = PIXELS
-    mirror: bool = False
+    tta_flip: bool = False
+
+    @property
+    def uses_backbone(self) -> bool:
+        """Whether a backbone looks at the images."""
+        return self.features != PIXELS
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "EstimatorLearner":
         """Fit a new estimator. There is no curve: it has one end and no way."""
-        examples = expand(train, self.expansion, seed)
+        examples = expand(train, self.offline, seed)
         rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
         try:
-            self._estimator = baselines.build(self.estimator, seed).fit(rows, labels)
+            self._estimator = self._new_estimator(seed).fit(rows, labels)
         except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
             raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
         self._width, self._classes = rows.shape[1], len(train.classes)
@@ -46,15 +53,18 @@ class EstimatorLearner(Learner):
         self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
         return self
 
+    def _new_estimator(self, seed: int):
+        return baselines.build(self.estimator, seed)
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
-        seen = [_rows(self.features, view) for view in views(x, self.mirror)]
+        seen = [_rows(self.features, view) for view in views(x, self.tta_flip)]
         return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise `UsageError` for images that an expansion or the estimator cannot take."""
-        check(self.expansion, shape)
-        check_copies(self.expansion)
+        """Raise `UsageError` for images that offline augmentation or the estimator cannot take."""
+        check(self.offline, shape)
+        check_copies(self.offline)
         least = estimators.trait(self.estimator, "least_size")
         if least and self.features != PIXELS:
             raise UsageError(f"the estimator '{self.estimator}' takes images, not features")
@@ -66,7 +76,7 @@ class EstimatorLearner(Learner):
 
     def shared(self) -> tuple:
         """Return the features and of which images they are; nothing for pixels."""
-        return () if self.features == PIXELS else (self.features, self.expansion, self.mirror)
+        return () if self.features == PIXELS else (self.features, self.offline, self.tta_flip)
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
@@ -82,14 +92,14 @@ class EstimatorLearner(Learner):
             "features": describe(self.features),
             "versions": {
                 "estimator": estimators.version(self.estimator),
-                "expansion": versions(self.expansion),
+                "offline": versions(self.offline),
             },
             "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
         }
 
     def examples(self, n: int) -> int:
         """Return how many images the estimator is fitted to, of a task of `n`."""
-        return size(self.expansion, n)
+        return size(self.offline, n)
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
@@ -109,7 +119,64 @@ class EstimatorLearner(Learner):
         dense = layers.Dense(len(bias), name="linear")
         head = keras.Model(inputs, dense(x), name="estimator")
         dense.set_weights([kernel, bias])
-        return averaged_model([head], shape, self.features, self.mirror)
+        return averaged_model([head], shape, self.features, self.tta_flip)
+
+
+@dataclass
+class GivenEstimatorLearner(EstimatorLearner):
+    """A scikit-learn estimator as an object, fitted anew on every task: whatever has `fit` and `get_params`.
+
+    It is identified by its class, its parameters, and the version of the package or the source it is from.
+    """
+
+    estimator: object
+
+    def _new_estimator(self, seed: int):
+        from sklearn.base import clone
+
+        return baselines.seeded(clone(self.estimator), seed)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise `UsageError` for images that offline augmentation cannot take."""
+        check(self.offline, shape)
+        check_copies(self.offline)
+
+    def describe(self) -> dict:
+        """Return the class and its parameters, and the libraries that compute."""
+        return {
+            "estimator": identified(self.estimator),
+            "offline": self.offline,
+            "features": describe(self.features),
+            "tta_flip": self.tta_flip,
+            "versions": {"offline": versions(self.offline)},
+            "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations"),
+        }
+
+
+def identified(value: object) -> object:
+    """Return what identifies a parameter of an estimator, or the estimator itself, as JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        parameters = {name: identified(given) for name, given in sorted(value.get_params(deep=False).items())}
+        return {"class": _class_identity(type(value)), "parameters": parameters}
+    if isinstance(value, list | tuple):
+        return [identified(part) for part in value]
+    if isinstance(value, type):
+        return _class_identity(value)
+    if callable(value) and hasattr(value, "__code__"):
+        return f"{value.__qualname__} {source_digest(value)[:12]}"
+    import joblib
+
+    return f"{type(value).__qualname__} {joblib.hash(value)}"
+
+
+def _class_identity(kind: type) -> str:
+    """Return a class's name with the version of its package, or with the digest of its source."""
+    package = kind.__module__.partition(".")[0]
+    version = getattr(sys.modules.get(package), "__version__", None)
+    origin = f"{package} {version}" if version else source_digest(kind)[:12]
+    return f"{kind.__module__}.{kind.__qualname__} of {origin}"
 
 
 def _rows(features: str, x: np.ndarray) -> np.ndarray:

@@ -15,26 +15,24 @@ def seen(features: str, x: np.ndarray) -> np.ndarray:
     return x if features == PIXELS else extract(features, x)
 
 
-def views(x: np.ndarray, mirror: bool) -> list[np.ndarray]:
+def views(x: np.ndarray, flip: bool) -> list[np.ndarray]:
     """Return what predictions of images are averaged over: the images, and their mirror images if asked."""
-    return [x, x[:, :, ::-1]] if mirror else [x]
+    return [x, x[:, :, ::-1]] if flip else [x]
 
 
-def check_copies(expansion: str) -> None:
-    """Raise `UsageError` for an expansion of which there are no images to compute features of."""
-    if mixes(expansion):
-        raise UsageError(f"'{expansion}' averages images in the graph: that is for networks on pixels")
+def check_copies(offline: str) -> None:
+    """Raise `UsageError` for an augmentation of which there are no images to compute features of."""
+    if mixes(offline):
+        raise UsageError(f"'{offline}' averages images in the graph: that is for networks on pixels")
 
 
-def prepare_features(
-    task: Task, features: str, expansion: str, mirror: bool, epochs: int | None = None
-) -> None:
+def prepare_features(task: Task, features: str, offline: str, flip: bool, epochs: int | None = None) -> None:
     """Compute the features of a task's images, training and held-out, and keep them."""
-    for x in (expand(task.train, expansion, task.seed, epochs).x, *views(task.test.x, mirror)):
+    for x in (expand(task.train, offline, task.seed, epochs).x, *views(task.test.x, flip)):
         extract(features, x)
 
 
-def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, mirror: bool):
+def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, flip: bool):
     """Return the `keras.Model` from pixels to the mean of the heads' softmax over views of the images.
 
     heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble.
@@ -45,7 +43,7 @@ def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, 
     from fewshot.models.layers import Mirror
 
     inputs = keras.Input(shape, name="pixels")
-    parts = [inputs, Mirror(name="mirror")(inputs)] if mirror else [inputs]
+    parts = [inputs, Mirror(name="mirror")(inputs)] if flip else [inputs]
     if features != PIXELS:
         backbones = _features(features, shape)
         parts = [backbones(part) for part in parts]

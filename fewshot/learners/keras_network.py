@@ -1,9 +1,10 @@
 """Keras networks as learners: on pixels or on backbones' features, alone or as an ensemble."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from fewshot.learners.contract import Fit, Learner
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, seen, views
 from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
+from fewshot.settings import split
 from fewshot.training.optimizers import optimizers
 from fewshot.training.recipe import Recipe, schedules
 
@@ -26,23 +28,28 @@ ENGINE_VERSION = 1  # raise it when the engine's results change
 
 @dataclass
 class KerasLearner(Learner):
-    """A registered network, trained by a recipe on the task's images and what an expansion adds to them.
+    """A registered network, trained by a recipe on the task's images and what offline augmentation adds.
 
-    expansion: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
+    offline: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
     features: what the network sees: "pixels", or backbones' features (`fewshot.backbones.features`).
     """
 
     network: str = "baseline"
     recipe: Recipe = Recipe()
-    expansion: str = "none"
+    offline: str = "none"
     features: str = PIXELS
 
     starts_from_weights = True
 
     @property
+    def uses_backbone(self) -> bool:
+        """Whether a backbone looks at the images, frozen or trained on."""
+        return self.features != PIXELS or "pretrained" in networks[split(self.network)[0]].traits
+
+    @property
     def trains_together(self) -> bool:
         """Whether seeds can be trained together: one network each."""
-        return self.recipe.members == 1
+        return self.recipe.ensemble_size == 1
 
     def fit(
         self,
@@ -56,14 +63,14 @@ class KerasLearner(Learner):
         """Train from new weights, or resume from a checkpoint. Needs `fewshot.backend.start` before.
 
         start: the weights of every layer to begin with. last: so many of the last layers with weights are
-        trained, 0 all. The curve is the mean of the members', each of which has a checkpoint of its own.
+        trained, 0 all. The curve is the mean of the networks', each of which has a checkpoint of its own.
         """
         recipe, examples = self.recipe, self._examples(train, seed)
         if self.features != PIXELS:
             watch = watch and replace(watch, x=extract(self.features, watch.x))
         self._engine = self._compiled(examples.x.shape[1:], len(train.classes), last)
         self._members, curves, before = [], [], 0.0
-        for member in range(recipe.members):
+        for member in range(recipe.ensemble_size):
             own_seed = stream_seed(seed, f"member {member}") if member else seed
             own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
             curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own, start)))
@@ -75,7 +82,7 @@ class KerasLearner(Learner):
     def fit_together(
         self, trains: Sequence[Dataset], seeds: Sequence[int]
     ) -> "list[KerasLearner | DivergedError]":
-        """Train once for each seed, on its own images, in one compiled call; on JAX, without members.
+        """Train once for each seed, on its own images, in one compiled call; on JAX, no ensembles.
 
         Returns a fitted learner for each, or the error with which its training broke down.
         """
@@ -97,7 +104,7 @@ class KerasLearner(Learner):
 
     def _examples(self, train: Dataset, seed: int) -> Examples:
         """Return what the network is trained on."""
-        examples = expand(train, self.expansion, seed, self.recipe.epochs)
+        examples = expand(train, self.offline, seed, self.recipe.epochs)
         if self.features == PIXELS:
             return examples
         return replace(examples, x=extract(self.features, examples.x))
@@ -106,9 +113,9 @@ class KerasLearner(Learner):
         recipe = self.recipe
         return Fit(
             n_train=n,
-            updates=recipe.members * recipe.steps(n),
-            images_seen=recipe.members * recipe.images_seen(n),
-            parameters=recipe.members * self._engine.parameters,
+            updates=recipe.ensemble_size * recipe.steps(n),
+            images_seen=recipe.ensemble_size * recipe.images_seen(n),
+            parameters=recipe.ensemble_size * self._engine.parameters,
             curve=_mean(curves),
             seconds_before=before,
         )
@@ -120,7 +127,7 @@ class KerasLearner(Learner):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        inputs = [seen(self.features, view) for view in views(x, self.recipe.mirror)]
+        inputs = [seen(self.features, view) for view in views(x, self.recipe.tta_flip)]
         probabilities = []
         for weights in self._members:
             self._engine.load(weights)
@@ -133,26 +140,30 @@ class KerasLearner(Learner):
 
     def keras_model(self, shape: tuple[int, int, int]):
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
-        return averaged_model(self.members(), shape, self.features, self.recipe.mirror)
+        return averaged_model(self.members(), shape, self.features, self.recipe.tta_flip)
+
+    def with_training(self, training: Mapping[str, object]) -> Self:
+        """Return the learner with some fields of its recipe changed."""
+        return replace(self, recipe=replace(self.recipe, **training))
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise `UsageError` for images too small for the network, or that an expansion cannot take."""
-        check(self.expansion, shape)
+        """Raise `UsageError` for images too small for the network, or that the augmentation cannot take."""
+        check(self.offline, shape)
         if self.features == PIXELS:
             check_size(self.network, shape)
             return
-        check_copies(self.expansion)
+        check_copies(self.offline)
         if not networks.trait(self.network, "rows"):
             raise UsageError(f"the network '{self.network}' takes images, not features: use linear or hidden")
-        if self.recipe.policy != "none":
+        if self.recipe.online != "none":
             raise UsageError(
-                f"the policy '{self.recipe.policy}' draws images anew, and features are computed once: "
-                "use an expansion (expansion=flip), or train the backbone"
+                f"online augmentation ('{self.recipe.online}') draws images anew, and features are computed "
+                "once: use offline augmentation (offline=flip), or train the backbone"
             )
 
     def shared(self) -> tuple:
         """Return the features and of which images they are; nothing for pixels."""
-        return () if self.features == PIXELS else (self.features, self.expansion, self.recipe.mirror)
+        return () if self.features == PIXELS else (self.features, self.offline, self.recipe.tta_flip)
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
@@ -161,7 +172,7 @@ class KerasLearner(Learner):
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
-        expanded = versions(self.expansion)
+        expanded = versions(self.offline)
         libraries = ["keras", backend.name(), "numpy"]
         if set(expanded) != {"none"}:
             libraries.append("albumentations")
@@ -174,22 +185,22 @@ class KerasLearner(Learner):
             "versions": {
                 "engine": ENGINE_VERSION,
                 "network": networks.version(self.network),
-                "policy": online.versions(self.recipe.policy),
+                "online": online.versions(self.recipe.online),
                 "optimizer": optimizers[self.recipe.optimizer].version,
                 "schedule": schedules[self.recipe.schedule].version,
-                "expansion": expanded,
+                "offline": expanded,
             },
             "libraries": backend.versions(*libraries),
         }
 
     def examples(self, n: int) -> int:
         """Return how many examples an epoch has for a task of `n` training images."""
-        return size(self.expansion, n)
+        return size(self.offline, n)
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
         examples = self.examples(n)
-        return f"{examples:9,} images {self.recipe.members * self.recipe.steps(examples):9,} updates"
+        return f"{examples:9,} images {self.recipe.ensemble_size * self.recipe.steps(examples):9,} updates"
 
 
 def _mean(curves: list[dict[str, list]]) -> dict[str, list]:

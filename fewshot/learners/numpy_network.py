@@ -1,7 +1,9 @@
 """The networks from scratch as learners: the same tasks, recipes and records as the Keras networks."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -23,20 +25,20 @@ ENGINE_VERSION = 1  # raise it when the results of layers, optimisers or trainin
 
 @dataclass
 class NumpyLearner(Learner):
-    """A registered NumPy network, trained by a recipe on the task's images and what an expansion adds.
+    """A registered NumPy network, trained by a recipe on a task's images and what offline augmentation adds.
 
-    The recipe's policy, moving average and members are not for it; `check` says so.
+    The recipe's online augmentation, moving average and ensembles are not for it; `check` says so.
     """
 
     network: str
     recipe: Recipe = Recipe()
-    expansion: str = "none"
+    offline: str = "none"
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "NumpyLearner":
         """Train from new weights."""
-        examples = expand(train, self.expansion, seed, self.recipe.epochs)
+        examples = expand(train, self.offline, seed, self.recipe.epochs)
         self._net = numpy_net.build(self.network, train.image_shape, len(train.classes), seed)
         curve = run(self._net, examples.x, examples.targets, self.recipe, seed, watch, views=examples.views)
         self.fitted = Fit(
@@ -50,19 +52,23 @@ class NumpyLearner(Learner):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
-        return np.mean([self._net.predict(view) for view in views(x, self.recipe.mirror)], 0)
+        return np.mean([self._net.predict(view) for view in views(x, self.recipe.tta_flip)], 0)
+
+    def with_training(self, training: Mapping[str, object]) -> Self:
+        """Return the learner with some fields of its recipe changed."""
+        return replace(self, recipe=replace(self.recipe, **training))
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be trained on images of this shape; takes no time."""
-        check(self.expansion, shape)
-        if mixes(self.expansion):
-            raise UsageError(f"'{self.expansion}' averages images in the graph: that is for Keras networks")
+        check(self.offline, shape)
+        if mixes(self.offline):
+            raise UsageError(f"'{self.offline}' averages images in the graph: that is for Keras networks")
         numpy_net.check(self.network, shape)
         check_recipe(self.recipe)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
-        expanded = versions(self.expansion)
+        expanded = versions(self.offline)
         libraries = ["numpy"] if set(expanded) == {"none"} else ["numpy", "albumentations"]
         return {
             **asdict(self),
@@ -72,14 +78,14 @@ class NumpyLearner(Learner):
                 "network": nets.version(self.network),
                 "optimizer": optimizers[self.recipe.optimizer].version,
                 "schedule": schedules[self.recipe.schedule].version,
-                "expansion": expanded,
+                "offline": expanded,
             },
             "libraries": backend.versions(*libraries),
         }
 
     def examples(self, n: int) -> int:
         """Return how many examples an epoch has for a task of `n` training images."""
-        return size(self.expansion, n)
+        return size(self.offline, n)
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""

@@ -117,7 +117,7 @@ class TransferLearner(Wrapper):
 
     def _before(self) -> KerasLearner:
         """Return what learns the other classes: one network, by the same recipe."""
-        recipe = replace(self.base.recipe, epochs=self.pretrain_epochs, updates=None, members=1)
+        recipe = replace(self.base.recipe, epochs=self.pretrain_epochs, updates=None, ensemble_size=1)
         return KerasLearner(self.base.network, recipe)
 
     def _first(self) -> dict:

@@ -1,0 +1,5 @@
+"""Methods: names and specifications, and what they stand for.
+
+Import what is needed from `catalogue` (all named methods), `specification` (the text of a method, parsed)
+and `resolve` (from whatever a method is given as to its learner).
+"""

@@ -45,7 +45,7 @@ def compiled(
     """
     code = (  # what a user registers anew under the same name is compiled anew
         networks.version(network),
-        tuple(online.versions(recipe.policy).items()),
+        tuple(online.versions(recipe.online).items()),
         optimizers.optimizers[recipe.optimizer].version,
     )
     return _compiled(code, network, recipe.compiled(), shape, outputs, last)
@@ -59,7 +59,7 @@ class Engine:
         self._build = functools.partial(_build, recipe.precision, network, shape, outputs)
         self.network = self._build()
         _freeze(self.network, last)
-        self._policy = online.build(recipe.policy)
+        self._policy = online.build(recipe.online)
         self.optimizer = optimizers.make(recipe)
         player = Player(self._objective, self.network.trainable_variables, self.optimizer)
         self._slots = values(self.optimizer.variables)
@@ -83,7 +83,7 @@ class Engine:
             layer.set_weights(given)
         assign(self.optimizer.variables, self._slots)
         seed_globally(stream_seed(seed, "online"))
-        for layer, fresh in zip(self._policy, online.build(self._recipe.policy), strict=True):
+        for layer, fresh in zip(self._policy, online.build(self._recipe.online), strict=True):
             assign(layer.variables, fresh.variables)
 
     def weights(self) -> list[np.ndarray]:

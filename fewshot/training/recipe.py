@@ -138,7 +138,7 @@ class Recipe:
     batch: int = setting(128, "images an update", compiled=False, **COUNT)
     epochs: int = setting(100, "passes through the training images", compiled=False, **COUNT)
     updates: int | None = setting(None, "updates in all, instead of epochs", compiled=False, **COUNT)
-    policy: str = setting(
+    online: str = setting(
         "none",
         "the online augmentation that every batch goes through (`fewshot.augment.online`)",
         compiled=True,
@@ -155,10 +155,10 @@ class Recipe:
         compiled=True,
         **SHARE,
     )
-    members: int = setting(
+    ensemble_size: int = setting(
         1, "networks that are trained, from other seeds, and averaged", compiled=False, **COUNT
     )
-    mirror: bool = setting(
+    tta_flip: bool = setting(
         False, "probabilities are averaged over each image and its mirror image", compiled=False
     )
     precision: str = setting(
@@ -223,9 +223,9 @@ def best():
         learning_rate=0.1,
         schedule="one-cycle",
         epochs=400,
-        policy="strong",
+        online="strong",
         label_smoothing=0.1,
-        mirror=True,
+        tta_flip=True,
     )
 
 
@@ -241,9 +241,9 @@ def whole():
         nesterov=True,
         schedule="one-cycle",
         epochs=30,
-        policy="flip+shift-crop+cutout",
+        online="flip+shift-crop+cutout",
         label_smoothing=0.1,
-        mirror=True,
+        tta_flip=True,
         precision="bfloat16",
     )
 
@@ -264,8 +264,8 @@ def speedrun():
         schedule="triangle",
         batch=1024,
         epochs=14,
-        policy="flip+shift-crop-2",
+        online="flip+shift-crop-2",
         label_smoothing=0.2,
-        mirror=True,
+        tta_flip=True,
         precision="bfloat16",
     )

@@ -172,7 +172,7 @@ def test_randaugment_operations_by_hand(batch):
 
 def test_a_policy_repeats_with_its_seed_and_leaves_the_weights_alone(blobs):
     task = Protocol().sample_task(blobs, 0)
-    strong = KerasLearner(recipe=Recipe(epochs=5, policy="strong"))
+    strong = KerasLearner(recipe=Recipe(epochs=5, online="strong"))
     first = strong.fit(task.train, 0).predict(task.test.x)
     strong.fit(task.train, 1)
     assert np.array_equal(strong.fit(task.train, 0).predict(task.test.x), first)

@@ -139,9 +139,9 @@ def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
     """As if the features were the images, mirrored ones included; nothing is computed after `prepare`."""
     task = Protocol().sample_task(blobs, 0)
     changes = (
-        {"recipe": replace(learner.recipe, mirror=True)} if hasattr(learner, "recipe") else {"mirror": True}
+        {"recipe": replace(learner.recipe, tta_flip=True)} if hasattr(learner, "recipe") else {"tta_flip": True}
     )
-    on_features = replace(learner, features=TEXT, expansion="flip", **changes)
+    on_features = replace(learner, features=TEXT, offline="flip", **changes)
     on_features.check((16, 16, 3))
     on_features.prepare(task)
     assert on_features.shared() == (TEXT, "flip", True)
@@ -156,7 +156,7 @@ def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
 
 def test_all_is_computed_before_training(blobs, counted):
     task = Protocol().sample_task(blobs, 0)
-    learner = KerasLearner("hidden", Recipe(epochs=2, mirror=True), "flip", TEXT)
+    learner = KerasLearner("hidden", Recipe(epochs=2, tta_flip=True), "flip", TEXT)
     learner.prepare(task)
     assert sum(counted) == 200 + 2 * 700
     learner.fit(task.train, 0, watch=task.test).predict(task.test.x)
@@ -167,9 +167,9 @@ def test_all_is_computed_before_training(blobs, counted):
     ("learner", "message"),
     [
         (KerasLearner("baseline", features=TEXT), "takes images, not features: use linear or hidden"),
-        (KerasLearner("linear", Recipe(policy="flip"), features=TEXT), "use an expansion"),
-        (KerasLearner("linear", expansion="mixing", features=TEXT), "averages images in the graph"),
-        (EstimatorLearner("ridge", expansion="mixing"), "averages images in the graph"),
+        (KerasLearner("linear", Recipe(online="flip"), features=TEXT), "use offline augmentation"),
+        (KerasLearner("linear", offline="mixing", features=TEXT), "averages images in the graph"),
+        (EstimatorLearner("ridge", offline="mixing"), "averages images in the graph"),
     ],
 )
 def test_what_does_not_go_together(learner, message):

@@ -19,7 +19,7 @@ from fewshot.compare.board import Board
 from fewshot.compare.clock import Clock
 from fewshot.compare.hard import hard_images
 from fewshot.compare.run import compare
-from fewshot.compare.strategies import STRATEGIES, strategies
+from fewshot.compare.strategies import strategies, usual_methods
 from fewshot.compare.tournament import Tournament, pool
 from fewshot.data import DataSpec, Splits
 from fewshot.data.protocols import Protocol
@@ -306,7 +306,8 @@ def test_wrong_usage(command, args, message):
 
 
 def test_every_strategy_is_a_method():
-    assert [strategy.name for strategy in strategies()] == list(STRATEGIES)
+    assert [strategy.name for strategy in strategies()] == [method.name for method in usual_methods()]
+    assert strategies(["lite", "k-nn"])[0] == next(s for s in strategies() if s.name == "lite-logistic")
     assert all(strategy.learner.describe() for strategy in strategies())
 
 

@@ -27,10 +27,10 @@ SHORT = Recipe(epochs=3, batch=10)
 RANDOM = "tiny@48:weights=random"
 LEARNERS = {
     "a network": KerasLearner(recipe=SHORT),
-    "members and mirror": KerasLearner("compact:width=4", replace(SHORT, members=2, mirror=True)),
+    "members and mirror": KerasLearner("compact:width=4", replace(SHORT, ensemble_size=2, tta_flip=True)),
     "a trained backbone": KerasLearner("tuned:backbone=tiny,weights=random", SHORT),
     "a head on two backbones": KerasLearner("hidden", SHORT, features="tiny@48+tiny@56:weights=random"),
-    "an estimator on features": EstimatorLearner("ridge", features=RANDOM, mirror=True),
+    "an estimator on features": EstimatorLearner("ridge", features=RANDOM, tta_flip=True),
     "an estimator on pixels": EstimatorLearner("logistic"),
 }
 

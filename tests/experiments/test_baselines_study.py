@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import one_line
+from helpers import learner, one_line
 from sklearn.metrics import confusion_matrix, f1_score
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
@@ -24,7 +24,7 @@ from fewshot import cli
 from fewshot.baselines.neighbours import Neighbours
 from fewshot.data import Dataset, DataSpec, prepare
 from fewshot.errors import UsageError
-from fewshot.methods.grammar import learner
+from fewshot.methods.catalogue import methods
 from fewshot.training.recipe import Recipe
 
 SMALL = ("--data", "digits", "--limit-train", "60", "--limit-test", "30", "--epochs", "1", "--threads", "1")
@@ -236,6 +236,6 @@ def test_every_few_shot_method_is_one_that_can_run():
     assert isinstance(study, Study)
     assert isinstance(study.parser(), cli.Parser)
     for name in study.methods():
-        learner(name, {}, study.specs).check((32, 32, 3))
-    grouped = [name for names in study.groups.values() for name in names]
+        learner(name, {}).check((32, 32, 3))
+    grouped = [method.name for tag in study.groups.values() for method in methods.tagged(tag)]
     assert sorted(grouped) == sorted(study.methods())

@@ -4,20 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from helpers import one_line
+from helpers import learner, one_line
 
-from experiments.cnn import METHODS, STUDY
+from experiments.cnn import STUDY
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
-from fewshot.methods import grammar as methods
 from fewshot.models import build, least_size, networks
 from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")
-
-
-def learner(name, training):
-    return methods.learner(name, training, STUDY.specs)
 
 
 def trainable(network):
@@ -78,7 +73,7 @@ def test_unfit_switches(text, message):
         build(text, (32, 32, 3), 2)
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("name", list(STUDY.methods()))
 def test_every_method_is_a_learner_and_a_network(name):
     made = learner(name, {})
     assert trainable(build(made.network, (32, 32, 3), 2)) > 0
@@ -99,7 +94,7 @@ def test_settings_change_network_and_recipe():
         ("bn:widht=3", "did you mean 'width'"),
         ("bn:recipe=bets", "unknown recipe 'bets'"),
         ("bn:schedule=cosin", "'cosin': did you mean 'cosine'"),
-        ("bn:policy=flip+strnog", "unknown online policy 'strnog': did you mean 'strong'"),
+        ("bn:online=flip+strnog", "unknown online policy 'strnog': did you mean 'strong'"),
         ("bn:width=three", "wants a whole number"),
         ("bn:epochs=0", "the recipe's epochs is a whole number above 0"),
         ("bn:norm=bacth", "did you mean 'batch'"),
@@ -163,8 +158,8 @@ def test_an_image_size_below_the_least(command, photos):
 
 
 def test_an_expansion_is_a_setting_too():
-    expanded = learner("bn:expansion=mixing(flip)+rotation", {})
-    assert (expanded.network, expanded.expansion) == ("baseline:norm=batch", "mixing(flip)+rotation")
+    expanded = learner("bn:offline=mixing(flip)+rotation", {})
+    assert (expanded.network, expanded.offline) == ("baseline:norm=batch", "mixing(flip)+rotation")
 
 
 def test_best_repeats_to_the_last_digit(blobs):

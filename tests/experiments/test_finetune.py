@@ -4,36 +4,34 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import QUICK, one_line
+from helpers import QUICK, learner, one_line
 
-from experiments.finetune import BATCHES, METHODS, RATES, REPORTED, STUDY
+from experiments.finetune import BATCHES, RATES, STUDY
 from fewshot.learners.estimator import EstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
-from fewshot.methods import grammar as methods
 
 SMALL = "imagenet/squeezenet@48"
 
 
 def test_every_method_is_a_learner():
-    learners = {name: methods.learner(name, {}, STUDY.specs) for name in METHODS}
-    for learner in learners.values():
-        learner.check((32, 32, 3))
-    assert len({repr(learner) for learner in learners.values()}) == len(METHODS)
-    assert set(REPORTED) < set(METHODS)
+    learners = [learner(name) for name in STUDY.methods()]
+    for each in learners:
+        each.check((32, 32, 3))
+    assert len(set(map(repr, learners))) == len(STUDY.methods())
 
 
 def test_names_become_features_heads_and_recipes():
-    learner = methods.learner("imagenet/alexnet+resnet50@96:head=hidden,width=3,batch=10,expansion=flip", {})
-    assert isinstance(learner, KerasLearner)
-    assert (learner.network, learner.features) == ("hidden:width=3", "alexnet+resnet50@96")
-    assert (learner.recipe.batch, learner.expansion) == (10, "flip")
-    learner = methods.learner("lite-random:mirror", {}, STUDY.specs)
-    assert isinstance(learner, EstimatorLearner)
-    assert (learner.features, learner.mirror) == ("efficientnet-lite0@160:weights=random", True)
+    network = learner("imagenet/alexnet+resnet50@96:head=hidden,width=3,batch=10,offline=flip")
+    assert isinstance(network, KerasLearner)
+    assert (network.network, network.features) == ("hidden:width=3", "alexnet+resnet50@96")
+    assert (network.recipe.batch, network.offline) == (10, "flip")
+    estimator = learner("lite-random:tta_flip")
+    assert isinstance(estimator, EstimatorLearner)
+    assert (estimator.features, estimator.tta_flip) == ("efficientnet-lite0@160:weights=random", True)
 
 
 def test_heads_share_the_features_and_the_control_has_a_name(command):
-    given = (f"{SMALL}:head=ridge", f"{SMALL}:head=linear", f"{SMALL}:head=centroid,expansion=flip,mirror")
+    given = (f"{SMALL}:head=ridge", f"{SMALL}:head=linear", f"{SMALL}:head=centroid,offline=flip,tta_flip")
     done = command("finetune", *QUICK, "--weights", "random", "--json", "--method", *given)
     assert done.returncode == 0, done.stderr
     assert "features of 4 tasks ready" in done.stderr
@@ -72,7 +70,7 @@ def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
         (["--method", "imagenet/keras/MobileNett@32"], "did you mean 'keras/MobileNet'"),
         (["--method", f"{SMALL}:head=ridgee"], "unknown head 'ridgee': did you mean 'ridge'"),
         (["--method", f"{SMALL}:head=baseline"], "takes images, not features"),
-        (["--method", f"{SMALL}:head=linear,policy=flip"], "use an expansion (expansion=flip)"),
+        (["--method", f"{SMALL}:head=linear,online=flip"], "use offline augmentation (offline=flip)"),
         (
             ["--method", f"{SMALL}:head=ridge", "--weights", "nowhere.pth"],
             "cannot read the weights nowhere.pth",

@@ -90,7 +90,7 @@ def test_presets_and_their_settings():
         ("bets", "did you mean 'best'"),
         ("best:widht=3", "did you mean 'width'"),
         ("best:loss=hing", "did you mean 'hinge'"),
-        ("best:policy=flop", "did you mean 'flip'"),
+        ("best:online=flop", "did you mean 'flip'"),
         ("best:updates=0", "above 0"),
         ("best:learning_rate=nan", "above 0"),
         ("report:labels=both", "unknown labels"),
@@ -124,7 +124,7 @@ def test_losses_by_hand(images):
         "logistic": ((np.log1p(np.exp(-2)) + np.log1p(np.exp(-0.5))) / 2, np.log1p(np.exp(0.5))),
     }
     for loss, (discriminator, generator) in expected.items():
-        engine = Engine(parse(f"{TINY},loss={loss},policy=none"), (16, 16, 3), 2)
+        engine = Engine(parse(f"{TINY},loss={loss},online=none"), (16, 16, 3), 2)
         placed = engine.place(images)
         said = np.float32([2] * 8 + [-0.5] * 8)
         engine._judge = lambda x, y, said=said: said[-len(x) :]

@@ -148,7 +148,7 @@ def test_the_study_of_synthetic_images(command, tmp_path):
     plugin = tmp_path / "tiny.py"
     plugin.write_text(PLUGIN)
     each = "synthetic=4,gan=tiny"
-    mixes = [each, f"{each},keep=agree", f"{each},real=no", f"{each},expansion=flip", f"{each},share=0.9"]
+    mixes = [each, f"{each},keep=agree", f"{each},real=no", f"{each},offline=flip", f"{each},share=0.9"]
     options = ["--quick", "--seeds", "1", "--classifier", "baseline", "ridge", "--plugin", plugin, "--json"]
     done = command("synthetic", *DIGITS, *options, "--method", *mixes)
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,7 @@ COMMANDS = {
         ("augment", *DIGITS, "--epochs", "3"),
         ("--method", "flip", "rotation+mixing", "online:strong"),
     ),
-    "cnn": (("cnn", *DIGITS, "--epochs", "3"), ("--method", "bn", "best:members=2")),
+    "cnn": (("cnn", *DIGITS, "--epochs", "3"), ("--method", "bn", "best:ensemble_size=2")),
     "learners": (
         ("augment", *DIGITS, "--epochs", "3"),
         ("--method", "ridge", "patches:count=40", "knn", "numpy-fc3", "logistic"),
@@ -58,7 +58,7 @@ COMMANDS = {
         ("--method", "baseline:transfer=cifar10,last=1,pretrain_epochs=1"),
     ),
 }
-COMPARED = ("ridge", "k-nn", "baseline")  # strategies of `compare`
+COMPARED = ("ridge", "knn-cosine", "baseline")  # strategies of `compare`
 DRAWS = 4  # of a comparison: its budget decides how many there are, and these are there in any case
 FETCHING = ("augment-cifar10", "finetune-cifar10", "transfer-cifar10")
 

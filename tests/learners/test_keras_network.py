@@ -77,7 +77,7 @@ def test_the_same_training_as_in_pytorch(task):
 def test_a_seed_repeats_to_the_last_digit_whatever_ran_between(task, blobs):
     learner = KerasLearner(recipe=SHORT)
     first = learner.fit(task.train, 0).predict(task.test.x)
-    other = KerasLearner(recipe=SHORT, expansion="flip").fit(task.train, 0)
+    other = KerasLearner(recipe=SHORT, offline="flip").fit(task.train, 0)
     learner.fit(Protocol().sample_task(blobs, 1).train, 1)
     assert np.array_equal(learner.fit(task.train, 0).predict(task.test.x), first)
     assert not np.array_equal(other.predict(task.test.x), first)
@@ -101,7 +101,7 @@ def test_nothing_is_traced_again_for_new_seeds_or_sizes(task, monkeypatch):
     recipe = Recipe(epochs=3, batch=64, weight_decay=4e-4)  # one that no other test has compiled
     for seed in range(3):
         for expansion in ("none", "flip"):
-            KerasLearner(recipe=recipe, expansion=expansion).fit(task.train, seed).predict(task.test.x)
+            KerasLearner(recipe=recipe, offline=expansion).fit(task.train, seed).predict(task.test.x)
     assert len(traced) == 1
 
 
@@ -111,7 +111,7 @@ def test_fit_says_what_it_took(task):
     assert len(fitted.curve["update"]) == 20
     assert fitted.curve["update"][-1] == 80
     assert set(map(len, fitted.curve.values())) == {20}
-    fitted = KerasLearner(recipe=Recipe(updates=7, batch=64), expansion="flip").fit(task.train, 0).fitted
+    fitted = KerasLearner(recipe=Recipe(updates=7, batch=64), offline="flip").fit(task.train, 0).fitted
     assert (fitted.n_train, fitted.updates, fitted.images_seen) == (200, 7, 200 + 3 * 64)
     assert "held_out_loss" not in fitted.curve
 

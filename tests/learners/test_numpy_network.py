@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import learner
 
 from fewshot import backend, settings
 from fewshot.baselines.numpy_net import build
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
 from fewshot.learners.numpy_network import NumpyLearner
-from fewshot.methods.grammar import learner
 from fewshot.training.recipe import Recipe
 from fewshot.trials.trial import Trial
 
@@ -20,7 +20,7 @@ from fewshot.trials.trial import Trial
 @pytest.mark.parametrize("name", ["numpy-fc3:dropout=0.2", "numpy-conv16:norm=batch"])
 def test_a_learner_learns_and_repeats(task, name):
     one, test = (
-        NumpyLearner(name, Recipe(epochs=5, batch=20, mirror=True)),
+        NumpyLearner(name, Recipe(epochs=5, batch=20, tta_flip=True)),
         task.test.take(np.arange(0, 700, 7)),
     )
     probabilities = one.fit(task.train, 0).predict(test.x)
@@ -33,7 +33,7 @@ def test_a_learner_learns_and_repeats(task, name):
 
 
 def test_fit_says_what_it_took(task):
-    one = NumpyLearner("numpy-conv16", Recipe(epochs=2, batch=64), expansion="flip")
+    one = NumpyLearner("numpy-conv16", Recipe(epochs=2, batch=64), offline="flip")
     fitted = one.fit(task.train, 0, watch=task.test.take(np.arange(10))).fitted
     assert (fitted.n_train, fitted.updates, fitted.images_seen) == (200, 8, 400)
     assert fitted.parameters == 28 * 16 + 145 * 16 + (8 * 8 * 16 + 1) * 10
@@ -53,7 +53,7 @@ def test_a_trial_of_a_numpy_network(data, results):
 
 
 def test_names_of_methods():
-    one = learner("numpy-fc3:init=he,epochs=10,dropout=0.5,optimizer=adam,expansion=flip", {"epochs": 7})
+    one = learner("numpy-fc3:init=he,epochs=10,dropout=0.5,optimizer=adam,offline=flip", {"epochs": 7})
     assert one == NumpyLearner("numpy-fc3:dropout=0.5", Recipe(optimizer="adam", epochs=7), "flip")
     assert settings.split(learner("numpy-conv4:pool=none", {}).network) == ("numpy-conv4", {"pool": "none"})
 
@@ -67,9 +67,9 @@ def test_names_of_methods():
         ("numpy-fc3:pool=max", "unknown setting of the method 'numpy-fc3' 'pool'"),
         ("imagenet/alexnet:head=numpy-fc3", "unknown head 'numpy-fc3'"),
         ("numpy-fc3:dropout=1", "dropout is 0 or more, and below 1"),
-        ("numpy-fc3:recipe=best", "cannot follow a recipe's policy"),
-        ("numpy-fc3:members=2", "cannot follow a recipe's members"),
-        ("numpy-fc3:expansion=mixing(flip)", "averages images in the graph"),
+        ("numpy-fc3:recipe=best", "cannot follow a recipe's online"),
+        ("numpy-fc3:ensemble_size=2", "cannot follow a recipe's ensemble_size"),
+        ("numpy-fc3:offline=mixing(flip)", "averages images in the graph"),
         ("numpy-conv4", "takes images from 4×4 on"),
     ],
 )

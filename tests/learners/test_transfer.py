@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import learner
 
 from fewshot.data import Prepared
 from fewshot.data.dataset import Dataset
@@ -13,7 +14,6 @@ from fewshot.errors import FewshotError, UsageError
 from fewshot.learners import transfer as pretraining
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.transfer import TransferLearner
-from fewshot.methods.grammar import learner
 from fewshot.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("started")

@@ -26,7 +26,7 @@ def test_the_same_updates_as_in_pytorch():
     from fewshot.training.engine import Engine
 
     # A constant rate: Keras's momentum holds rates, PyTorch's gradients, which differ where rates change.
-    plain = {"policy": "none", "precision": "float32", "schedule": "constant", "learning_rate": 0.3}
+    plain = {"online": "none", "precision": "float32", "schedule": "constant", "learning_rate": 0.3}
     recipe = replace(recipes["speedrun"](), batch=96, epochs=12, **plain)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 96)

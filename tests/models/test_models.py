@@ -255,7 +255,7 @@ def test_the_command_counts_measures_and_draws(command):
 def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
     from experiments.models import _accuracies
 
-    learner = {"network": "linear", "recipe": {}, "expansion": "none", "features": [{"backbone": "alexnet"}]}
+    learner = {"network": "linear", "recipe": {}, "offline": "none", "features": [{"backbone": "alexnet"}]}
     keep(tmp_path, kept("head", 0, 92.0, learner=learner))
     keep(tmp_path, kept("network", 0, 60.0, learner=learner | {"features": "pixels"}))
     assert _accuracies(tmp_path / "trials.jsonl", ["linear"])[0] == {"linear": 60.0}

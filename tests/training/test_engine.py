@@ -92,7 +92,7 @@ def test_predictions_lead_back_to_the_images(data, blobs, results, tmp_path):
         {"protocol": Protocol(balanced=False)},
         {"learner": KerasLearner(recipe=Recipe(epochs=99))},
         {"learner": KerasLearner(recipe=Recipe(learning_rate=0.02))},
-        {"learner": KerasLearner(expansion="flip")},
+        {"learner": KerasLearner(offline="flip")},
         {"learner": Brightness()},
         {"data": replace(keras_trial().data, fingerprint="1" * 64)},
         {"seed": 1},
@@ -131,6 +131,6 @@ def test_the_key_changes_with_the_versions(monkeypatch):
 
 
 def test_every_pair_of_trials_differs_in_key():
-    learners = [KerasLearner(expansion=name) for name in ("none", "flip")]
+    learners = [KerasLearner(offline=name) for name in ("none", "flip")]
     trials = [keras_trial(learner=learner, seed=seed) for learner in learners for seed in range(5)]
     assert all(a.key != b.key for a, b in itertools.combinations(trials, 2))

@@ -146,7 +146,7 @@ def test_the_curve_ends_with_the_average_that_predicts(task):
 
 
 def test_members_are_trained_from_other_seeds_and_averaged(task):
-    learner = KerasLearner(recipe=Recipe(epochs=4, members=3)).fit(task.train, 0)
+    learner = KerasLearner(recipe=Recipe(epochs=4, ensemble_size=3)).fit(task.train, 0)
     first = KerasLearner(recipe=Recipe(epochs=4)).fit(task.train, 0)
     assert (learner.fitted.updates, learner.fitted.images_seen) == (12, 1200)
     assert learner.fitted.parameters == 3 * first.fitted.parameters
@@ -160,7 +160,7 @@ def test_members_are_trained_from_other_seeds_and_averaged(task):
 
 
 def test_mirror_predicts_the_same_for_an_image_and_its_mirror_image(task):
-    learner = KerasLearner(recipe=Recipe(epochs=4, mirror=True)).fit(task.train, 0)
+    learner = KerasLearner(recipe=Recipe(epochs=4, tta_flip=True)).fit(task.train, 0)
     straight, mirrored = (learner.predict(x) for x in (task.test.x, task.test.x[:, :, ::-1]))
     assert np.allclose(straight, mirrored, atol=1e-6)
     plain = KerasLearner(recipe=Recipe(epochs=4)).fit(task.train, 0)
@@ -173,4 +173,4 @@ def test_every_recipe_names_what_is_registered(name):
 
     recipe = recipes[name]()
     assert recipe.schedule in schedules
-    assert online.versions(recipe.policy)
+    assert online.versions(recipe.online)

@@ -91,7 +91,7 @@ def digits():
 
 def keras_trials(digits, *expansions, seeds, epochs=2):
     recipe = Recipe(epochs=epochs)
-    learners = {name: KerasLearner(recipe=recipe, expansion=name) for name in expansions}
+    learners = {name: KerasLearner(recipe=recipe, offline=name) for name in expansions}
     protocol = Protocol("stratified")
     return [
         Trial(name, learner, protocol, digits, seed) for seed in seeds for name, learner in learners.items()

@@ -32,7 +32,7 @@ KerasLearner.fit_together = full
 data = prepare(DataSpec("digits"))
 protocol = Protocol("stratified", 2, 20)
 methods = {
-    "plain": KerasLearner("baseline:width=4,norm=batch", Recipe(epochs=8, batch=16, policy="flip+cutout")),
+    "plain": KerasLearner("baseline:width=4,norm=batch", Recipe(epochs=8, batch=16, online="flip+cutout")),
     "averaged": KerasLearner("compact:width=4", Recipe(epochs=4, ema=0.5, schedule="one-cycle")),
     "diverging": KerasLearner("baseline:width=4", Recipe(epochs=4, learning_rate=1e30)),
     "alone": KerasLearner("baseline:width=4", Recipe(epochs=2)),
@@ -93,7 +93,7 @@ for spread in (False, True):
     if spread:
         backend.spread()
     network = "baseline:width=4,norm=batch" if spread else "baseline:norm=batch,width=4"  # compiled anew
-    learner = KerasLearner(network, Recipe(epochs=6, batch=16, policy="flip")).fit(images, 0)
+    learner = KerasLearner(network, Recipe(epochs=6, batch=16, online="flip")).fit(images, 0)
     weight = learner._engine.network.trainable_variables[0].value
     scores = learner.predict(images.x).ravel().tolist()
     found.append([learner.fitted.curve["loss"], scores, len(weight.devices())])

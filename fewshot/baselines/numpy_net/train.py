@@ -16,7 +16,12 @@ from fewshot.stats import metrics
 from fewshot.training.curves import Curve, Trace
 from fewshot.training.recipe import Recipe
 
-UNFIT = ("policy", "ema", "members", "precision")  # fields of a recipe that only the Keras engine follows
+UNFIT = (
+    "online",
+    "ema",
+    "ensemble_size",
+    "precision",
+)  # fields of a recipe that only the Keras engine follows
 Progress = Callable[[int, int, float], None]  # (update, updates in all, loss of its batch)
 
 
@@ -49,7 +54,8 @@ def train(
     """Train the network, from the weights that it has; return the learning curve (`fewshot.training.curves`).
 
     images: uint8 (or floats), (N, height, width, channels). targets: distributions, (N, classes).
-    recipe: without a policy, moving average or members (`check_recipe`). seed: of the order of the images.
+    recipe: without online augmentation, moving average or ensembles (`check_recipe`).
+    seed: of the order of the images.
     watch: evaluated at every point of the curve. progress: called after every update. views: the images are
     so many versions of the same ones, one after the other; each epoch sees the next version.
     Raises `DivergedError` at the first loss that is no number, `UsageError` for pixels that are none.

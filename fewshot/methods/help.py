@@ -1,0 +1,34 @@
+"""What the help of every study says of methods beyond its own."""
+
+import textwrap
+from collections.abc import Collection
+
+from fewshot.baselines.numpy_net import nets
+from fewshot.learners.contract import settings_of, wrappers
+from fewshot.methods.catalogue import methods
+from fewshot.methods.specification import FIELDS
+from fewshot.models import networks
+from fewshot.training.recipe import recipes
+
+
+def notes(listed: Collection[str]) -> str:
+    """Return what the help of every study says of further methods, beside those that it lists."""
+    more = ", ".join(name for name in methods if name not in listed and "+" not in name)
+    wrapped = f"\n{' ' * 8}".join(map(_wrapper, wrappers))
+    return textwrap.dedent(f"""
+        further methods, in every study:
+        {textwrap.fill(more, 100, subsequent_indent=" " * 8, break_on_hyphens=False)}
+
+        NAME:setting=value,…   a method with other switches, or trained otherwise
+            switches of the baseline: {", ".join(networks.switches("baseline"))}
+            of those in NumPy: {", ".join(nets.switches("numpy-conv32"))} (of convolutions)
+            of every recipe: {", ".join(FIELDS)}
+            recipe=NAME: {", ".join(recipes)}; offline=EXPRESSION: flip, crop, …
+        imagenet/BACKBONE@SIZE+BACKBONE…:head=NAME,…   a head on frozen features
+        {wrapped}
+        """).replace("\n", "\n  ")
+
+
+def _wrapper(name: str) -> str:
+    settings = ", ".join(settings_of(wrappers[name].make)[0])
+    return f"NAME:{name}=…   {wrappers[name].summary}\n{' ' * 12}{settings}"

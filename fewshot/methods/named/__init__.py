@@ -1,0 +1,11 @@
+"""The named methods, a file a family; tables show them in this order."""
+
+# ruff: noqa: I001, F401
+from fewshot.methods.named import networks
+from fewshot.methods.named import augmentation
+from fewshot.methods.named import architectures
+from fewshot.methods.named import whole
+from fewshot.methods.named import backbones
+from fewshot.methods.named import transfer
+from fewshot.methods.named import synthetic
+from fewshot.methods.named import pixels

@@ -1,0 +1,314 @@
+"""Specifications: what the text of a method says, parsed once, typed, and printed in one way.
+
+`parse("bn:online=flip+cutout,epochs=200")` is the network `baseline` with its switch `norm` set, trained by
+the recipe `report` with two fields changed. The grammar is in `docs/methods.md`. Every setting belongs to one
+owner: the network's switches, the recipe's fields, the learner's, or a wrapper's. A name that two of them
+have is refused where it is used.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fewshot import settings
+from fewshot.augment import offline, online
+from fewshot.augment.grammar import FILE
+from fewshot.augment.offline import expansions
+from fewshot.backbones.features import PIXELS
+from fewshot.backbones.features import parse as parse_features
+from fewshot.baselines import estimators
+from fewshot.baselines.numpy_net import nets
+from fewshot.errors import UsageError, unknown
+from fewshot.learners.contract import Learner, learners, settings_of, wrappers
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.numpy_network import NumpyLearner
+from fewshot.methods import plugins
+from fewshot.models import networks
+from fewshot.training.recipe import SETTINGS, Recipe, recipes
+
+ONLINE = "online:"
+IMAGENET = "imagenet/"
+NETWORK = "baseline"  # what augmentations train where no network is named
+HEAD = "logistic"  # on frozen features, where none is named
+RECIPE = "report"
+HEADS = (networks, nets, estimators, learners)  # the registries whose names begin a method
+
+FIELDS = dataclasses.asdict(Recipe()) | {"updates": 0}  # of every recipe; the type of each is its default's
+CHOICES = {name: setting.choices for name, setting in SETTINGS.items() if setting.choices is not None}
+
+Settings = tuple[tuple[str, object], ...]
+
+_EXPRESSION = re.compile(rf"((?:{FILE}.+?\.(?:ya?ml|json)(?=\s*(?:[+):]|$))|[^:])*)(?::(.*))?", re.I | re.S)
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """A wrapper with its settings, the one of its own name always among them."""
+
+    name: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A method, typed. Settings at their defaults are left out, so that equal methods are equal.
+
+    head: the registered network, NumPy network, estimator or learner. switches: its own settings.
+    recipe: the name of the recipe, None where nothing is trained by one. training: its fields that differ.
+    features: what the head sees, pixels or backbones' features. offline: the expression of offline
+    augmentation. tta_flip: of an estimator; a network's is its recipe's. wrappers: from the inside out.
+    """
+
+    head: str
+    switches: Settings = ()
+    recipe: str | None = None
+    training: Settings = ()
+    features: str = PIXELS
+    offline: str = "none"
+    tta_flip: bool = False
+    wrappers: tuple[Wrapping, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the one text that `parse` reads as this."""
+        values = dict(self.switches) | dict(self.training)
+        if self.recipe not in (None, RECIPE):
+            values["recipe"] = self.recipe
+        if self.offline != "none":
+            values["offline"] = self.offline
+        if self.tta_flip:
+            values["tta_flip"] = True
+        for wrapping in self.wrappers:
+            values |= dict(wrapping.settings)
+        if self.features == PIXELS:
+            return settings.join(self.head, values)
+        backbones, weights = settings.split(self.features)
+        return settings.join(IMAGENET + backbones, values | weights | {"head": self.head})
+
+    def learner(self, training: Mapping[str, object] = MappingProxyType({})) -> Learner:
+        """Return the learner. training: fields of the recipe that whoever runs it sets for all methods."""
+        learner = self._unwrapped()
+        for wrapping in self.wrappers:
+            learner = wrappers[wrapping.name](learner, **dict(wrapping.settings))
+        return learner.with_training(training)
+
+    def _unwrapped(self) -> Learner:
+        registry, text = registry_of(self.head), settings.join(self.head, dict(self.switches))
+        if registry is estimators:
+            return EstimatorLearner(text, self.offline, self.features, self.tta_flip)
+        if registry is learners:
+            return learners[self.head](**dict(self.switches))
+        recipe = dataclasses.replace(recipes[self.recipe](), **dict(self.training))
+        if registry is nets:
+            return NumpyLearner(text, recipe, self.offline)
+        return KerasLearner(text, recipe, self.offline, self.features)
+
+
+def parse(text: str) -> Specification:
+    """Return what the text of a method stands for.
+
+    Raises `UsageError` for a name, setting or value that is unknown, with the nearest one; for a setting that
+    two owners have; with a caret where an expression of offline augmentation is wrong.
+    """
+    return _specification(_read(text))
+
+
+def canonical_name(text: str) -> str:
+    """Return a method's name as tables show it: as it was written, old names replaced by today's."""
+    return _read(text).name
+
+
+def named(text: str) -> tuple[str, Specification]:
+    """Return a method's canonical name and its specification."""
+    read = _read(text)
+    return read.name, _specification(read)
+
+
+def changed(text: str, **values: object) -> str:
+    """Return the name of a method with some settings changed or added, settings in alphabetical order."""
+    read = _read(text)
+    return settings.join(read.shown, {**read.written, **values}, read.mark)
+
+
+def setting_names(text: str) -> list[str]:
+    """Return the settings that a method takes."""
+    return [name for owner in _owners(_read(text)) for name in owner.defaults]
+
+
+def registry_of(head: str):
+    """Return the registry that a head is in; None for no head."""
+    return next((registry for registry in HEADS if head in registry), None)
+
+
+def feature_heads() -> list[str]:
+    """Return the networks that take features."""
+    return [name for name in networks if networks[name].traits.get("rows")]
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A method's text, taken apart and not yet typed, old names replaced.
+
+    name: as tables show it: `shown`, `mark` and the settings as they are written. given: setting → value,
+    those included that the name stands for. features: the backbones, where the head is on some.
+    """
+
+    head: str
+    given: Mapping[str, str]
+    features: str = ""
+    name: str = ""
+    shown: str = ""
+    mark: str = ":"
+    written: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Who a setting belongs to: `part` is the field of `Specification`, or a wrapper's name."""
+
+    part: str
+    words: str
+    defaults: Mapping[str, object]
+    choices: Mapping[str, Iterable[str]]
+
+
+def _read(text: str) -> _Text:
+    """Return the head of a text and its settings, those that its name stands for included."""
+    from fewshot.methods.catalogue import methods
+
+    plugins.load_installed()
+    text = text.strip()
+    if text.startswith(ONLINE):
+        policies, _, rest = text.removeprefix(ONLINE).partition(",")
+        return _renamed(
+            text, NETWORK, {"online": policies}, f":{rest}" if rest else "", ONLINE + policies, ","
+        )
+    head, colon, rest = text.partition(":")
+    head = methods.current_name(head)
+    if head in methods.specifications:
+        base = _read(methods.specifications[head])
+        return _renamed(text, base.head, base.given, colon + rest, head, ":", base.features)
+    if head.startswith(IMAGENET):
+        _, given = settings.split(text)
+        return _renamed(
+            text, given.get("head", HEAD), {}, colon + rest, head, ":", head.removeprefix(IMAGENET)
+        )
+    if registry_of(head):
+        return _renamed(text, head, {}, colon + rest, head, ":")
+    if head in expansions or FILE in text or set("+(") & set(head):
+        expression, rest = _EXPRESSION.fullmatch(text).groups()
+        expression = offline.canonical(text if f"{expression}:".endswith(FILE) else expression)
+        rest = f":{rest}" if rest else ""
+        return _renamed(text, NETWORK, {"offline": expression}, rest, expression, ":")
+    raise unknown("method", head, dict.fromkeys([*methods, *methods.aliases]))
+
+
+def _renamed(
+    text: str, head: str, fixed: Mapping[str, str], rest: str, shown: str, mark: str, features: str = ""
+) -> _Text:
+    """Return the parts of a text with the settings in `rest` over those that are fixed, by today's names.
+
+    shown: the head as tables show it. mark: what stands between it and the settings.
+    """
+    _, written = settings.split(f"{text.partition(':')[0]}{rest}")
+    head = written.get("head", head) if features else head
+    taken = _Text(head, {**fixed, **written}, features)
+    known = {name for owner in _owners(taken) for name in owner.defaults}
+    today = {key: settings.current_name(key, known) for key in written}
+    if len(set(today.values())) < len(today):
+        raise UsageError(f"'{text}' sets {', '.join(today)}: two of these are one setting")
+    parts = [_part(today[part.strip().partition("=")[0]], part) for part in rest[1:].split(",") if rest]
+    name = f"{shown}{mark}{','.join(parts)}" if parts else shown
+    written = {today[key]: value for key, value in written.items()}
+    return _Text(head, {**fixed, **written}, features, name, shown, mark, written)
+
+
+def _part(key: str, written: str) -> str:
+    _, equals, value = written.strip().partition("=")
+    return key + equals + value
+
+
+def _owners(text: _Text) -> list[_Owner]:
+    """Return who owns the settings of a method."""
+    registry = registry_of(text.head)
+    if registry is None or (text.features and registry not in (networks, estimators)):
+        raise unknown("head", text.head, [*feature_heads(), *estimators])
+    active = [name for name in wrappers if name in text.given]
+    owners, taken = [], {key for name in active for key in wrappers[name].traits.get("takes", ())}
+    if registry is learners:
+        owners.append(
+            _Owner(
+                "switches", f"a field of the learner '{text.head}'", *settings_of(learners[text.head].make)
+            )
+        )
+    else:
+        own = f"a setting of the {registry.kind} '{text.head}'"
+        owners.append(_Owner("switches", own, registry.switches(text.head), registry.choices(text.head)))
+        owners.append(_Owner("offline", "the offline augmentation", {"offline": "none"}, {}))
+    if registry in (networks, nets):
+        owners.append(_Owner("recipe", "the recipe's name", {"recipe": RECIPE}, {}))
+        owners.append(_Owner("training", "a field of the recipe", FIELDS, CHOICES))
+    if registry is estimators:
+        owners.append(_Owner("tta_flip", "the learner's views", {"tta_flip": False}, {}))
+    if text.features:
+        owners.append(_Owner("features", "the features", {"weights": "", "head": HEAD}, {}))
+    owners = [
+        dataclasses.replace(owner, defaults={k: v for k, v in owner.defaults.items() if k not in taken})
+        if owner.part != "switches"
+        else owner
+        for owner in owners
+    ]
+    return owners + [
+        _Owner(name, f"a setting of the wrapper '{name}'", *settings_of(wrappers[name].make))
+        for name in active
+    ]
+
+
+def _specification(text: _Text) -> Specification:
+    """Return the typed specification of a text."""
+    owners = _owners(text)
+    method = f"the method '{text.name.partition(':')[0]}'"
+    values: dict[str, dict[str, object]] = {owner.part: {} for owner in owners}
+    for key, value in text.given.items():
+        having = [owner for owner in owners if key in owner.defaults]
+        if not having:
+            known = [name for owner in owners for name in owner.defaults]
+            raise unknown(f"setting of {method}", key, [*known, *(w for w in wrappers if w not in known)])
+        if len(having) > 1:
+            both = " and ".join(owner.words for owner in having)
+            raise UsageError(f"'{text.name}': {key} is both {both}: rename the one that is yours")
+        owner = having[0]
+        values[owner.part] |= settings.typed(method, {key: value}, owner.defaults, owner.choices)
+        if key == "offline":
+            values[owner.part][key] = offline.canonical(value)
+        elif key == "online":
+            online.versions(value)  # raises for an unknown one
+    recipe = values.get("recipe", {}).get("recipe", RECIPE) if "recipe" in values else None
+    usual = vars(recipes[recipe]()) if recipe else {}
+    features = PIXELS
+    if text.features:
+        weights = {key: value for key, value in values["features"].items() if key == "weights"}
+        features = settings.join(text.features, weights)
+        parse_features(features)  # raises for an unknown backbone
+    switches = next(owner for owner in owners if owner.part == "switches")
+    return Specification(
+        head=text.head,
+        switches=_changed(values["switches"], switches.defaults),
+        recipe=recipe,
+        training=_changed(values.get("training", {}), usual),
+        features=features,
+        offline=values.get("offline", {}).get("offline", "none"),
+        tta_flip=values.get("tta_flip", {}).get("tta_flip", False),
+        wrappers=tuple(
+            Wrapping(owner.part, _changed(values[owner.part], {**owner.defaults, owner.part: None}))
+            for owner in owners
+            if owner.part in wrappers
+        ),
+    )
+
+
+def _changed(values: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
+    """Return the values that differ from the defaults, in alphabetical order."""
+    return tuple((key, values[key]) for key in sorted(values) if values[key] != defaults[key])
