@@ -31,7 +31,7 @@ or with a study of images that need no download:
         ),
         "what there is": (
             Command("experiments.models", "the networks and their cost"),
-            Command("experiments.methods", "all methods by name: what each is, its cost, what was published"),
+            Command("experiments.methods", "all methods by name"),
             Command("experiments.benchmark", "how fast, beside others"),
         ),
         "GANs": (

@@ -72,7 +72,7 @@ def test_no_two_names_mean_one_thing_but_by_intent():
     ("old", "today"),
     [
         ("bn:online=flip+cutout", "bn:online=flip+cutout"),
-        ("best:ensemble_size=2,mirror=no", "best:ensemble_size=2,tta_flip=no"),
+        ("best:members=2,mirror=no", "best:ensemble_size=2,tta_flip=no"),
         ("ridge:tta_flip", "ridge:tta_flip"),
         ("lite:offline=flip,tta_flip", "lite-logistic:offline=flip,tta_flip"),
         ("baseline:synthetic=100,offline=flip", "baseline:synthetic=100,offline=flip"),
@@ -155,7 +155,7 @@ def test_no_settings_of_ours_collide():
         ("ridge:aplha=3", "unknown setting of the method 'ridge' 'aplha': did you mean 'alpha'"),
         ("bn:synthetc=3", "did you mean 'synthetic'"),
         ("bn:online=flp", "unknown online policy 'flp': did you mean 'flip'"),
-        ("bn:tta_flip,tta_flip", "two of these are one setting"),
+        ("bn:mirror,tta_flip", "two of these are one setting"),
         ("bn:width=3,width=4", "sets width twice"),
         ("bn:", "settings are written NAME:key=value"),
         ("imagenet/alexnet:head=rigde", "unknown head 'rigde': did you mean 'ridge'"),
