@@ -35,7 +35,7 @@ def test_a_study_prints_its_table_and_draws_its_pictures(study):
     assert done.returncode == 0, done.stderr
     rows = done.stdout.splitlines()
     assert rows[0].split()[:3] == ["method", "images", "updates"]
-    assert [row.split()[:3] for row in rows[2:4]] == [["none", "100", "5"], ["flip", "200", "10"]]
+    assert [row.split()[:3] for row in rows[2:4]] == [["baseline", "100", "5"], ["flip", "200", "10"]]
     assert "The least p that 2 paired tasks can reach" in done.stdout
     assert "digits, stratified: 2 classes × 50 images; seeds 0-1" in done.stderr
     assert done.stderr.count(" %  ") == 4
@@ -72,14 +72,14 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
         "figures",
         "records",
     }
-    assert (document["study"], document["baseline"]) == ("augment", "none")
+    assert (document["study"], document["baseline"]) == ("augment", "baseline")
     given = ["python", "-m", "experiments.augment", *QUICK, "--method", "flip", "--json", "--out", str(out)]
     assert shlex.split(document["command"]) == given
     assert document["protocol"]["name"] == "stratified"
     assert all(Path(path).exists() for path in (*document["figures"], document["records"]))
-    none, flip = document["methods"]
+    baseline, flip = document["methods"]
     assert set(flip) == {"method", "n", "failed", "mean", "std", "ci95", "delta", "trials"}
-    assert none["delta"] is None
+    assert baseline["delta"] is None
     assert set(flip["delta"]) == {"mean", "std", "ci95", "p", "wins", "n"}
     fields = {"key", "seed", "classes", "n_train", "updates", "images_seen", "accuracy", "nll", "seconds"}
     assert set(flip["trials"][0]) == fields
@@ -165,7 +165,7 @@ def test_sheets_are_drawn_without_training(command, tmp_path):
     done = command("augment", "--data", "digits", "--method", "flip+rotation", "online:flip", "--sheet")
     assert done.returncode == 0, done.stderr
     assert [Path(path).name for path in done.stdout.splitlines()] == [
-        "none.png",
+        "baseline.png",
         "flip+rotation.png",
         "online_flip.png",
     ]

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 from helpers import Brightness
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 import gan.learner
 from fewshot.data import Dataset, open_splits, prepare
@@ -19,7 +20,7 @@ from fewshot.data.catalogue import DataSpec
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.learners.contract import Learner, Wrapper, learners, wrappers
-from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.estimator import EstimatorLearner, GivenEstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.learners.transfer import TransferLearner
@@ -35,6 +36,7 @@ REPRESENTATIVES: dict[str, Learner] = {
     "a NumPy network": NumpyLearner("numpy-conv16", SHORT),
     "an estimator on pixels": EstimatorLearner("centroid"),
     "an estimator on features": EstimatorLearner("ridge:alpha=1", features=FEATURES),
+    "an estimator as an object": GivenEstimatorLearner(LogisticRegression(max_iter=50)),
     "transfer": TransferLearner(NETWORK, transfer="digits", last=1, pretrain_epochs=1),
     "synthetic": gan.learner.SyntheticLearner(EstimatorLearner("centroid"), synthetic=4, gan=TINY_GAN),
     "the tests' own": Brightness(),
@@ -42,8 +44,7 @@ REPRESENTATIVES: dict[str, Learner] = {
 # Other values of the settings that are names; those of numbers and switches are made up.
 OTHERWISE: dict[str, object] = {
     "base": Brightness(scale=3.0),
-    "estimator": "logistic",
-    "expansion": "flip",
+    "estimator": {EstimatorLearner: "logistic", GivenEstimatorLearner: RidgeClassifier()},
     "features": "tiny@56:weights=random",
     "gan": "report",
     "keep": "agree",

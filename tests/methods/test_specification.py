@@ -71,11 +71,11 @@ def test_no_two_names_mean_one_thing_but_by_intent():
 @pytest.mark.parametrize(
     ("old", "today"),
     [
-        ("bn:online=flip+cutout", "bn:online=flip+cutout"),
+        ("bn:policy=flip+cutout", "bn:online=flip+cutout"),
         ("best:members=2,mirror=no", "best:ensemble_size=2,tta_flip=no"),
-        ("ridge:tta_flip", "ridge:tta_flip"),
-        ("lite:offline=flip,tta_flip", "lite-logistic:offline=flip,tta_flip"),
-        ("baseline:synthetic=100,offline=flip", "baseline:synthetic=100,offline=flip"),
+        ("ridge:mirror", "ridge:tta_flip"),
+        ("lite:expansion=flip,mirror", "lite-logistic:offline=flip,tta_flip"),
+        ("baseline:synthetic=100,expansion=flip", "baseline:synthetic=100,offline=flip"),
     ],
 )
 def test_old_names_of_settings_mean_the_same(old, today):
@@ -273,7 +273,7 @@ def test_every_study_is_a_tag_and_takes_every_name(study):
     name = "full.command" if study == "full" else study
     question = importlib.import_module(f"experiments.{name}").STUDY
     assert {question.baseline, *question.methods()} <= set(methods)
-    args = question.parser().parse_args(["--method", "lite", "k-nn", "bn:online=flip"])
+    args = question.parser().parse_args(["--method", "lite", "k-nn", "bn:policy=flip"])
     args.command = ""
     assert question.request(args).methods == ("lite-logistic", "knn-cosine", "bn:online=flip")
 
