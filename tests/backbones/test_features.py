@@ -139,7 +139,9 @@ def test_learners_see_the_features_of_the_expanded_images(blobs, learner):
     """As if the features were the images, mirrored ones included; nothing is computed after `prepare`."""
     task = Protocol().sample_task(blobs, 0)
     changes = (
-        {"recipe": replace(learner.recipe, tta_flip=True)} if hasattr(learner, "recipe") else {"tta_flip": True}
+        {"recipe": replace(learner.recipe, tta_flip=True)}
+        if hasattr(learner, "recipe")
+        else {"tta_flip": True}
     )
     on_features = replace(learner, features=TEXT, offline="flip", **changes)
     on_features.check((16, 16, 3))
