@@ -6,6 +6,7 @@ is, and the report page shows it.
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.protocols import protocols
 from fewshot.models import networks
+from fewshot.report.plots import plots
 from fewshot.training.optimizers import coupled, optimizers
 from fewshot.training.recipe import Recipe, recipes, schedules
 
@@ -111,6 +113,16 @@ def door_first(protocol, splits, seed):
     return labels, train, held_out, "train"
 
 
+@plots.register("door-bars", caption="Bars of {methods}")
+def door_bars(compared):
+    """The mean accuracy of every method."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().bar([r.method for r in compared.results], [r.mean or 0 for r in compared.results])
+    return figure
+
+
 @datasets.register("door-blobs", protocol="door-first", ways=None, note="made in memory")
 def door_blobs(data_dir):
     """Three brightnesses."""
@@ -158,7 +170,8 @@ def test_one_of_each_from_a_plugin_end_to_end(plugin, tmp_path, capsys):
     out, stem = tmp_path / "results", f"doors.py {hashlib.sha256(PLUGIN.encode()).hexdigest()[:12]}"
     study = ("--plugin", plugin, "--data", "door-blobs", "--shots", 5, "--epochs", 2, "--seeds", 2)
     machine = ("--jobs", 1, "--threads", 1, "--device", "cpu", "--out", out)
-    run(cnn, *study, *machine, "--method", *METHODS, "--json")
+    with_bars = replace(cnn.STUDY, plots=("accuracy", "door-bars"))
+    run(with_bars, *study, *machine, "--method", *METHODS, "--json")
     document = json.loads(capsys.readouterr().out)
     assert {row["method"] for row in document["methods"]} >= set(METHODS)
     assert all(row["n"] == 2 for row in document["methods"])
@@ -186,8 +199,9 @@ def test_one_of_each_from_a_plugin_end_to_end(plugin, tmp_path, capsys):
 
     run(report, out)
     page = (out / "report.html").read_text(encoding="utf-8").replace("<wbr>", "")
-    for name in (*METHODS, "door-blobs", "door-first", stem):
+    for name in (*METHODS, "door-blobs", "door-first", stem, f"Bars of {len(METHODS) + 1} methods"):
         assert name in page, name
+    assert (out / "cnn" / "door-bars.png").is_file()
 
 
 def test_help_tells_of_all_of_it(plugin, capsys):
