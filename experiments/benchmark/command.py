@@ -37,30 +37,30 @@ WARM_UP = 900  # first seed of the untimed tasks
 CORES = cores()
 
 
-def _trials(data, seeds, threads):
-    from fewshot.data.protocols import Protocol
+def _plan(data, seeds, jobs, threads):
     from fewshot.learners.keras_network import KerasLearner
-    from fewshot.trials.trial import Trial
+    from fewshot.trials.plan import Draws, Images, Machine, make_plan
 
-    protocol = Protocol(data.default_protocol, data.default_ways)
-    return [Trial("none", KerasLearner(), protocol, data, seed, threads) for seed in seeds]
+    machine = Machine(jobs, threads, device="cpu")
+    return make_plan({"baseline": KerasLearner()}, Images(data, data), Draws(), seeds, machine)
 
 
 def _tasks(data, seeds):
     from fewshot.data import open_splits
 
     return [
-        (t.protocol.sample_task(open_splits(data.folder), t.seed), t.learner) for t in _trials(data, seeds, 1)
+        (trial.protocol.sample_task(open_splits(data.folder), trial.seed), trial.learner)
+        for trial in _plan(data, seeds, 1, 1).trials
     ]
 
 
 def _testbed(data, jobs, threads):
-    from fewshot.trials.run import run
     from fewshot.trials.store import Store
 
     def train(seeds):
         with tempfile.TemporaryDirectory() as out, Store(out).open() as store:
-            return [record.accuracy for record in run(_trials(data, seeds, threads), store, jobs)]
+            (records,) = _plan(data, seeds, jobs, threads).run(store).values()
+            return [record.accuracy for record in records]
 
     return train
 

@@ -19,6 +19,7 @@ from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
 from fewshot.stats import selection
+from fewshot.trials.executor import Executor
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
 from fewshot.trials.run import run
 from fewshot.trials.store import Store
@@ -89,8 +90,8 @@ def compare(
     folder = Path(out) / "compare"
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:
-            for draw in plan.seeds:
-                if not tournament.run_draw(draw, store, executor, progress.on_record):
+            for at_once in _blocks(plan.seeds, executor):
+                if not tournament.run_draws(at_once, store, executor, progress.on_record):
                     break
                 progress.on_draw(tournament)
             table = tournament.standings()
@@ -126,6 +127,12 @@ def compare(
         content = json.dumps(findings.document(), indent=1)
         (folder / "comparison.json").write_text(content, encoding="utf-8")
     return findings
+
+
+def _blocks(draws: Sequence[int], executor: Executor) -> list[Sequence[int]]:
+    """Return the draws one by one; where seeds train together, as many at once as no method stops before."""
+    size = selection.LEAST_DRAWS if executor.trains_together else 1
+    return [draws[start : start + size] for start in range(0, len(draws), size)]
 
 
 def _keeps_apart(plan: Plan) -> bool:

@@ -1,6 +1,6 @@
 """A tournament: strategies on the same draws, within a budget of time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -77,19 +77,20 @@ class Tournament:
         """Return the seconds that the cheapest strategy's draws take, start-up with it."""
         return SLACK * (START_UP + selection.LEAST_DRAWS * min(self.costs.values()) / self._jobs) / DRAWING
 
-    def run_draw(self, draw: int, store: Store, executor: Executor, on_record: OnRecord) -> bool:
-        """Run all active strategies on one more draw; return False where the time left is too short.
+    def run_draws(self, draws: Sequence[int], store: Store, executor: Executor, on_record: OnRecord) -> bool:
+        """Run all active strategies on more draws; return False where the time left is too short.
 
-        Before that, the dearest ones drop out, as long as they do not lead.
+        Before that, the dearest ones drop out, as long as they do not lead. The first draws are run in any
+        case: they measure what a trial costs.
         """
-        while draw and self._expected() > self._clock.left(DRAWING):
+        while 0 not in draws and len(draws) * self._expected() > self._clock.left(DRAWING):
             dearest = max(self.active, key=self.costs.get)
             if len(self.active) == 1 or dearest == selection.leader(self.scores):
                 return False
             self.active.remove(dearest)
-        trials = [self._trials[name, draw] for name in self.active]
-        for name, record in zip(self.active, run(trials, store, executor, on_record), strict=True):
-            self.records[name][draw] = record
+        trials = [self._trials[name, draw] for draw in draws for name in self.active]
+        for trial, record in zip(trials, run(trials, store, executor, on_record), strict=True):
+            self.records[trial.method][trial.seed] = record
         for name in self.active:
             self.costs[name] = float(np.median([record.seconds for record in self.records[name].values()]))
         for name in selection.hopeless(self.scores, self.active):

@@ -37,6 +37,7 @@ class Cluster:
     """The cluster at `address`, or for "local" one of `jobs` worker processes that ends with this object."""
 
     shares_disk = False
+    trains_together = False
 
     def __init__(self, address: str, jobs: int = 1):
         if importlib.util.find_spec("distributed") is None:

@@ -24,11 +24,15 @@ class WorkerDied(Exception):
 class Executor(Protocol):
     """Where trials are computed.
 
-    shares_disk: whether workers see the files of this machine, checkpoints among them.
+    shares_disk: whether workers see the files of this machine, checkpoints among them. trains_together:
+    whether seeds of one method, given at once, take less time than one after the other.
     """
 
     @property
     def shares_disk(self) -> bool: ...
+
+    @property
+    def trains_together(self) -> bool: ...
 
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial; `pending` may shrink meanwhile.

@@ -21,6 +21,7 @@ class Processes:
     jobs: int = 1
 
     shares_disk: ClassVar[bool] = True
+    trains_together: ClassVar[bool] = False
 
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial."""

@@ -37,6 +37,7 @@ class Together:
     """Computes in this process: seeds of a method together where they fit, all others one by one."""
 
     shares_disk: ClassVar[bool] = True
+    trains_together: ClassVar[bool] = True
 
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial."""

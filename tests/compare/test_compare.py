@@ -5,6 +5,8 @@ import functools
 import io
 import json
 import re
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ def _tournament(data, budget=600, jobs=1, costs=None, **learners):
 
 
 def _run_draws(tournament, store, draws):
-    return [tournament.run_draw(draw, store, Processes(1), lambda *_: None) for draw in draws]
+    return [tournament.run_draws([draw], store, Processes(1), lambda *_: None) for draw in draws]
 
 
 def test_only_what_fits_takes_part(data):
@@ -112,7 +114,7 @@ def _watched(data, tmp_path, stream, monkeypatch):
     tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
     with Store(tmp_path).open() as store, Board() as board:
         for draw in range(6):
-            tournament.run_draw(draw, store, Processes(1), board.on_record)
+            tournament.run_draws([draw], store, Processes(1), board.on_record)
             board.on_draw(tournament)
             yield tournament.leaderboard()
 
@@ -262,6 +264,34 @@ def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, f
     monkeypatch.setattr(Machine, "open", open_once)
     assert set(_compare_folder(photos, tmp_path).points) == {2, 5, 11}
     assert len(opened) == 1
+
+
+@dataclass(frozen=True)
+class InBlocks(Processes):
+    """In this process, as if seeds of a method trained together."""
+
+    trains_together: ClassVar[bool] = True
+    blocks: list = field(default_factory=list)
+
+    def compute(self, pending, work):
+        self.blocks.append(sorted({trial.seed for trial in pending.values()}))
+        return super().compute(pending, work)
+
+
+def test_where_seeds_train_together_as_many_draws_run_at_once_as_no_method_stops_before(
+    photos, tmp_path, monkeypatch
+):
+    executor = InBlocks()
+    monkeypatch.setattr(comparing, "MOST_DRAWS", 10)
+    monkeypatch.setattr(comparing, "SHOTS", ())
+    monkeypatch.setattr(Machine, "open", lambda machine, trials: contextlib.nullcontext(executor))
+    together = _compare_folder(photos, tmp_path / "together")
+    assert [block for block in executor.blocks if block] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    monkeypatch.undo()
+    monkeypatch.setattr(comparing, "MOST_DRAWS", 10)
+    monkeypatch.setattr(comparing, "SHOTS", ())
+    one_by_one = _compare_folder(photos, tmp_path / "one by one")
+    assert [row.accuracy for row in together.table] == [row.accuracy for row in one_by_one.table]
 
 
 def test_a_gpu_gets_one_process(photos, tmp_path, monkeypatch, few_draws):
