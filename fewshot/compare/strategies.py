@@ -30,13 +30,18 @@ class Strategy:
     cost: float = UNKNOWN_COST
 
 
-def strategies(methods: Sequence[str] | None = None) -> list[Strategy]:
-    """Return the strategies of these names, each once; all of them for None.
+def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
+    """Return methods as strategies, each once.
+
+    Parameters
+    ----------
+    methods
+        Names, or whatever `fewshot.methods.resolve.resolve` takes; None for the usual ones.
 
     Raises
     ------
     UsageError
-        For a name that is no method.
+        For what is no method.
     """
     if methods is None:
         methods = [method.name for method in usual_methods()]
@@ -50,4 +55,6 @@ def usual_methods() -> list[Method]:
 
 
 def _cost(name: str) -> float:
-    return (catalogue[name].cost_seconds if name in catalogue else None) or UNKNOWN_COST
+    """Return the cost of a method, or of the one whose settings it changes."""
+    known = next((text for text in (name, name.partition(":")[0]) if text in catalogue), None)
+    return (catalogue[known].cost_seconds if known else None) or UNKNOWN_COST

@@ -25,6 +25,7 @@ from fewshot.compare.strategies import strategies, usual_methods
 from fewshot.compare.tournament import Tournament, pool
 from fewshot.data import DataSpec, Splits
 from fewshot.data.protocols import Protocol
+from fewshot.methods.catalogue import methods as catalogue
 from fewshot.stats.selection import APART, Pool
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
@@ -221,7 +222,9 @@ def test_of_many_copies_a_scene_counts_once(photos, tmp_path, few_draws):
 
 def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_draws):
     """What `compare` has recorded, a study of the same methods does not compute again, and they agree."""
-    findings = _compare_folder(photos, tmp_path, ("ridge", "knn"))
+    methods = ("ridge", "knn-cosine", "bn:epochs=1")
+    findings = _compare_folder(photos, tmp_path, methods)
+    assert list(findings.records) == list(methods)
     options = (
         "--data",
         str(photos),
@@ -235,7 +238,7 @@ def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_dr
         str(tmp_path),
     )
     before = (tmp_path / "trials.jsonl").read_text()
-    assert augment.STUDY.main([*options, "--method", "ridge", "knn"]) == 0
+    assert augment.STUDY.main([*options, "--method", *methods]) == 0
     added = (tmp_path / "trials.jsonl").read_text().removeprefix(before)
     assert {json.loads(line)["method"] for line in added.splitlines()} == {augment.STUDY.baseline}
     result = json.loads((tmp_path / "augment" / "result.json").read_text())
@@ -339,6 +342,23 @@ def test_every_strategy_is_a_method():
     assert [strategy.name for strategy in strategies()] == [method.name for method in usual_methods()]
     assert strategies(["lite", "k-nn"])[0] == next(s for s in strategies() if s.name == "lite-logistic")
     assert all(strategy.learner.describe() for strategy in strategies())
+
+
+def test_who_looks_at_large_images():
+    large = {strategy.name for strategy in strategies() if strategy.learner.uses_backbone}
+    assert large == {"lite-logistic", "lite-ridge", "two-backbones", "lite-tuned"}
+
+
+def test_every_name_of_the_catalogue_can_be_compared():
+    names = list(catalogue)
+    assert [strategy.name for strategy in strategies(names)] == names
+    assert {"bn", "lite-ridge", "online:flip", "numpy-fc3"} <= set(names)
+
+
+def test_a_changed_method_is_thought_to_cost_what_the_method_costs():
+    first, changed = strategies(["lite-logistic", "best:ensemble_size=2"])
+    assert first.cost == catalogue["lite-logistic"].cost_seconds
+    assert changed.cost == catalogue["best"].cost_seconds
 
 
 def test_what_draws_share(blobs):
