@@ -346,7 +346,7 @@ def test_every_strategy_is_a_method():
 
 def test_who_looks_at_large_images():
     large = {strategy.name for strategy in strategies() if strategy.learner.uses_backbone}
-    assert large == {"lite-logistic", "lite-ridge", "two-backbones", "lite-tuned"}
+    assert large == {"lite-logistic", "lite-ridge", "two-backbones", "lite-tuned-96"}
 
 
 def test_every_name_of_the_catalogue_can_be_compared():
