@@ -269,7 +269,7 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     with cli.writing(folder):
         if not _is_written(folder, document):
             predictions = predictions_for(study.plots, results, Store(request.out))
-            compared = Compared(results, baseline, _title(plan), predictions)
+            compared = Compared(results, baseline, plan.title, predictions)
             for name in study.plots:
                 write_plot(name, compared, folder / name)
         (folder / "result.json").write_text(_json(document), encoding="utf-8")
@@ -307,13 +307,6 @@ def _is_written(folder: Path, document: dict) -> bool:
     return same and all(Path(path).exists() for path in document["figures"])
 
 
-def _title(plan: Plan) -> str:
-    protocol = plan.protocol
-    ways = f"{protocol.ways} classes" if protocol.ways else "all classes"
-    shots = "" if protocols[protocol.name].traits.get("whole") else f" × {protocol.shots} images"
-    return f"{plan.data.name}, {protocol.name}: {ways}{shots}"
-
-
 def _print_header(plan: Plan, request: Request) -> None:
     machine, n = plan.machine, training_images(plan)
     rounding = "" if machine.device == "cpu" else " (which may round differently from run to run)"
@@ -321,7 +314,7 @@ def _print_header(plan: Plan, request: Request) -> None:
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     width = max(map(len, plan.learners))
     print(
-        f"{_title(plan)}; seeds {min(plan.seeds)}-{max(plan.seeds)}\n"
+        f"{plan.title}; seeds {min(plan.seeds)}-{max(plan.seeds)}\n"
         f"fewshot {__version__}, {used}, on the {machine.device}{rounding}: "
         f"{machine.workers} × {machine.threads} thread(s); results in {request.out}{os.sep}",
         *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in plan.learners.items()),

@@ -1,13 +1,137 @@
 """Image classification with very little data: tasks, learners, a fair testbed, honest numbers.
 
-The way through the package is the way of the data:
-`Dataset → Protocol.sample_task(seed) → Task → Learner.fit/predict → Trial → store → stats → report`.
+    import fewshot as fs
+
+    results = fs.run(["baseline", "flip", "ridge"], data="cifar10", seeds=10)  # the first is the baseline
+    results.table()                      # mean ± std, paired differences, p values
+    results.plot("accuracy")             # a matplotlib figure
+    fs.compare("path/to/photos", budget="10m")     # which strategy is best for these photos?
+
+What is named in `__all__` is public; it is imported at its first use, so that importing this package costs
+next to nothing.
 """
 
+import importlib
+import inspect
 import os
+import sys
+import types
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fewshot.api.compare import Comparison, compare
+    from fewshot.api.data import Data, load
+    from fewshot.api.methods import methods
+    from fewshot.api.model import Model, export, load_model
+    from fewshot.api.register import (
+        register_backbone,
+        register_dataset,
+        register_estimator,
+        register_learner,
+        register_network,
+        register_offline,
+        register_online,
+        register_optimizer,
+        register_protocol,
+        register_recipe,
+    )
+    from fewshot.api.results import Results
+    from fewshot.api.run import run
+    from fewshot.errors import FewshotError, UsageError
+    from fewshot.learners.contract import Learner
+    from fewshot.training.recipe import Recipe
+    from fewshot.trials.plan import Machine
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "Data",
+    "FewshotError",
+    "Learner",
+    "Machine",
+    "Model",
+    "Recipe",
+    "Results",
+    "UsageError",
+    "__version__",
+    "compare",
+    "export",
+    "load",
+    "load_model",
+    "methods",
+    "register_backbone",
+    "register_dataset",
+    "register_estimator",
+    "register_learner",
+    "register_network",
+    "register_offline",
+    "register_online",
+    "register_optimizer",
+    "register_protocol",
+    "register_recipe",
+    "run",
+]
 
 # Defaults that must stand before Keras or albumentations is first imported, wherever that happens.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+_MODULES = {
+    "Comparison": "fewshot.api.compare",
+    "Data": "fewshot.api.data",
+    "FewshotError": "fewshot.errors",
+    "Learner": "fewshot.learners.contract",
+    "Machine": "fewshot.trials.plan",
+    "Model": "fewshot.api.model",
+    "Recipe": "fewshot.training.recipe",
+    "Results": "fewshot.api.results",
+    "UsageError": "fewshot.errors",
+    "export": "fewshot.api.model",
+    "load": "fewshot.api.data",
+    "load_model": "fewshot.api.model",
+    "run": "fewshot.api.run",
+    **{name: "fewshot.api.register" for name in __all__ if name.startswith("register_")},
+}
+_CALLABLE = ("compare", "methods")  # folders of this package, and functions
+
+
+class _CallableModule(types.ModuleType):
+    """A folder of this package that is a public function, too: `fewshot.methods()`."""
+
+    def __call__(self, *args, **kwargs):
+        return self._function()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self._function())
+
+    def _function(self):
+        name = self.__name__.rpartition(".")[2]
+        return getattr(importlib.import_module(f"fewshot.api.{name}"), name)
+
+
+class _Package(types.ModuleType):
+    """This package; the import of a folder sets it as an attribute here, and so it becomes callable."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _CALLABLE and type(value) is types.ModuleType:
+            value.__class__ = _CallableModule
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str):
+    if name in _CALLABLE:
+        return importlib.import_module(f"fewshot.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fewshot' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -44,6 +44,10 @@ class Lazy:
         return getattr(importlib.import_module(self._module), name)
 
 
+class RunsAlready(FewshotError):
+    """This process computes already, with other threads or on another device."""
+
+
 def name() -> str:
     """Return the Keras backend that this process uses or will use."""
     return os.environ["KERAS_BACKEND"]
@@ -72,13 +76,13 @@ def started() -> tuple[int, str] | None:
 def start(threads: int, device: str) -> None:
     """Import Keras with `threads` threads on `device` ("cpu", "gpu" or "gpus"); once a process.
 
-    Float sums depend on the number of threads, so it cannot change afterwards: `FewshotError`.
+    Float sums depend on the number of threads, so it cannot change afterwards: `RunsAlready`.
     """
     global _started
     if _started == (threads, device):
         return
     if _started is not None:
-        raise FewshotError(
+        raise RunsAlready(
             f"this process already computes with {_started[0]} threads on the {_started[1]}: "
             f"use worker processes ({field('jobs', 2)}) or a new process"
         )
@@ -86,6 +90,16 @@ def start(threads: int, device: str) -> None:
         _STARTERS[name()](threads, device)
     gc.freeze()  # the backend's objects never die: without them, a collection takes 1 ms instead of 100
     _started = (threads, device)
+
+
+def ensure(threads: int, device: str) -> None:
+    """Start the backend, unless this process computes already: then with the threads that it has.
+
+    For what need not be the same to the last digit, such as a prediction in a notebook.
+    """
+    if _started is None:
+        with contextlib.suppress(RunsAlready):
+            start(threads, device)
 
 
 def _start_tensorflow(threads: int, device: str) -> None:
@@ -97,7 +111,7 @@ def _start_tensorflow(threads: int, device: str) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError as error:
-        raise FewshotError(
+        raise RunsAlready(
             "TensorFlow already runs in this process with threads of its own: "
             f"use worker processes ({field('jobs', 2)}) or a new process"
         ) from error

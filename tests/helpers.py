@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from PIL import Image
 
 from fewshot.data.protocols import Protocol
 from fewshot.errors import DivergedError
@@ -126,3 +127,14 @@ def keep(folder, *records: Record, predictions=None) -> Path:
 def learner(name: str, training=MappingProxyType({})):
     """Return the learner that a method's name stands for."""
     return resolve(name, training)[1]
+
+
+def photos(folder: Path, count: int, side: int = 48) -> Path:
+    """Write noisy photos of two classes, so many of each."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder

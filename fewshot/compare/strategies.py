@@ -46,7 +46,7 @@ def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
     if methods is None:
         methods = [method.name for method in usual_methods()]
     learners = dict(map(resolve, methods))
-    return [Strategy(name, learner, _cost(name)) for name, learner in learners.items()]
+    return [Strategy(name, learner, cost_of(name)) for name, learner in learners.items()]
 
 
 def usual_methods() -> list[Method]:
@@ -54,7 +54,7 @@ def usual_methods() -> list[Method]:
     return sorted(catalogue.tagged("compare"), key=lambda method: method.cost_seconds or UNKNOWN_COST)
 
 
-def _cost(name: str) -> float:
+def cost_of(name: str) -> float:
     """Return the cost of a method, or of the one whose settings it changes."""
     known = next((text for text in (name, name.partition(":")[0]) if text in catalogue), None)
     return (catalogue[known].cost_seconds if known else None) or UNKNOWN_COST

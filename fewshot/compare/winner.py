@@ -43,8 +43,7 @@ def save_winner(
     if plan.protocol.ways is not None or plan.protocol.classes:
         say("no model is saved: these draws take some classes of the data only")
         return None
-    threads, device = backend.started() or (cores(), plan.machine.device)
-    backend.start(threads, device)
+    backend.ensure(cores(), plan.machine.device)
     from fewshot.deploy.export import export
 
     prepared = {trial.method: trial.data for trial in plan.trials}

@@ -151,6 +151,13 @@ def load_image(path: Path, size: int) -> np.ndarray:
         # needed leaves the rest to the better filter.
         file.draft(None, (2 * size, 2 * size))
         image = _to_rgb(ImageOps.exif_transpose(file))
+    return square(image, size)
+
+
+def square(image, size: int) -> np.ndarray:
+    """Return a Pillow image as an array, size×size: the short side fitted, the centre cut."""
+    from PIL import Image, ImageOps
+
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
 
 

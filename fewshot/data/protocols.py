@@ -75,6 +75,12 @@ class Protocol:
     balanced: bool = True
     limit: int | None = None
 
+    def __str__(self) -> str:
+        """Say how tasks are drawn: "testbed: 2 classes × 50 images"."""
+        ways = f"{self.ways} classes" if self.ways else "all classes"
+        shots = "" if protocols[self.name].traits.get("whole") else f" × {self.shots} images"
+        return f"{self.name}: {ways}{shots}"
+
     def sample_task(self, splits: Splits, seed: int) -> Task:
         """Return the task of one seed; `UsageError` where the data cannot give it."""
         labels, train, test, part = self.positions(splits, seed)

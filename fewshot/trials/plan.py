@@ -203,6 +203,11 @@ class Plan:
         """The images of the first trial; all trials have the same classes and tasks."""
         return self.trials[0].data
 
+    @property
+    def title(self) -> str:
+        """The images and the rule that draws tasks from them, in words."""
+        return f"{self.data.name}, {self.protocol}"
+
     def run(
         self,
         store: Store,

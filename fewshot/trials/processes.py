@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fewshot import backend
 from fewshot.methods import plugins
 from fewshot.trials.executor import Work, WorkerDied
 from fewshot.trials.trial import Trial
@@ -16,7 +18,10 @@ from fewshot.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Processes:
-    """Computes on `jobs` worker processes of this machine; 1: in this process."""
+    """Computes on `jobs` worker processes of this machine; 1: in this process, if it can compute so.
+
+    It cannot where its backend has started with other threads already, as a notebook's may have.
+    """
 
     jobs: int = 1
 
@@ -26,7 +31,7 @@ class Processes:
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial."""
         trials = list(pending.items())
-        if self.jobs == 1:
+        if self.jobs == 1 and _computes_here(trials[0][1]):
             for position, trial in trials:
                 yield position, work(trial)
             return
@@ -35,12 +40,13 @@ class Processes:
 
         # At least two: joblib would run a single job in this process, which a dying trial would take along.
         count = max(2, min(self.jobs, len(trials)))
+        first = trials[0][1]
         workers = Parallel(
             count,
             return_as="generator_unordered",
             batch_size=1,
             initializer=start_worker,
-            initargs=(plugins.portable(),),
+            initargs=(plugins.portable(), (first.threads, first.device)),
         )
         try:
             yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
@@ -52,10 +58,29 @@ def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
     return position, work(trial)
 
 
-def start_worker(definitions: bytes = b"") -> None:
+def _computes_here(trial: Trial) -> bool:
+    """Return whether this process can compute as a trial wants it; on a GPU it has to."""
+    if backend.started() is None and "tensorflow" not in sys.modules:
+        return True  # it starts with the first trial
+    try:
+        backend.start(trial.threads, trial.device)
+    except backend.RunsAlready:
+        if trial.device != "cpu":
+            raise
+        print(
+            f"this process computes already, not with {trial.threads} thread(s): "
+            "worker processes run the trials",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def start_worker(definitions: bytes = b"", setting: tuple[int, str] | None = None) -> None:
     """Leave Ctrl-C to the driver, who ends its workers, and end soon after it when it is killed.
 
-    definitions: `plugins.portable` of the driver.
+    definitions: `plugins.portable` of the driver. setting: threads and device; joblib starts new workers
+    where either argument is another, since a process computes in one way for its life.
     """
     plugins.load_inherited()
     plugins.receive(definitions)

@@ -1,12 +1,10 @@
 """The plan: what is left open is decided in one place, whoever asks."""
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Brightness
-from PIL import Image
+from helpers import Brightness, photos
 
 from fewshot.data import DataSpec
 from fewshot.errors import UsageError
@@ -14,17 +12,6 @@ from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Machine, Training, load_images, make_plan
 from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
-
-
-def photos(folder: Path, count: int, side: int = 48) -> Path:
-    """Write noisy photos of two classes, so many of each."""
-    rng = np.random.default_rng(0)
-    for label in ("cat", "dog"):
-        (folder / label).mkdir(parents=True)
-        for number in range(count):
-            pixels = rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / label / f"{number}.png")
-    return folder
 
 
 @pytest.mark.parametrize(("count", "shots"), [(60, 42), (50, 35), (3, 2), (200, 50)])

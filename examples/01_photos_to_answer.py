@@ -1,0 +1,33 @@
+"""From a folder of photos to an answer, and to a model that answers for new photos.
+
+Runs as a script and, cell by cell, as a notebook (in VS Code, PyCharm or with jupytext). Give it a folder
+with one sub-folder a class: `python examples/01_photos_to_answer.py path/to/photos 10m`.
+"""
+
+# %% A folder of photos: without one, two classes of coloured noise stand in
+import sys
+from pathlib import Path
+
+import fewshot as fs
+
+if sys.argv[1:]:
+    folder, budget = Path(sys.argv[1]), (sys.argv[2:] or ["10m"])[0]
+else:
+    from _photos import coloured
+
+    folder, budget = coloured("example-photos"), "60s"
+
+data = fs.load(folder)
+print(data)  # in a notebook: `data`, with counts and thumbnails
+
+# %% Which strategy is best? Those that fit into the budget, on the same draws
+comparison = fs.compare(data, budget, None if sys.argv[1:] else ["logistic", "ridge", "centroid"])
+print(comparison)
+
+# %% The winner, trained on all images, and what to expect of it
+model = comparison.model
+if model is not None:
+    print(model)
+    photo = next(path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png"))
+    probabilities = model.predict(photo)[0]
+    print(f"{photo}: {model.classes[probabilities.argmax()]} ({100 * probabilities.max():.0f} %)")

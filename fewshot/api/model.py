@@ -1,0 +1,194 @@
+"""`export` and `load_model`: a trained method as one file, and its answers."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from fewshot import backend
+from fewshot.api.data import Data, Source, loaded, whole_number
+from fewshot.api.run import Method, recipe_fields, resolve_all
+from fewshot.data.dataset import Dataset
+from fewshot.data.folder import images_below, square
+from fewshot.errors import FewshotError, UsageError
+from fewshot.report.page.markup import tag
+from fewshot.trials.plan import cores
+
+if TYPE_CHECKING:
+    from fewshot.deploy.saved import Saved
+
+Images: TypeAlias = "np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A saved model: `model.predict("photo.jpg")`. Made by `fewshot.load_model` and `fewshot.export`."""
+
+    path: Path
+    saved: "Saved"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities."""
+        return tuple(self.saved.classes)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What is known of the model: its method, its images, what accuracy to expect, file by file."""
+        return self.saved.card
+
+    def predict(self, images: Images) -> np.ndarray:
+        """Return calibrated probabilities, float32 (N, classes): `model.classes[p.argmax()]` is the answer.
+
+        images: uint8 (N, height, width, 3), or one image; a file, a folder, or a list of files. They are
+        cut to squares of the model's size, as for training.
+
+        Raises `UsageError` for what are no images, `FewshotError` where a file cannot be read.
+        """
+        if isinstance(images, np.ndarray):
+            return self._of_arrays(images)
+        return self._of_files(_files(images))
+
+    def _of_arrays(self, images: np.ndarray) -> np.ndarray:
+        from PIL import Image
+
+        batch = images[None] if images.ndim == 3 else images
+        if batch.ndim != 4 or batch.shape[-1] != 3 or batch.dtype != np.uint8:
+            raise UsageError(
+                f"images are uint8, (N, height, width, 3), 0 to 255. Received: {images.dtype} {images.shape}"
+            )
+        size = self.saved.image_size
+        if batch.shape[1:3] != (size, size):
+            batch = np.stack([square(Image.fromarray(image), size) for image in batch])
+        parts = [self.saved.predict(batch[start : start + 32]) for start in range(0, len(batch), 32)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+
+    def _of_files(self, files: list[Path]) -> np.ndarray:
+        rows = []
+        for file, answer in self.saved.stream(files):
+            if isinstance(answer, Exception):
+                raise FewshotError(f"cannot read {file}: {answer or type(answer).__name__}") from answer
+            rows.append(answer)
+        return np.stack(rows)
+
+    def __repr__(self) -> str:
+        return f"{self.path}: " + "; ".join(f"{name}: {text}" for name, text in self._facts().items())
+
+    def _repr_html_(self) -> str:
+        rows = [tag("tr", tag("th", name), tag("td", text)) for name, text in self._facts().items()]
+        return tag("table", tag("caption", str(self.path)), tag("tbody", *rows))
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the card says, in words."""
+        card, size = self.card, self.saved.image_size
+        facts = {
+            "method": str(card.get("method", "unknown")),
+            "classes": ", ".join(self.classes),
+            "input": f"{size}×{size} pixels, 0–255",
+        }
+        if images := card.get("images"):
+            facts["trained on"] = f"{sum(images):,} images"
+        expected = card.get("expected")
+        if isinstance(expected, Mapping) and expected.get("mean") is not None:
+            facts["expected accuracy"] = f"{expected['mean']:.1f} %"
+            if expected.get("ci95"):
+                low, high = expected["ci95"]
+                facts["expected accuracy"] += f" [{low:.1f}, {high:.1f}]"
+        return facts
+
+
+def load_model(path: str | os.PathLike[str], *, threads: int | None = None, device: str = "auto") -> Model:
+    """Return a saved model (`NAME.keras`, with its card `NAME.json` beside it).
+
+    threads, device: to compute with, where this process has not computed yet (default: all cores).
+
+    Raises `UsageError` where the file or its card is missing, or is no model of this project.
+    """
+    if not Path(path).is_file():  # known before TensorFlow is imported
+        raise UsageError(f"no such model: {path}")
+    _start(threads, device)
+    from fewshot.deploy import saved
+
+    return Model(Path(path), saved.load(path))
+
+
+def export(
+    method: Method,
+    data: Source,
+    path: str | os.PathLike[str],
+    formats: Sequence[str] = ("keras",),
+    *,
+    seed: int = 0,
+    training: Mapping[str, object] | None = None,
+    epochs: int | None = None,
+    updates: int | None = None,
+    image_size: int | None = None,
+    card: Mapping[str, object] | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+) -> Model:
+    """Train a method on all images, save it as one file, `NAME.keras`, and return it.
+
+    Parameters
+    ----------
+    method, data, training, epochs, updates : as in `fs.run`. Of data with fixed classes, their images alone
+        are taken.
+    path : where to save; the card, `NAME.json`, and other formats go beside it.
+    formats : "keras" is always written; "saved_model", "tflite" and "onnx" are further ones.
+    seed : of weights, shuffling and augmentation.
+    card : what the card shall say besides: "expected" (`vars` of a summary), "temperature", ….
+    threads, device : as in `fs.load_model`.
+
+    Raises `UsageError` for a method that no single network can stand for, a path or format that is none.
+    """
+    learners = resolve_all(method, recipe_fields(training, epochs, updates))
+    if len(learners) > 1:
+        raise UsageError(f"one method is exported at a time. Received: {', '.join(learners)}")
+    name, learner = next(iter(learners.items()))
+    learner.check_export()
+    data = loaded(data, image_size)
+    _start(threads, device)
+    from fewshot.deploy.export import export as save
+
+    prepared = data.images([learner]).of(learner)
+    images = _of_classes(data, prepared)
+    known = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
+    save(learner, images, whole_number("seed", seed, least=0), path, {**known, **(card or {})}, formats)
+    return load_model(path)
+
+
+def _of_classes(data: Data, prepared) -> Dataset:
+    """Return all images, or those of the fixed classes."""
+    from fewshot.data import open_splits
+
+    images = open_splits(prepared.folder).whole()
+    if not data.draws.classes:
+        return images
+    labels = [images.classes.index(name) for name in data.draws.classes]
+    return images.take(np.flatnonzero(np.isin(images.y, labels)))
+
+
+def _start(threads: int | None, device: str) -> None:
+    if threads is not None:
+        whole_number("threads", threads)
+    backend.ensure(threads or cores(), backend.resolve_device(device))
+
+
+def _files(images: object) -> list[Path]:
+    """Return the files that are meant; `UsageError` where there are none."""
+    paths = [images] if isinstance(images, str | os.PathLike) else images
+    if not isinstance(paths, list | tuple) or not all(isinstance(p, str | os.PathLike) for p in paths):
+        raise UsageError(
+            f"images are an array, a file, a folder, or a list of files. Received: {type(images).__name__}"
+        )
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise UsageError(f"no such image: {path}")
+        files += images_below(path) if path.is_dir() else [path]
+    if not files:
+        raise UsageError(f"no images in {', '.join(map(str, paths)) or 'an empty list'}")
+    return files

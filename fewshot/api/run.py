@@ -1,0 +1,215 @@
+"""`run`: methods on the same tasks, recorded as the command line records them."""
+
+import contextlib
+import dataclasses
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fewshot.api.data import Source, loaded, whole_number
+from fewshot.api.results import Results
+from fewshot.errors import UsageError, field, unknown
+from fewshot.io.fetch import one_line
+from fewshot.learners.contract import Learner
+from fewshot.methods.resolve import resolve
+from fewshot.models import networks
+from fewshot.training.recipe import Recipe
+from fewshot.trials.plan import Machine, Plan, Training, make_plan
+from fewshot.trials.store import Store
+
+DEVICES = ("auto", "cpu", "gpu", "gpus")
+Method: TypeAlias = "str | Learner | Callable[..., Any] | Any"
+Methods: TypeAlias = "Method | Sequence[Method] | Mapping[str, Method]"
+
+
+def run(
+    methods: Methods,
+    data: Source = "cifar10",
+    seeds: int | Iterable[int] | None = None,
+    *,
+    training: Mapping[str, object] | None = None,
+    epochs: int | None = None,
+    updates: int | None = None,
+    image_size: int | None = None,
+    protocol: str | None = None,
+    ways: int | None = None,
+    shots: int | None = None,
+    classes: Sequence[str] | None = None,
+    balanced: bool | None = None,
+    limit_train: int | None = None,
+    data_dir: str | Path | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    cluster: str | None = None,
+    out: str | Path = "results",
+    fresh: bool = False,
+    curves: bool = False,
+    progress: bool = True,
+) -> Results:
+    """Run methods on the same tasks and return what they reach; the first is the baseline.
+
+    Parameters
+    ----------
+    methods : names as on the command line (`fs.methods()` lists them), functions
+        `(shape, outputs) -> keras.Model`, scikit-learn classifiers, learners; or a dictionary of such, whose
+        keys are the names in tables. What a notebook or script defines is identified by its source: after an
+        edit it is computed anew.
+    data : as `fs.load` takes it, or what that returned.
+    seeds : how many tasks, or which (default: 10, or as many as the protocol has).
+    training : fields of every network's recipe, such as {"learning_rate": 0.1}.
+    epochs, updates : how long every network is trained.
+    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
+    jobs, threads : worker processes, and threads of each (default: a process a core, of one thread; on a GPU
+        one process).
+    device : "auto", "cpu" or "gpu".
+    cluster : "local", or the address of a Dask scheduler.
+    out : the folder of records, shared with the command line: what is there is not computed again.
+    fresh : compute recorded trials anew.
+    curves : measure the held-out images along the training, too.
+    progress : show a bar.
+
+    Raises `UsageError` for what cannot be run, before anything is computed.
+    """
+    learners = resolve_all(methods, recipe_fields(training, epochs, updates))
+    images = loaded(
+        data,
+        image_size,
+        data_dir,
+        protocol=protocol,
+        ways=ways,
+        shots=shots,
+        classes=classes,
+        balanced=balanced,
+        limit_train=limit_train,
+    )
+    machine = machine_of(jobs, threads, device, cluster)
+    plan = make_plan(learners, images.images(learners.values()), images.draws, _seeds(seeds), machine, curves)
+    return run_plan(plan, out, fresh, progress)
+
+
+def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progress: bool = True) -> Results:
+    """Run a plan under a bar, and return its results."""
+    with Store(out).open() as store, _bar(len(plan.trials), progress) as advance:
+        computed = []
+
+        def count(trial, record, now: bool) -> None:
+            computed.extend([record] if now else [])
+            advance(now)
+
+        records = plan.run(store, fresh, count)
+    metric = "accuracy" if plan.protocol.balanced else "balanced_accuracy"
+    return Results(records, plan.title, metric, len(computed), Path(out))
+
+
+def resolve_all(methods: Methods, training: Mapping[str, object]) -> dict[str, Learner]:
+    """Return name → learner, in the order given; `UsageError` for an unknown method or a name given twice."""
+    if isinstance(methods, Mapping):
+        return {_name(name): _named(name, method, training) for name, method in methods.items()} or _none()
+    given = methods if isinstance(methods, list | tuple) else [methods]
+    learners: dict[str, Learner] = {}
+    objects: dict[str, object] = {}
+    for method in given:
+        if isinstance(method, Mapping):
+            pairs = list(resolve_all(method, training).items())
+        else:
+            pairs = [resolve(method, training)]
+        for name, learner in pairs:
+            if name in learners and objects[name] is not method and not isinstance(method, str):
+                raise UsageError(
+                    f"two methods are called '{name}': give them names in a dictionary, "
+                    f'methods={{"{name}": …, "{name}-2": …}}'
+                )
+            learners[name], objects[name] = learner, method
+    return learners or _none()
+
+
+def recipe_fields(
+    training: Mapping[str, object] | None, epochs: int | None, updates: int | None
+) -> dict[str, object]:
+    """Return the fields of every recipe that the caller sets; `UsageError` for unknown or unfit ones."""
+    length = Training(_count("epochs", epochs), _count("updates", updates)).fields()
+    recipe = {**(training or {}), **length}
+    known = [entry.name for entry in dataclasses.fields(Recipe)]
+    for name in recipe:
+        if name not in known:
+            raise unknown(f"field of {field('training')}", str(name), known)
+    try:
+        Recipe(**recipe)
+    except TypeError as error:  # a text where a number should be
+        raise UsageError(f"{field('training')}: {one_line(error)}") from error
+    return recipe
+
+
+def _named(name: str, method: Method, training: Mapping[str, object]) -> Learner:
+    """Return the learner of a method that the caller names; a network's function is registered so."""
+    if hasattr(method, "__code__") and not isinstance(method, type):
+        if name not in networks or networks[name].make is not method:
+            try:
+                networks.register(name)(method)
+            except ValueError as error:
+                raise UsageError(f"{error}") from error
+        method = name
+    return resolve(method, training)[1]
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"the names of {field('methods')} are texts. Received: {name!r}")
+    return name
+
+
+def _none() -> dict[str, Learner]:
+    raise UsageError(f"{field('methods')} is empty: name one or more, such as ['baseline', 'flip']")
+
+
+def machine_of(jobs: int | None, threads: int | None, device: str, cluster: str | None) -> Machine:
+    """Return the machine, whose fields are checked."""
+    if device not in DEVICES:
+        raise unknown("device", str(device), DEVICES)
+    if cluster is not None and not (
+        isinstance(cluster, str) and re.fullmatch(r"local|[a-z]+://.+:\d+", cluster)
+    ):
+        raise UsageError(
+            f"{field('cluster')} wants local or an address such as tcp://10.0.0.1:8786. Received: {cluster!r}"
+        )
+    return Machine(_count("jobs", jobs), _count("threads", threads), device, cluster)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    return None if value is None else whole_number(name, value)
+
+
+def _seeds(seeds: int | Iterable[int] | None) -> Sequence[int] | None:
+    """Return the seeds; `UsageError` for none, or for what is no whole number."""
+    if seeds is None:
+        return None
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        return range(whole_number("seeds", seeds))
+    listed = list(dict.fromkeys(whole_number("seeds", seed, least=0) for seed in seeds))
+    if not listed:
+        raise UsageError(f"{field('seeds')} is empty")
+    return listed
+
+
+@contextlib.contextmanager
+def _bar(total: int, shown: bool) -> Iterator[Callable[[bool], None]]:
+    """Yield what a bar is advanced with, at each trial: computed now, or recorded already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without ipywidgets shows a bar of text
+        from tqdm.auto import tqdm
+
+        bar = tqdm(total=total, unit="trial", disable=not shown, smoothing=0.1, file=sys.stderr)
+
+    def advance(computed: bool) -> None:
+        if computed:
+            bar.update()
+            return
+        bar.total -= 1  # so that the time left is reckoned from what is computed now
+        bar.leave = bar.total > 0
+
+    with bar:
+        yield advance

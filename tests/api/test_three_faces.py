@@ -1,0 +1,76 @@
+"""Command line, Python and compare: the same images and options give the same tasks, keys and records."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import photos, records
+
+import fewshot as fs
+from experiments import augment
+from fewshot.compare import run as comparison
+from fewshot.trials.predictions import read_predictions
+from fewshot.trials.store import Store
+
+STUDY = replace(augment.STUDY, baseline="ridge")  # no network: its baseline runs with every command
+SEEDS = 3
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return photos(tmp_path / "photos", 12, side=32)
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ([], {}),
+        (["--shots", "3"], {"shots": 3}),
+        (["--protocol", "stratified", "--image-size", "16"], {"protocol": "stratified", "image_size": 16}),
+        (["--classes", "dog", "cat", "--unbalanced"], {"classes": ["dog", "cat"], "balanced": False}),
+    ],
+)
+def test_the_same_tasks_and_keys_from_all_three(folder, tmp_path, monkeypatch, line, options):
+    monkeypatch.setattr(comparison, "MOST_DRAWS", 2 * SEEDS)
+    methods = ["ridge", "centroid"]
+    out = [tmp_path / face for face in ("command", "python", "compare")]
+    arguments = ["--method", *methods, "--data", str(folder), "--seeds", f"{2 * SEEDS}", "--jobs", "1", *line]
+    assert STUDY.main([*arguments, "--out", str(out[0])]) == 0
+    results = fs.run(methods, folder, 2 * SEEDS, jobs=1, out=out[1], progress=False, **options)
+    compared = fs.compare(folder, "5m", methods, jobs=1, out=out[2], export=False, progress=False, **options)
+
+    by_command = records(out[0])
+    assert records(out[1]) == by_command
+    assert results.computed == len(by_command) == 4 * SEEDS
+    for method, draws in compared.findings.records.items():
+        assert len(draws) >= SEEDS
+        for seed, record in draws.items():
+            assert record.key == results.records[method][seed].key
+    task = fs.load(folder, **options).task(0)
+    for face in out:
+        predictions = read_predictions(Store(face), results.records["ridge"][0].key)
+        assert np.array_equal(predictions.index, task.test_index)
+
+
+def test_a_face_does_not_compute_what_another_has_recorded(folder, tmp_path, capsys):
+    arguments = ["--method", "centroid", "--data", str(folder), "--seeds", "2", "--out", str(tmp_path)]
+    assert fs.run(["ridge", "centroid"], folder, 2, jobs=1, out=tmp_path, progress=False).computed == 4
+    assert STUDY.main([*arguments, "--jobs", "1"]) == 0
+    assert "4 of 4 trials were in the records already" in capsys.readouterr().err
+    assert fs.run("ridge", folder, 3, jobs=1, out=tmp_path, progress=False).computed == 1
+
+
+def test_a_recipe_from_all_faces_is_one(folder, tmp_path):
+    arguments = ["--method", "baseline", "--data", str(folder), "--seeds", "1", "--epochs", "2"]
+    assert STUDY.main([*arguments, "--jobs", "1", "--out", str(tmp_path)]) == 0
+    for training in ({"epochs": 2}, {"training": {"epochs": 2}}):
+        results = fs.run(["ridge", "baseline"], folder, 1, jobs=1, out=tmp_path, progress=False, **training)
+        assert results.computed == 0
+    assert fs.run("baseline:epochs=2", folder, 1, jobs=1, out=tmp_path, progress=False).computed == 0
+
+
+def test_a_cluster_from_python(folder, tmp_path):
+    pytest.importorskip("distributed")
+    results = fs.run(["ridge", "centroid"], folder, 2, jobs=1, cluster="local", out=tmp_path, progress=False)
+    assert results.computed == 4
+    assert fs.run(["ridge", "centroid"], folder, 2, jobs=1, out=tmp_path, progress=False).computed == 0
