@@ -179,19 +179,22 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_a_folder_from_photos_to_a_verdict(photos, command, tmp_path):
-    done = command(
-        "compare", "--data", photos, "--budget", "2m", "--method", "ridge", "k-nn", "--jobs", "1", "--json"
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["verdict"].startswith("Use ")
-    assert "2 images are near-duplicates" in done.stderr
-    assert found["protocol"]["name"] == "distinct"
-    assert found["protocol"]["shots"] == 11  # seven tenths of the smaller class
-    assert {row["method"] for row in found["methods"]} == {"ridge", "k-nn"}
-    assert any("duplicates.png" in path for path in found["figures"])
-    assert any("shots.png" in path for path in found["figures"])
+def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(comparing, "MOST_DRAWS", 6)
+    options = ["--data", str(photos), "--budget", "2m", "--method", "ridge", "knn-cosine", "--jobs", "1"]
+    assert experiments.compare.main([*options, "--json", "--out", str(tmp_path)]) == 0
+    printed, errors = capsys.readouterr()
+    document = json.loads(printed)
+    assert document["verdict"].startswith("Use ")
+    assert "2 images are near-duplicates" in errors
+    assert document["protocol"]["name"] == "distinct"
+    assert document["protocol"]["shots"] == 11  # seven tenths of the smaller class
+    assert {row["method"] for row in document["methods"]} == {"ridge", "knn-cosine"}
+    assert any("duplicates.png" in path for path in document["figures"])
+    assert any("shots.png" in path for path in document["figures"])
+    assert json.loads((tmp_path / "compare" / "comparison.json").read_text()) == document
+    assert document["model"]["method"] == "ridge"  # neighbours are no network
+    assert (tmp_path / "compare" / "model.keras").exists()
 
 
 def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=None, **options):
