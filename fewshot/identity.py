@@ -81,7 +81,7 @@ def origin_of(make: Any, plugin: str | None = None, plugin_digest: str | None = 
     path = _resolved(file)
     whole = _file_digest(path) if path.is_file() else None
     if plugin is not None:
-        parts = {plugin_digest, whole} - {None}
+        parts = {digest for digest in (plugin_digest, whole) if digest is not None}
         digest = (
             plugin_digest if len(parts) == 1 else hashlib.sha256("".join(sorted(parts)).encode()).hexdigest()
         )

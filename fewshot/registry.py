@@ -18,12 +18,14 @@ import pkgutil
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from fewshot.errors import unknown
 from fewshot.identity import Origin, origin_of, source_digest
 
 _registries: "weakref.WeakValueDictionary[str, Registry]" = weakref.WeakValueDictionary()  # by kind
+
+Make = TypeVar("Make", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Definition:
         """The first line of the docstring: what help texts and tables show."""
         return (self.make.__doc__ or "").strip().split("\n")[0]
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.make(*args, **kwargs)
 
 
@@ -69,15 +71,15 @@ class Registry:
         self._definitions: dict[str, Definition] = {}
         _registries[kind] = self
 
-    def register(self, name: str, *, version: int = 1, **traits):
+    def register(self, name: str, *, version: int = 1, **traits: Any) -> Callable[[Make], Make]:
         """Return a decorator that files the callable under `name`.
 
         A name is taken once; only a user's own definition can be replaced, from the place it came from.
         Raises `ValueError` for a name that is taken, here or in another registry of the namespace.
         """
 
-        def file(make):
-            origin = origin_of(make, _visitor and _visitor.file, _visitor and _visitor.digest)
+        def file(make: Make) -> Make:
+            origin = origin_of(make, *((_visitor.file, _visitor.digest) if _visitor else ()))
             self._check_free(name, make, origin)
             self._definitions[name] = Definition(name, make, version, traits, origin)
             if origin and _visitor:
@@ -167,7 +169,7 @@ _visitor: Visitor | None = None
 
 
 @contextlib.contextmanager
-def visiting(file: str, digest: str):
+def visiting(file: str, digest: str) -> Iterator["Visitor"]:
     """Yield the `Visitor` of the block: the file's digest joins the version of all that is registered in it.
 
     If the block fails, nothing new of it stays, and what it replaced is back.

@@ -6,7 +6,7 @@ Networks take their switches so, methods their recipe's fields, too.
 import inspect
 from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
@@ -79,12 +79,12 @@ def typed(
 class Configurable(Registry):
     """A registry whose names may carry settings: the keyword arguments of a definition are its switches."""
 
-    def build(self, text: str, *args):
+    def build(self, text: str, *args: Any) -> Any:
         """Return what the definition makes of `args` and its settings; `UsageError` where unknown."""
         name, given = self._parse(text)
         return self[name](*args, **given)
 
-    def trait(self, text: str, trait: str):
+    def trait(self, text: str, trait: str) -> Any:
         """Return a trait; one that is a function is asked with all switches."""
         name, given = self._parse(text)
         value = self[name].traits.get(trait)
@@ -125,7 +125,7 @@ def _value(owner: str, key: str, text: str, default: object) -> object:
         return text == "yes"
     if isinstance(default, str):
         return text
-    kind = type(default)
+    kind: Any = type(default)
     try:
         return kind(text)
     except ValueError as error:

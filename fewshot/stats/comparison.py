@@ -145,14 +145,14 @@ def paired(
     differences = np.round([values[seed] - baseline[seed] for seed in seeds], 9)
     s = summary(differences, overlap, bound)
     p = None
-    if s.n > 1:
+    if s.std is not None:
         p = _resampled_t_p(s, min(overlap * s.std**2, bound)) if overlap else _signed_rank_p(differences)
     return Paired(s.n, s.mean, s.std, s.ci95, p, int((differences > 0).sum()))
 
 
 def _resampled_t_p(s: Summary, added: float) -> float:
     """Return the two-sided p of the corrected resampled t test; added: to the variance of the mean."""
-    if not s.std:
+    if not s.std or s.mean is None:
         return 0.0 if s.mean else 1.0
     from scipy.stats import t
 
@@ -216,8 +216,8 @@ def analyse(
     deltas = {
         method: paired(values, scores[baseline]) for method, values in scores.items() if method != baseline
     }
-    tested = [method for method, delta in deltas.items() if delta.p is not None]
-    for method, p in zip(tested, holm([deltas[method].p for method in tested]), strict=True):
+    tested = {method: delta.p for method, delta in deltas.items() if delta.p is not None}
+    for method, p in zip(tested, holm(list(tested.values())), strict=True):
         deltas[method] = replace(deltas[method], p=p)
     return [
         _result(method, metric, list(records), summary(scores[method].values()), deltas.get(method))
@@ -230,11 +230,12 @@ def _result(
 ) -> MethodResult[R]:
     succeeded = _succeeded(records)
 
-    def mean(field):
+    def mean(field: str) -> float | None:
         return summary(getattr(record, field) for record in succeeded).mean
 
-    def count(field):
-        return round(mean(field)) if succeeded else None
+    def count(field: str) -> int | None:
+        value = mean(field)
+        return None if value is None else round(value)
 
     return MethodResult(
         method=method,

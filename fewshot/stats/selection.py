@@ -65,12 +65,16 @@ def reporting(scores: Scores) -> dict[int, float]:
 
 def leader(scores: Mapping[str, Scores]) -> str | None:
     """Return the method with the best mean on the choosing draws, among those with the most of these."""
-    counts = {method: len(choosing(by_draw)) for method, by_draw in scores.items()}
+    counts = {method: len(choosing(of_method)) for method, of_method in scores.items()}
     most = max(counts.values(), default=0)
     if not most:
         return None
-    means = {m: np.mean(list(choosing(scores[m]).values())) for m, count in counts.items() if count == most}
-    return max(means, key=means.get)
+    means = {
+        method: float(np.mean(list(choosing(scores[method]).values())))
+        for method, count in counts.items()
+        if count == most
+    }
+    return max(means, key=means.__getitem__)
 
 
 def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
@@ -80,14 +84,18 @@ def hopeless(scores: Mapping[str, Scores], active: Sequence[str]) -> list[str]:
     images alone: it decides where time goes, not what is said in the end.
     """
     best = leader({method: scores[method] for method in active})
-    behind = []
+    if best is None:
+        return []
+    stopped = []
     for method in active:
         if method == best or len(scores[method]) < LEAST_DRAWS:
             continue
         delta = paired(choosing(scores[method]), choosing(scores[best]))
-        if delta.n >= CLEAR and delta.mean + half_width(delta.std, delta.n, SURE) < 0:
-            behind.append(method)
-    return behind
+        if delta.n < CLEAR or delta.mean is None or delta.std is None:
+            continue
+        if delta.mean + half_width(delta.std, delta.n, SURE) < 0:
+            stopped.append(method)
+    return stopped
 
 
 def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int], pool: Pool = APART) -> list[Standing]:
@@ -95,7 +103,7 @@ def standings(scores: Mapping[str, Scores], stopped: Mapping[str, int], pool: Po
 
     None of them where no trial on these succeeded. pool: what all draws are of.
     """
-    winner = leader({method: by_draw for method, by_draw in scores.items() if method not in stopped})
+    winner = leader({method: of_method for method, of_method in scores.items() if method not in stopped})
     if winner is None:
         return []
 
@@ -134,7 +142,7 @@ def verdict(table: Sequence[Standing]) -> str:
     if equal:
         lines.append(f"Not distinguishable from it: {', '.join(equal)}.")
     if ahead:
-        named = (f"{s.method} ({s.to_winner.mean:+.1f})" for s in ahead)
+        named = (f"{s.method} ({s.to_winner.mean:+.1f})" for s in ahead if s.to_winner)
         lines.append(
             f"Ahead on the reporting draws, though not on those that choose: {', '.join(named)}; "
             "ask for a longer budget."

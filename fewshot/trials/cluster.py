@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -44,14 +44,14 @@ class Cluster:
             raise FewshotError(f"{field('cluster')} needs Dask: pip install 'fewshot-testbed[cluster]'")
         self._address, self._jobs = address, jobs
         self._open = contextlib.ExitStack()
-        self._client = None
+        self._client: Any = None  # a `distributed.Client` once connected
         self._workers: set[str] = set()
         self._name = f"trial-{uuid.uuid4().hex}"
 
     def __enter__(self) -> "Cluster":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._open.close()
 
     def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
@@ -73,9 +73,9 @@ class Cluster:
             future, result = next(done)
             position = positions.pop(future)
             if future.status == "error":
-                error = result[1]
-                if not isinstance(error, KilledWorker):
-                    raise error.with_traceback(result[2])
+                failure = result[1]
+                if not isinstance(failure, KilledWorker):
+                    raise failure.with_traceback(result[2])
                 died = True  # of those that worked on it, too many; the others' trials go on
             elif future.status != "finished":
                 raise self._lost()
@@ -90,7 +90,7 @@ class Cluster:
         if died:
             raise WorkerDied
 
-    def _submit(self, do, trials: dict[int, Trial]) -> dict:
+    def _submit(self, do: Callable[[Trial], Any], trials: dict[int, Trial]) -> dict:
         """Return future → position. One group of tasks: Dask then hands each worker two at most, in order."""
         self._check_scheduler()
         # The name says whose they are, and the number their order; a name is never used again.
@@ -120,12 +120,12 @@ class Cluster:
                 raise FewshotError(f"cannot {what} ({_first_line(error)}): {cure}") from error
             except ImportError as error:
                 raise self._foreign(error) from error
-        for error in answers.values():
-            if isinstance(error, ImportError):
-                raise self._foreign(error)
-            if isinstance(error, Exception) and not isinstance(error, worker.Stale):
-                raise error
-        self._restart([address for address, error in answers.items() if error])
+        for answer in answers.values():
+            if isinstance(answer, ImportError):
+                raise self._foreign(answer)
+            if isinstance(answer, Exception) and not isinstance(answer, worker.Stale):
+                raise answer
+        self._restart([address for address, answer in answers.items() if answer])
         if not self._workers:
             self._say_that_nobody_works()
 
@@ -144,7 +144,7 @@ class Cluster:
     def _send(self, trial: Trial, address: str) -> None:
         """Send a trial's images to a worker's machine, unless another of its workers has them by now."""
 
-        def run(function, *args):
+        def run(function: Callable, *args: Any) -> Any:
             return self._client.run(function, trial.data, *args, workers=[address])[address]
 
         try:
@@ -188,15 +188,16 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def _client(address: str, jobs: int):
+def _client(address: str, jobs: int) -> Iterator[Any]:
     """Yield a client of the cluster; close both quickly, whatever they are at."""
     from distributed import Client, LocalCluster
 
     for name in ("distributed", "distributed.client"):  # what matters of it is said by us
         logging.getLogger(name).setLevel(SILENT)
+    cluster = None
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
-            address = LocalCluster(
+            cluster = LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=1,
                 processes=True,
@@ -205,31 +206,33 @@ def _client(address: str, jobs: int):
                 silence_logs=SILENT,
                 preload=[worker.__name__],
             )
-            stack.callback(_end, address)
-        patience = PATIENCE if isinstance(address, str) else 6 * PATIENCE
-        client = _soon(functools.partial(Client, address, timeout=patience, set_as_default=False), patience)
+            stack.callback(_end, cluster)
+        server = address if cluster is None else cluster
+        patience = PATIENCE if cluster is None else 6 * PATIENCE
+        connect = functools.partial(Client, server, timeout=patience, set_as_default=False)
+        client = _soon(connect, patience)
         stack.callback(client.close, timeout=2)
         yield client
 
 
-def _soon(make, patience: float):
+def _soon(make: Callable[[], Any], patience: float) -> Any:
     """Return what `make` returns. Dask itself waits for ever for one who accepts and keeps silent."""
-    result = Future()
+    outcome: Future[Any] = Future()
 
-    def attempt():
+    def attempt() -> None:
         try:
-            result.set_result(make())
+            outcome.set_result(make())
         except Exception as error:
-            result.set_exception(error)
+            outcome.set_exception(error)
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        return result.result(patience + 2)
+        return outcome.result(patience + 2)
     except TimeoutError as error:
         raise OSError(_first_line(error) if str(error) else "it does not answer") from error
 
 
-def _end(cluster) -> None:
+def _end(cluster: Any) -> None:
     """Close a cluster of this machine at once: its workers have nothing to lose."""
     for nanny in cluster.workers.values():
         nanny.auto_restart = False

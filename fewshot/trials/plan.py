@@ -24,6 +24,7 @@ from fewshot.data.catalogue import IMAGE_SIZE
 from fewshot.data.folder import short_side
 from fewshot.data.protocols import TUNING, Protocol, protocols
 from fewshot.errors import UsageError, field
+from fewshot.learners.contract import Learner
 from fewshot.trials import cluster as dask
 from fewshot.trials import together
 from fewshot.trials.executor import Executor
@@ -196,7 +197,7 @@ class Plan:
     machine: Machine
     protocol: Protocol
     seeds: Sequence[int]
-    learners: Mapping[str, object]
+    learners: Mapping[str, Learner]
 
     @property
     def data(self) -> Prepared:
@@ -228,7 +229,7 @@ class Plan:
 
 
 def make_plan(
-    learners: Mapping[str, object],
+    learners: Mapping[str, Learner],
     images: Images,
     draws: Draws,
     seeds: Sequence[int] | None = None,
@@ -262,7 +263,7 @@ def make_plan(
             protocol,
             images.of(learner),
             seed,
-            machine.threads,
+            machine.threads or 1,
             machine.device,
             curves,
         )

@@ -85,9 +85,10 @@ def start_worker(definitions: bytes = b"", setting: tuple[int, str] | None = Non
     plugins.load_inherited()
     plugins.receive(definitions)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    driver = multiprocessing.parent_process().pid
+    parent = multiprocessing.parent_process()
+    driver = parent.pid if parent else None
 
-    def watch():
+    def watch() -> None:
         while os.getppid() == driver:
             time.sleep(1)
         os._exit(1)

@@ -78,7 +78,7 @@ class Record:
     machine: Mapping[str, Any] = field(default_factory=dict)
     fewshot: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.status not in ("ok", "failed"):
             raise invalid("status", "'ok' or 'failed'", self.status)
         for name in TEXTS:
@@ -168,8 +168,8 @@ def check_number(
     """Raise ValueError unless the value is a finite number from `least` to `most`, or None if `optional`."""
     if value is None and optional:
         return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not least <= value <= most:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or not least <= number <= most:
         raise invalid(name, f"a finite number from {least} to {most}", value)
 
 
@@ -186,6 +186,7 @@ def check_curve(name: str, value: object) -> None:
     if value is None:
         return
     check_mapping(name, value)
+    assert isinstance(value, Mapping)
     for part, points in value.items():
         if not isinstance(points, list | tuple):
             raise invalid(f"{name}.{part}", "a list of numbers", points)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -86,7 +87,7 @@ def run(
         store.drop_checkpoint(record.key)
         records[i] = record
         on_record(pending[i], record, True)
-    return records
+    return [record for record in records if record is not None]  # all of them by now
 
 
 def prepare_task(trial: Trial) -> None:
@@ -112,15 +113,23 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
 
 
 def outcome(
-    trial: Trial, task: Task, learner: Learner | DivergedError, seconds: float, probabilities=None
+    trial: Trial,
+    task: Task,
+    learner: Learner | DivergedError,
+    seconds: float,
+    probabilities: np.ndarray | None = None,
 ) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it.
 
     learner: fitted, or the error with which its training broke down.
     """
-    failure, measured, predictions = None, _UNMEASURED, {}
+    failure: str | None = None
+    measured: dict[str, Any] = _UNMEASURED
+    predictions: dict[str, np.ndarray] = {}
     if isinstance(learner, DivergedError):
         failure = str(learner)
+    elif probabilities is None:
+        raise TypeError("a fitted learner comes with its probabilities")
     else:
         measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
         seconds += measured.pop("seconds_before")
@@ -133,7 +142,7 @@ def outcome(
         classes=tuple(task.classes),
         **measured,
         seconds=round(seconds, 4),
-        **trial.identity(),
+        **cast(Any, trial.identity()),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         machine={"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
         fewshot=fewshot.__version__,

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -36,7 +36,7 @@ class Storable(Protocol):
         """The name under which it is found."""
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Storable":
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return what a JSON object holds; ValueError where it is not valid."""
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Store(Generic[R]):
         The class of the records.
     """
 
-    def __init__(self, folder: str | os.PathLike, record_type: type[R] = Record):
+    def __init__(self, folder: str | os.PathLike, record_type: type[R] = Record):  # type: ignore[assignment]
         self.folder = Path(folder)
         self.path = self.folder / "trials.jsonl"
         self._record_type = record_type
@@ -97,7 +97,7 @@ class Store(Generic[R]):
         with self._explained():
             if predictions:
                 with replacing(self.predictions_path(record.key)) as temporary:
-                    np.savez_compressed(temporary, **predictions)
+                    np.savez_compressed(temporary, **cast(Any, predictions))
             with open(self.path, "ab") as file:
                 file.write(line.encode() + b"\n")
                 file.flush()
@@ -146,7 +146,7 @@ class Store(Generic[R]):
             )
 
     @contextlib.contextmanager
-    def _explained(self):
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -156,7 +156,10 @@ class Store(Generic[R]):
             ) from error
 
 
-def read(path: Path, record_type: type[R] = Record) -> tuple[dict[str, R], list[int]]:
+def read(
+    path: Path,
+    record_type: type[R] = Record,  # type: ignore[assignment]
+) -> tuple[dict[str, R], list[int]]:
     """Return the records of a file by key, and the numbers of the lines that hold no valid one.
 
     Needs no lock: a study may be writing there, and a line that is not complete yet is not a record yet.
@@ -173,7 +176,10 @@ def read(path: Path, record_type: type[R] = Record) -> tuple[dict[str, R], list[
     return records, odd
 
 
-def parse(line: str, record_type: type[R] = Record) -> R | None:
+def parse(
+    line: str,
+    record_type: type[R] = Record,  # type: ignore[assignment]
+) -> R | None:
     """Return the record of a line, or None where the line is torn, foreign or not valid."""
     try:
         content = json.loads(line)

@@ -85,7 +85,7 @@ def _code_version(folders: tuple[Path, ...]) -> str:
 _entered: Setting | None = None
 
 
-def enter(setting: Setting, dask_worker) -> None:
+def enter(setting: Setting, dask_worker: Any) -> None:
     """Make this worker process one that computes as the driver does, or say why it cannot."""
     global _entered
     if _entered == setting:
@@ -126,7 +126,7 @@ def on_worker(setting: Setting, work: Work, trial: Trial) -> Any:
         raise type(error)(f"{error} (the worker {worker.address})") from error
 
 
-def dask_setup(worker) -> None:
+def dask_setup(worker: Any) -> None:
     """Leave Ctrl-C to the driver; Dask calls this as a worker of a local cluster starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -136,4 +136,8 @@ def _plugin(path: Path, content: bytes) -> Path:
     if path.is_file() and path.read_bytes() == content:
         return path
     folder = cache_dir() / "plugins" / hashlib.sha256(content).hexdigest()[:24]
-    return build_once(folder, lambda temporary: (temporary / path.name).write_bytes(content)) / path.name
+
+    def write(temporary: Path) -> None:
+        (temporary / path.name).write_bytes(content)
+
+    return build_once(folder, write) / path.name
