@@ -154,7 +154,7 @@ def load_image(path: Path, size: int) -> np.ndarray:
     return square(image, size)
 
 
-def square(image, size: int) -> np.ndarray:
+def square(image: "Image.Image", size: int) -> np.ndarray:
     """Return a Pillow image as an array, size×size: the short side fitted, the centre cut."""
     from PIL import Image, ImageOps
 
