@@ -26,8 +26,8 @@ from fewshot.io.cache import cache_dir
 from fewshot.seeding import seed_globally
 
 PIXELS = "pixels"  # no backbone: images as they are
-VERSION = 1  # raise it when features change
-BATCH = 50  # always: sums depend on how many images are multiplied at once
+VERSION = 2  # raise it when features change
+BATCH = 48  # always, and a multiple of what processors multiply at once: no sum depends on its place
 LIMIT = 8e9  # bytes of the store; beyond, the files that were used least recently go …
 RESTS = 3600  # … but none that a worker may have open: used within so many seconds
 ASKED = 500  # keys a query
