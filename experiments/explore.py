@@ -41,29 +41,31 @@ class Explorer:
         """Return images of each class and part."""
         from fewshot.report.plots import exploration
 
-        found = numbers.counts(self.splits.parts)
-        self._drawn(exploration.counts(found, self.folder / "counts", f"{self.splits.name}: images a class"))
-        return found
+        by_part = numbers.counts(self.splits.parts)
+        self._written(
+            exploration.counts(by_part, self.folder / "counts", f"{self.splits.name}: images a class")
+        )
+        return by_part
 
     def grid(self) -> dict:
-        """Draw random images of every class; return their positions."""
-        chosen = {}
+        """Plot random images of every class; return their positions."""
+        positions = {}
         for label, name in enumerate(self.part.classes[:SHOWN]):
             where = np.flatnonzero(self.part.y == label)
-            picked = rng(self.args.seed, f"grid {label}").permutation(where)[:COLUMNS]
-            if len(picked):
-                chosen[name] = np.sort(picked)
-        width = max(map(len, chosen.values()))
+            shown = rng(self.args.seed, f"grid {label}").permutation(where)[:COLUMNS]
+            if len(shown):
+                positions[name] = np.sort(shown)
+        width = max(map(len, positions.values()))
         blank = np.full(self.part.image_shape, 255, np.uint8)
         rows = []
-        for name, index in chosen.items():
+        for name, index in positions.items():
             images = [*self.part.x[index], *[blank] * (width - len(index))]
             rows.append((name, [("", image) for image in images]))
         self._sheet(rows, "grid", "random images")
-        return {name: index.tolist() for name, index in chosen.items()}
+        return {name: index.tolist() for name, index in positions.items()}
 
     def means(self) -> dict:
-        """Draw the mean image of every class and its deviation; return how far apart the means are."""
+        """Plot the mean image of every class and its deviation; return how far apart the means are."""
         mean, std = numbers.mean_images(self.part)
         rows = [
             (name, [("mean", _image(mean[label])), ("deviation, doubled", _image(2 * std[label]))])
@@ -82,7 +84,7 @@ class Explorer:
         mean, std = numbers.moments(histogram)
         whole = numbers.moments(histogram.sum(0))
         title = f"{self._name()}: pixels"
-        self._drawn(
+        self._written(
             exploration.pixels(histogram.sum(0), mean, std, self.part.classes, self.folder / "pixels", title)
         )
         classes = {
@@ -92,33 +94,33 @@ class Explorer:
         return {"mean": _listed(whole[0]), "std": _listed(whole[1]), "classes": classes}
 
     def views(self) -> dict:
-        """Draw PCA and t-SNE of the pixels and of the features; return the points."""
+        """Plot PCA and t-SNE of the pixels and of the features; return the points."""
         from fewshot.report.plots import exploration
 
         index = numbers.sample(self.part.y, self.args.limit, self.args.seed, "views")
-        chosen = self.part.take(index)
-        spaces = {"pixels": baselines.rows(chosen.x)}
+        sample = self.part.take(index)
+        spaces = {"pixels": baselines.rows(sample.x)}
         if self.args.features:
-            spaces[self.args.features] = self._features(chosen.x)
-        found, drawn = {}, {}
+            spaces[self.args.features] = self._features(sample.x)
+        points, plotted = {}, {}
         for space, rows in spaces.items():
             print(f"views of {len(rows):,} images: {space}, {rows.shape[1]:,} numbers each", file=sys.stderr)
-            made = numbers.views(rows, chosen.y, self.args.seed)
-            drawn[space] = {NAMES[name]: (view.points, _said(view)) for name, view in made.items()}
-            found[space] = {
+            views = numbers.views(rows, sample.y, self.args.seed)
+            plotted[space] = {NAMES[name]: (view.points, _caption(view)) for name, view in views.items()}
+            points[space] = {
                 name: {
                     "points": view.points.round(4).tolist(),
                     "agree": view.agree,
                     "explained": list(view.explained),
                 }
-                for name, view in made.items()
+                for name, view in views.items()
             }
         title = f"{self._name()}: {len(index):,} images"
-        self._drawn(exploration.views(drawn, chosen.y, self.part.classes, self.folder / "views", title))
-        return {"index": index.tolist(), "labels": chosen.y.tolist(), "spaces": found}
+        self._written(exploration.views(plotted, sample.y, self.part.classes, self.folder / "views", title))
+        return {"index": index.tolist(), "labels": sample.y.tolist(), "spaces": points}
 
     def duplicates(self) -> dict:
-        """Draw pairs of near-duplicates; return them all, of the same part or of two."""
+        """Plot pairs of near-duplicates; return them all, of the same part or of two."""
         parts = self.splits.parts
         whole = Dataset(
             np.concatenate([part.x for part in parts.values()]),
@@ -164,9 +166,9 @@ class Explorer:
     def _sheet(self, rows: list, name: str, what: str, whose: str = "") -> None:
         from fewshot.report.plots.sheet import sheet
 
-        self._drawn(sheet(rows, self.folder / name, f"{whose or self._name()}: {what}"))
+        self._written(sheet(rows, self.folder / name, f"{whose or self._name()}: {what}"))
 
-    def _drawn(self, paths: list[Path]) -> None:
+    def _written(self, paths: list[Path]) -> None:
         self.figures += map(str, paths)
         print(paths[0], file=sys.stderr)
 
@@ -267,13 +269,13 @@ def _text(document: dict) -> str:
     if pixels := document.get("pixels"):
         mean, std = (", ".join(f"{value:.4f}" for value in pixels[key]) for key in ("mean", "std"))
         lines.append(f"  pixels ({document['part']}): mean {mean}; std {std}")
-    for space, found in document.get("views", {}).get("spaces", {}).items():
-        for name, view in found.items():
+    for space, views in document.get("views", {}).get("spaces", {}).items():
+        for name, view in views.items():
             lines.append(f"  {NAMES[name]} of {space}: nearest point of the same class {view['agree']:.1f} %")
-    if (found := document.get("duplicates")) is not None:
+    if (duplicates := document.get("duplicates")) is not None:
         lines.append(
-            f"  near-duplicates: {found['pairs']:,} pairs of {found['images']:,} images; "
-            f"{found['of_two_parts']:,} pairs across parts, {found['of_two_classes']:,} of two classes"
+            f"  near-duplicates: {duplicates['pairs']:,} pairs of {duplicates['images']:,} images; "
+            f"{duplicates['of_two_parts']:,} pairs across parts, {duplicates['of_two_classes']:,} of two classes"
         )
     return "\n".join(lines)
 
@@ -286,7 +288,7 @@ def _listed(values: np.ndarray) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def _said(view: numbers.View) -> str:
+def _caption(view: numbers.View) -> str:
     shares = ", ".join(f"{100 * share:.0f} %" for share in view.explained)
     explained = f"variance along the axes: {shares}; " if shares else ""
     return f"{explained}nearest of the same class: {view.agree:.0f} %"

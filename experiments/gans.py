@@ -102,14 +102,14 @@ def _run(args: argparse.Namespace) -> None:
         for seed in args.seeds or range(SEEDS)
         for preset in args.preset
     ]
-    rows, drawn = [], {}
-    for cell, (found, shown) in _computed(cells, machine):
-        rows += found
-        drawn |= {(cell.seed, name, cell.preset): images for name, images in shown}
+    rows, samples = [], {}
+    for cell, (cell_rows, shown) in _computed(cells, machine):
+        rows += cell_rows
+        samples |= {(cell.seed, name, cell.preset): images for name, images in shown}
     rows.sort(key=lambda row: (row["seed"], row["class"], args.preset.index(row["preset"])))
     folder = Path(args.out) / "gans"
     with cli.writing(folder):
-        figures = [str(path) for path in _sheets(rows, drawn, folder)]
+        figures = [str(path) for path in _plot_sheets(rows, samples, folder)]
     summary = _summary(rows, args.preset)
     if args.json:
         print(json.dumps({"rows": rows, "summary": summary, "figures": figures}, indent=1))
@@ -129,13 +129,16 @@ def _summary(rows: list[dict], names: list[str]) -> dict:
     """Return each preset's means over all classes of all tasks: KID's is geometric."""
     means = {}
     for name in names:
-        own = [row for row in rows if row["preset"] == name]
-        kids = np.maximum([row["kid"] for row in own], 1e-6)
+        of_preset = [row for row in rows if row["preset"] == name]
+        kids = np.maximum([row["kid"] for row in of_preset], 1e-6)
         means[name] = {
-            "classes": len(own),
+            "classes": len(of_preset),
             "kid": float(np.exp(np.log(kids).mean())),
-            "seconds": float(np.mean([row["seconds"] for row in own])),
-            **{key: float(np.mean([row[key] for row in own])) for key in ("coverage", "diversity", "copies")},
+            "seconds": float(np.mean([row["seconds"] for row in of_preset])),
+            **{
+                key: float(np.mean([row[key] for row in of_preset]))
+                for key in ("coverage", "diversity", "copies")
+            },
         }
     return means
 
@@ -167,13 +170,13 @@ def _table(rows: list[dict]) -> list[str]:
     return aligned([list(column) for column in zip(heads, *cells, strict=True)])
 
 
-def _sheets(rows: list[dict], drawn: dict, folder: Path):
-    """Draw a sheet a task: its classes' samples under every preset; yield the paths."""
+def _plot_sheets(rows: list[dict], samples: dict, folder: Path):
+    """Plot a sheet a task: its classes' samples under every preset; yield the paths."""
     for seed, group in groupby(rows, key=lambda row: row["seed"]):
         lines = [
             (
                 f"{row['class']}, {row['preset']}",
-                [("", image) for image in drawn[seed, row["class"], row["preset"]]],
+                [("", image) for image in samples[seed, row["class"], row["preset"]]],
             )
             for row in group
         ]

@@ -47,20 +47,20 @@ def jobs(zscore: str = "scalar", most: int = 3, count: int = 5, length: int | No
     """
     scales = {"zscore": f"zscore-{zscore}", "minmax": "minmax"}
     spec = "distance={},scale={}"
-    found: list[Job] = []
+    listed: list[Job] = []
     for distance, minutes in DISTANCES.items():
         for name, scale in scales.items():
             estimator = "knn:" + spec.format(distance, scale)
-            found.append(Search(f"knn-{distance}-{name}", "knn", minutes, estimator, most))
+            listed.append(Search(f"knn-{distance}-{name}", "knn", minutes, estimator, most))
     for distance in DISTANCES:
         for name, scale in scales.items():
             estimator = "nearest-centroid:" + spec.format(distance, scale)
-            found.append(Centres(f"nc-{distance}-{name}", "nc", 0.5, estimator))
+            listed.append(Centres(f"nc-{distance}-{name}", "nc", 0.5, estimator))
 
     def network(group, name, spec, minutes, epochs, rate, folds=0):
         """Add a network; minutes: of one epoch."""
         recipe = Recipe(learning_rate=rate, epochs=length or epochs)
-        found.append(Network(name, group, minutes * epochs, f"numpy-{spec}", recipe, folds))
+        listed.append(Network(name, group, minutes * epochs, f"numpy-{spec}", recipe, folds))
 
     for layers, minutes in (3, 0.2), (5, 0.5):
         for init in ("xavier", "he"):
@@ -73,7 +73,7 @@ def jobs(zscore: str = "scalar", most: int = 3, count: int = 5, length: int | No
     network("conv", "conv-16-16", "conv16", 1, 5, 0.01)
     network("conv", "conv-32-32", "conv32", 2, 5, 0.01)
     network("conv", "conv-32-32-64-64", "conv4", 8, 2, 0.01)
-    return found
+    return listed
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -130,13 +130,13 @@ def parser() -> cli.Parser:
 
 
 def _run(args: argparse.Namespace) -> None:
-    chosen = _chosen(args)
+    asked = _asked(args)
     data = prepare(cli.dataset(args), args.data_dir)
     if data.notes:
         print(*data.notes, sep="\n", file=sys.stderr)
     verify(data)
     bench = _bench(data, args)
-    for job in chosen:
+    for job in asked:
         job.check(bench)
     threads, device = args.threads or cores(), backend.resolve_device(args.device)
     machine = {"threads": threads, "device": device}
@@ -145,34 +145,34 @@ def _run(args: argparse.Namespace) -> None:
     folder = Path(args.out) / "baselines"
     print(
         f"{data.name}: {len(bench.train):,} training and {len(bench.test):,} test images; "
-        f"{len(chosen)} method(s), {threads} thread(s); records in {folder}",
+        f"{len(asked)} method(s), {threads} thread(s); records in {folder}",
         file=sys.stderr,
     )
-    found: list[Row] = []
+    measured: list[Row] = []
     with Store(folder, PartRecord).open() as store:
         done = {}
-        for number, job in enumerate(sorted(chosen, key=lambda job: job.minutes), 1):
-            title = f"[{number}/{len(chosen)}] {job.name}"
+        for number, job in enumerate(sorted(asked, key=lambda job: job.minutes), 1):
+            title = f"[{number}/{len(asked)}] {job.name}"
             done[job.name] = _measure(job, bench, images, machine, store, args.fresh, title)
-        for job in chosen:
-            found += rows(job, bench, done[job.name], args.k)
+        for job in asked:
+            measured += rows(job, bench, done[job.name], args.k)
     document = {
         "study": "baselines",
         "data": {**images, "train": len(bench.train), "test": len(bench.test)},
         "classes": list(bench.test.classes),
         "zscore": args.zscore,
         "machine": machine,
-        "rows": [row.document() for row in found],
+        "rows": [row.document() for row in measured],
         "records": str(folder / "trials.jsonl"),
     }
-    from experiments.baselines.pictures import draw
+    from experiments.baselines.pictures import plot_rows
 
     with cli.writing(folder):
-        document["figures"] = draw(found, folder, bench.test.classes, data.name)
-    print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else text(found, document))
+        document["figures"] = plot_rows(measured, folder, bench.test.classes, data.name)
+    print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else text(measured, document))
 
 
-def _chosen(args: argparse.Namespace) -> list[Job]:
+def _asked(args: argparse.Namespace) -> list[Job]:
     """Return the jobs that the command line names, in the table's order; `UsageError` for unknown ones."""
     known = jobs(args.zscore, max(args.k), args.folds, args.epochs)
     names = args.method or ["all"]

@@ -97,11 +97,11 @@ class Centres(Job):
         return len(bench.test), "image"
 
     def compute(self, bench, parts, advance):
-        found, answers = baselines.build(self.estimator, bench.seed), []
+        classifier, answers = baselines.build(self.estimator, bench.seed), []
         begin = time.perf_counter()
-        found.fit(baselines.rows(bench.train.x), bench.train.y)
+        classifier.fit(baselines.rows(bench.train.x), bench.train.y)
         for block in bench.blocks():
-            answers.append(found.predict(baselines.rows(bench.test.x[block])))
+            answers.append(classifier.predict(baselines.rows(bench.test.x[block])))
             advance(len(answers[-1]))
         yield 0, {"seconds": time.perf_counter() - begin}, {"answers": np.concatenate(answers)}
 
@@ -136,12 +136,12 @@ class Search(Centres):
 
     def compute(self, bench, parts, advance):
         k = min(self.kept, len(bench.train))
-        found = baselines.build(settings.changed(self.estimator, k=k), bench.seed)
-        found.progress = advance
+        search = baselines.build(settings.changed(self.estimator, k=k), bench.seed)
+        search.progress = advance
         begin = time.perf_counter()
-        found.fit(baselines.rows(bench.train.x), bench.train.y)
+        search.fit(baselines.rows(bench.train.x), bench.train.y)
         for part in parts:
-            _, positions = found.kneighbors(baselines.rows(bench.test.x[bench.blocks()[part]]))
+            _, positions = search.kneighbors(baselines.rows(bench.test.x[bench.blocks()[part]]))
             seconds = time.perf_counter() - begin  # those of the first part include `fit`
             yield part, {"seconds": seconds}, {"positions": positions.astype(np.int32)}
             begin = time.perf_counter()

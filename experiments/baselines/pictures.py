@@ -18,16 +18,16 @@ PANELS = {
 }
 
 
-def draw(rows: Sequence[Row], folder: Path, classes: Sequence[str], data: str) -> list[str]:
-    """Draw what there is to draw and return the paths."""
+def plot_rows(rows: Sequence[Row], folder: Path, classes: Sequence[str], data: str) -> list[str]:
+    """Plot confusion matrices and losses, as far as rows have them; return the paths."""
     from fewshot.report.plots.confusion import confusions
     from fewshot.report.plots.panels import panels
 
-    found: list[Path] = []
+    paths: list[Path] = []
     for group in dict.fromkeys(row.group for row in rows):
         matrices = {row.name: row.matrix for row in rows if row.group == group and row.matrix is not None}
         if matrices:
-            found += confusions(matrices, classes, folder / f"confusion-{group}", f"{data}: {group}")
+            paths += confusions(matrices, classes, folder / f"confusion-{group}", f"{data}: {group}")
     by_name = {row.name: row for row in rows if row.curve}
     curves = {
         title: {name: _curve(by_name[name]) for name in names if name in by_name}
@@ -35,8 +35,8 @@ def draw(rows: Sequence[Row], folder: Path, classes: Sequence[str], data: str) -
     }
     curves = {title: lines for title, lines in curves.items() if lines}
     if curves:
-        found += panels(curves, folder / "loss", f"{data}: loss of the networks in NumPy", ("epochs", "loss"))
-    return [str(path) for path in found]
+        paths += panels(curves, folder / "loss", f"{data}: loss of the networks in NumPy", ("epochs", "loss"))
+    return [str(path) for path in paths]
 
 
 def _curve(row: Row) -> dict[str, list[float]]:

@@ -83,8 +83,8 @@ def rows(job: Job, bench: Bench, parts: Parts, ks: Sequence[int]) -> list[Row]:
         more["networks"] = len(records)
         more["folds"] = tuple(record.fold["accuracy"] for record in records if record.fold)
     return [
-        Row(name, job.group, *_scored(bench.test.y, found, classes), seconds, **more)
-        for name, found in answers.items()
+        Row(name, job.group, *_scored(bench.test.y, predicted, classes), seconds, **more)
+        for name, predicted in answers.items()
     ]
 
 
@@ -97,36 +97,38 @@ def _scored(
     return {name: float(np.mean([one[name] for one in scores])) for name in QUANTITIES}, sum(matrices)
 
 
-def text(found: Sequence[Row], document: Mapping) -> str:
+def text(measured: Sequence[Row], document: Mapping) -> str:
     """Return the table, and below it what was wrong in the report and where the rest is."""
     from fewshot.report.table import aligned
 
     data = document["data"]
     whole = data["data"] == "cifar10" and not any(data["limits"].values())
-    columns = [["method", *(row.name for row in found)]]
+    columns = [["method", *(row.name for row in measured)]]
     for name, heading in zip(QUANTITIES, ("accuracy", "precision", "recall", "F1"), strict=True):
-        columns.append([heading, *(f"{row.scores[name]:.2f}" if row.scores else NONE for row in found)])
-    columns.append(["seconds", *(f"{row.seconds:,.1f}" for row in found)])
-    if any(row.epochs for row in found):
-        columns.append(["an epoch", *(f"{row.epoch_seconds:,.1f}" if row.epochs else NONE for row in found)])
+        columns.append([heading, *(f"{row.scores[name]:.2f}" if row.scores else NONE for row in measured)])
+    columns.append(["seconds", *(f"{row.seconds:,.1f}" for row in measured)])
+    if any(row.epochs for row in measured):
+        columns.append(
+            ["an epoch", *(f"{row.epoch_seconds:,.1f}" if row.epochs else NONE for row in measured)]
+        )
     if whole:
-        said = (row.published.text() if row.published else NONE for row in found)
+        said = (row.published.text() if row.published else NONE for row in measured)
         columns.append(["reported", *said])
     lines = aligned(columns)
-    lines += ["", *_legend(found, document, whole), f"pictures: {', '.join(document['figures'])}"]
+    lines += ["", *_legend(measured, document, whole), f"pictures: {', '.join(document['figures'])}"]
     return "\n".join([*lines, f"records:  {document['records']}"])
 
 
-def _legend(found: Sequence[Row], document: Mapping, whole: bool) -> list[str]:
+def _legend(measured: Sequence[Row], document: Mapping, whole: bool) -> list[str]:
     """Return the lines between the table and the paths."""
     lines = ["precision, recall and F1: macro means; seconds of a search serve every k"]
-    if any("zscore" in row.name for row in found):
+    if any("zscore" in row.name for row in measured):
         kinds = {"scalar": "all pixels", "channel": "each colour channel", "pixel": "each pixel and channel"}
         lines.append(
             f"z-score: one mean and variance for {kinds[document['zscore']]}, of the training images; "
             "votes that tie go to the lowest label"
         )
-    for row in found:
+    for row in measured:
         if row.failed:
             lines.append(f"{row.name} failed: {row.failed}")
         if row.folds:
@@ -135,7 +137,7 @@ def _legend(found: Sequence[Row], document: Mapping, whole: bool) -> list[str]:
                 f"{row.name}: mean of {row.networks} networks; "
                 f"on the folds held out {np.mean(row.folds):.2f} ± {std:.2f}"
             )
-    used = {row.published.remark for row in found if row.published} if whole else set()
+    used = {row.published.remark for row in measured if row.published} if whole else set()
     for letter in string.ascii_lowercase:
         if letter in used:
             lines.append(f"({letter}) {REMARKS[letter]}")
