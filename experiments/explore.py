@@ -275,7 +275,8 @@ def _text(document: dict) -> str:
     if (duplicates := document.get("duplicates")) is not None:
         lines.append(
             f"  near-duplicates: {duplicates['pairs']:,} pairs of {duplicates['images']:,} images; "
-            f"{duplicates['of_two_parts']:,} pairs across parts, {duplicates['of_two_classes']:,} of two classes"
+            f"{duplicates['of_two_parts']:,} pairs across parts, "
+            f"{duplicates['of_two_classes']:,} of two classes"
         )
     return "\n".join(lines)
 

@@ -259,6 +259,19 @@ def test_a_comparison_on_a_cluster_of_this_machine(photos, tmp_path, few_draws):
             assert on_cluster.records[method][draw].nll == record.nll
 
 
+def test_the_command_line_says_where_to_compute_as_in_the_studies(photos, tmp_path, monkeypatch):
+    asked = []
+
+    def stop(load, strategies, budget, draws, machine, out, **options):
+        asked.append((draws, machine))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments.compare, "compare", stop)
+    options = ["--cluster", "local", "--jobs", "2", "--threads", "3", "--shots", "4", "--device", "cpu"]
+    assert experiments.compare.main(["--data", str(photos), "--out", str(tmp_path), *options]) == 130
+    assert asked == [(Draws(shots=4), Machine(2, 3, "cpu", "local"))]
+
+
 def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, few_draws):
     monkeypatch.setattr(comparing, "SHOTS", (2, 5))
     opened = []
