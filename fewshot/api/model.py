@@ -10,12 +10,15 @@ import numpy as np
 
 from fewshot import backend
 from fewshot.api.data import Data, Source, loaded, whole_number
+from fewshot.api.results import Results
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.data.dataset import Dataset
 from fewshot.data.folder import images_below, square
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.report.page.markup import tag
 from fewshot.trials.plan import cores
+from fewshot.trials.predictions import temperature
+from fewshot.trials.store import Store
 
 if TYPE_CHECKING:
     from fewshot.deploy.saved import Saved
@@ -126,6 +129,7 @@ def export(
     epochs: int | None = None,
     updates: int | None = None,
     image_size: int | None = None,
+    results: Results | None = None,
     card: Mapping[str, object] | None = None,
     threads: int | None = None,
     device: str = "auto",
@@ -139,7 +143,9 @@ def export(
     path : where to save; the card, `NAME.json`, and other formats go beside it.
     formats : "keras" is always written; "saved_model", "tflite" and "onnx" are further ones.
     seed : of weights, shuffling and augmentation.
-    card : what the card shall say besides: "expected" (`vars` of a summary), "temperature", ….
+    results : what `fs.run` found of the method on tasks of all these classes: its held-out predictions
+        calibrate the model, and the card says what accuracy to expect.
+    card : what the card shall say besides.
     threads, device : as in `fs.load_model`.
 
     Raises `UsageError` for a method that no single network can stand for, a path or format that is none.
@@ -156,8 +162,27 @@ def export(
     prepared = data.images([learner]).of(learner)
     images = _of_classes(data, prepared)
     known = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
+    if results is not None:
+        known |= _expected(results, name, len(np.unique(images.y)))
     save(learner, images, whole_number("seed", seed, least=0), path, {**known, **(card or {})}, formats)
     return load_model(path)
+
+
+def _expected(results: Results, method: str, classes: int) -> dict[str, object]:
+    """Return what a card says of the method's trials: the accuracy to expect, and the temperature."""
+    if method not in results.records:
+        raise unknown("method of the results", method, results.records)
+    ways = {len(record.classes) for record in results.records[method]}
+    if ways != {classes}:
+        raise UsageError(
+            f"the {field('results')} are of tasks with {min(ways)} classes, the model has {classes}: "
+            "run on tasks of all its classes, or name them with fs.load(…, classes=[…])"
+        )
+    row = next(row for row in results.summary() if row.method == method)
+    return {
+        "expected": {"n": row.n, "mean": row.mean, "std": row.std, "ci95": row.ci95},
+        "temperature": temperature(Store(results.folder), row.records),
+    }
 
 
 def _of_classes(data: Data, prepared) -> Dataset:

@@ -1,18 +1,15 @@
 """The winner, ready to use: trained on all images, and saved with what to expect of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
-from fewshot.errors import FewshotError, UsageError, field
+from fewshot.errors import UsageError
 from fewshot.trials.plan import Plan, cores
-from fewshot.trials.predictions import read_predictions
-from fewshot.trials.record import Record
+from fewshot.trials.predictions import temperature
 from fewshot.trials.store import Store
 
 
@@ -53,7 +50,7 @@ def save_winner(
             "method": method,
             "protocol": plan.protocol.describe(),
             "expected": asdict(standing.accuracy),
-            "temperature": _temperature(findings.records[method].values(), store),
+            "temperature": temperature(store, findings.records[method].values()),
             "data": findings.data.name,
             "fingerprint": prepared[method].fingerprint,
             "command": findings.command,
@@ -66,19 +63,3 @@ def save_winner(
         return {"method": method, "path": str(path), "card": str(path.with_suffix(".json"))}
     say("none of the methods can be saved as a model: add one that can, such as lite")
     return None
-
-
-def _temperature(records: Iterable[Record], store: Store) -> float:
-    """Return the temperature that calibrates a method, fitted to its predictions on all draws."""
-    from fewshot.stats.calibration import fit_temperature
-
-    kept = [read_predictions(store, record) for record in records if record.ok]
-    kept = [predictions for predictions in kept if predictions is not None]
-    if not kept:
-        raise FewshotError(
-            f"the predictions in {store.folder} are missing or damaged, and a model cannot be calibrated "
-            f"without them: give another {field('out')}"
-        )
-    probabilities = np.concatenate([predictions.probabilities for predictions in kept])
-    labels = np.concatenate([predictions.labels for predictions in kept])
-    return fit_temperature(probabilities, labels)

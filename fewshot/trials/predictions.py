@@ -1,10 +1,11 @@
 """The held-out predictions of a trial, as they are kept beside its record; this is their only reader."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from fewshot.errors import FewshotError, field
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
@@ -55,6 +56,25 @@ def read_predictions(store: Store, trial: str | Record) -> Predictions | None:
         return None
     part = str(arrays["part"])
     return Predictions(arrays["probabilities"], arrays["labels"], arrays["index"], part)
+
+
+def temperature(store: Store, records: Iterable[Record]) -> float:
+    """Return the temperature that calibrates a method, fitted to its held-out predictions on all tasks.
+
+    Raises `FewshotError` where there are none.
+    """
+    from fewshot.stats.calibration import fit_temperature
+
+    kept = [read_predictions(store, record) for record in records if record.ok]
+    kept = [predictions for predictions in kept if predictions is not None]
+    if not kept:
+        raise FewshotError(
+            f"the predictions in {store.folder} are missing or damaged, and a model cannot be calibrated "
+            f"without them: give another {field('out')}"
+        )
+    probabilities = np.concatenate([predictions.probabilities for predictions in kept])
+    labels = np.concatenate([predictions.labels for predictions in kept])
+    return fit_temperature(probabilities, labels)
 
 
 def _is_valid(arrays: Mapping[str, np.ndarray], ways: int | None) -> bool:

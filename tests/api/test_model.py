@@ -62,6 +62,22 @@ def test_of_fixed_classes_their_images_are_taken(tmp_path):
     assert fs.export("baseline", data, tmp_path / "m.keras", epochs=1).classes == ("3", "8")
 
 
+def test_results_calibrate_a_model_and_say_what_to_expect(folder, tmp_path):
+    results = fs.run("logistic", folder, 3, jobs=1, out=tmp_path, progress=False)
+    model = fs.export("logistic", folder, tmp_path / "m.keras", results=results)
+    assert model.card["expected"]["mean"] == results.summary()[0].mean
+    assert model.card["temperature"] != 1
+    assert "expected accuracy" in repr(model)
+
+
+def test_results_of_other_tasks_are_refused(folder, tmp_path):
+    results = fs.run("logistic", "digits", 1, shots=5, jobs=1, out=tmp_path, progress=False)
+    with pytest.raises(UsageError, match="tasks with 2 classes, the model has 10"):
+        fs.export("logistic", "digits", tmp_path / "m.keras", results=results)
+    with pytest.raises(UsageError, match="unknown method of the results 'ridge'"):
+        fs.export("ridge", folder, tmp_path / "m.keras", results=results)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
