@@ -16,7 +16,8 @@ import inspect
 import os
 import sys
 import types
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewshot.api.compare import Comparison, compare
@@ -99,14 +100,14 @@ _CALLABLE = ("compare", "methods")  # folders of this package, and functions
 class _CallableModule(types.ModuleType):
     """A folder of this package that is a public function, too: `fewshot.methods()`."""
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function()(*args, **kwargs)
 
     @property
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(self._function())
 
-    def _function(self):
+    def _function(self) -> Callable[..., Any]:
         name = self.__name__.rpartition(".")[2]
         return getattr(importlib.import_module(f"fewshot.api.{name}"), name)
 
@@ -123,7 +124,7 @@ class _Package(types.ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _CALLABLE:
         return importlib.import_module(f"fewshot.{name}")
     if name not in _MODULES:

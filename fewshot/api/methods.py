@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from fewshot.methods.catalogue import Method
 from fewshot.methods.catalogue import methods as catalogue
@@ -20,7 +21,13 @@ class MethodList(Sequence[Method]):
         """The names, which `fewshot.run` takes."""
         return [method.name for method in self.methods]
 
-    def __getitem__(self, position):
+    @overload
+    def __getitem__(self, position: int) -> Method: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> tuple[Method, ...]: ...
+
+    def __getitem__(self, position: int | slice) -> Method | tuple[Method, ...]:
         return self.methods[position]
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from fewshot import backend
 from fewshot.api.data import Data, Source, loaded, whole_number
 from fewshot.api.results import Results
 from fewshot.api.run import Method, recipe_fields, resolve_all
+from fewshot.data import Prepared, open_splits
 from fewshot.data.dataset import Dataset
 from fewshot.data.folder import images_below, square
 from fewshot.errors import FewshotError, UsageError, field, unknown
@@ -161,7 +162,7 @@ def export(
 
     prepared = data.images([learner]).of(learner)
     images = _of_classes(data, prepared)
-    known = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
+    known: dict[str, object] = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
     save(learner, images, whole_number("seed", seed, least=0), path, {**known, **(card or {})}, formats)
@@ -185,10 +186,8 @@ def _expected(results: Results, method: str, classes: int) -> dict[str, object]:
     }
 
 
-def _of_classes(data: Data, prepared) -> Dataset:
+def _of_classes(data: Data, prepared: Prepared) -> Dataset:
     """Return all images, or those of the fixed classes."""
-    from fewshot.data import open_splits
-
     images = open_splits(prepared.folder).whole()
     if not data.draws.classes:
         return images

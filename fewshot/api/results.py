@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fewshot.errors import FewshotError
 from fewshot.report.page.markup import tag
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fewshot.report.plots import Compared
 
+Metric: TypeAlias = Literal["accuracy", "balanced_accuracy"]
 COLUMNS = ("seed", "status", "accuracy", "balanced_accuracy", "nll", "n_train", "updates", "images_seen")
 
 
@@ -35,7 +36,7 @@ class Results:
 
     records: Mapping[str, Sequence[Record]]
     title: str = ""
-    metric: str = "accuracy"
+    metric: Metric = "accuracy"
     computed: int = 0
     folder: Path = Path("results")
 

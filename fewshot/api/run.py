@@ -7,10 +7,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from fewshot.api.data import Source, loaded, whole_number
-from fewshot.api.results import Results
+from fewshot.api.results import Metric, Results
 from fewshot.errors import UsageError, field, unknown
 from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Learner
@@ -18,7 +18,9 @@ from fewshot.methods.resolve import resolve
 from fewshot.models import networks
 from fewshot.training.recipe import Recipe
 from fewshot.trials.plan import Machine, Plan, Training, make_plan
+from fewshot.trials.record import Record
 from fewshot.trials.store import Store
+from fewshot.trials.trial import Trial
 
 DEVICES = ("auto", "cpu", "gpu", "gpus")
 Method: TypeAlias = "str | Learner | Callable[..., Any] | Any"
@@ -96,12 +98,12 @@ def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progr
     with Store(out).open() as store, _bar(len(plan.trials), progress) as advance:
         computed = []
 
-        def count(trial, record, now: bool) -> None:
+        def count(trial: Trial, record: Record, now: bool) -> None:
             computed.extend([record] if now else [])
             advance(now)
 
         records = plan.run(store, fresh, count)
-    metric = "accuracy" if plan.protocol.balanced else "balanced_accuracy"
+    metric: Metric = "accuracy" if plan.protocol.balanced else "balanced_accuracy"
     return Results(records, plan.title, metric, len(computed), Path(out))
 
 
@@ -129,10 +131,10 @@ def resolve_all(methods: Methods, training: Mapping[str, object]) -> dict[str, L
 
 def recipe_fields(
     training: Mapping[str, object] | None, epochs: int | None, updates: int | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the fields of every recipe that the caller sets; `UsageError` for unknown or unfit ones."""
     length = Training(_count("epochs", epochs), _count("updates", updates)).fields()
-    recipe = {**(training or {}), **length}
+    recipe: dict[str, Any] = {**(training or {}), **length}
     known = [entry.name for entry in dataclasses.fields(Recipe)]
     for name in recipe:
         if name not in known:
@@ -149,7 +151,7 @@ def _named(name: str, method: Method, training: Mapping[str, object]) -> Learner
     if hasattr(method, "__code__") and not isinstance(method, type):
         if name not in networks or networks[name].make is not method:
             try:
-                networks.register(name)(method)
+                networks.register(name)(cast(Callable[..., Any], method))
             except ValueError as error:
                 raise UsageError(f"{error}") from error
         method = name

@@ -65,8 +65,8 @@ def temperature(store: Store, records: Iterable[Record]) -> float:
     """
     from fewshot.stats.calibration import fit_temperature
 
-    kept = [read_predictions(store, record) for record in records if record.ok]
-    kept = [predictions for predictions in kept if predictions is not None]
+    read = [read_predictions(store, record) for record in records if record.ok]
+    kept = [predictions for predictions in read if predictions is not None]
     if not kept:
         raise FewshotError(
             f"the predictions in {store.folder} are missing or damaged, and a model cannot be calibrated "
