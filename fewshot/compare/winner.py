@@ -61,5 +61,5 @@ def save_winner(
             say(f"{method} is not saved: {error.args[0]}")
             continue
         return {"method": method, "path": str(path), "card": str(path.with_suffix(".json"))}
-    say("none of the methods can be saved as a model: add one that can, such as lite")
+    say("none of the methods can be saved as a model: add one that can, such as lite-logistic")
     return None
