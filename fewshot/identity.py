@@ -14,6 +14,7 @@ A user's definition is identified by
   what is found only when the code runs (`getattr` with a computed name, imports inside of functions).
 """
 
+import contextlib
 import dis
 import functools
 import hashlib
@@ -93,13 +94,42 @@ def origin_of(make: Any, plugin: str | None = None, plugin_digest: str | None = 
 
 
 def source_digest(thing: Any) -> str:
-    """Return the digest, SHA-256, of a function's or class's source and what it names: see the module."""
+    """Return the digest, SHA-256, of a function's or class's source and what it names: see the module.
+
+    Of code that another process sent by value it is the digest that was taken there: here its source is gone.
+    """
+    if id(thing) in _received:
+        return _received[id(thing)][1]
     seen: dict[int, None] = {}
-    digest = hashlib.sha256()
+    sha = hashlib.sha256()
     for part in _parts(thing, getattr(thing, "__module__", "__main__"), seen):
-        digest.update(part.encode() if isinstance(part, str) else part)
-        digest.update(b"\0")
-    return digest.hexdigest()
+        sha.update(part.encode() if isinstance(part, str) else part)
+        sha.update(b"\0")
+    digest = sha.hexdigest()
+    if _taken is not None:
+        _taken.append((thing, digest))
+    return digest
+
+
+Digests = list[tuple[Any, str]]  # functions and classes, each with its digest
+_received: dict[int, tuple[Any, str]] = {}  # by identity, the object kept so that its number stays its own
+_taken: Digests | None = None
+
+
+@contextlib.contextmanager
+def taken_digests() -> Iterator[Digests]:
+    """Yield a list that fills with the digests that are taken in the block, to be sent with the code."""
+    global _taken
+    outer, _taken = _taken, []
+    try:
+        yield _taken
+    finally:
+        _taken = outer
+
+
+def receive_digests(digests: Digests) -> None:
+    """Keep what another process took of the code that it sent."""
+    _received.update({id(thing): (thing, digest) for thing, digest in digests})
 
 
 def _definition_place(make: Any) -> tuple[str | None, int, str]:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fewshot.data import Prepared
 from fewshot.data.protocols import Protocol
+from fewshot.identity import receive_digests, taken_digests
 from fewshot.io.digests import key_of
 from fewshot.learners.contract import Learner
 
@@ -44,3 +46,14 @@ class Trial:
     def key(self) -> str:
         """The name of the result in the store."""
         return key_of(self.identity())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a worker process gets: with it the digests of a user's code, as they are here."""
+        with taken_digests() as digests:
+            self.identity()
+        return {**vars(self), "digests": digests}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what another process sent."""
+        receive_digests(state.pop("digests"))
+        vars(self).update(state)
