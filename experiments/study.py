@@ -23,7 +23,7 @@ from fewshot.data.protocols import Protocol, numbers_of_tasks, protocols
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.help import notes
 from fewshot.methods.resolve import resolve
-from fewshot.methods.specification import canonical_name
+from fewshot.methods.specification import canonical_name, published
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
@@ -288,7 +288,7 @@ def _published(study: Study, plan: Plan, methods: Iterable[str]) -> dict[str, st
     """Return method → what was published of it."""
     if study.reported is not None:
         return dict(study.reported)
-    texts = {name: catalogue.published(name, plan.protocol.name) for name in methods}
+    texts = {name: published(name, plan.protocol.name) for name in methods}
     return {name: text for name, text in texts.items() if text}
 
 

@@ -14,6 +14,7 @@ from fewshot import cli, settings
 from fewshot.io.files import slug
 from fewshot.methods.catalogue import methods
 from fewshot.methods.specification import canonical_name, parse
+from fewshot.methods.specification import published as published_result
 
 REAL = "real"  # the mixture of the task's images alone
 
@@ -46,7 +47,7 @@ def answer(study: Study, request: Request) -> Report:
     parts = {}
     for classifier in classifiers:
         under_it = measured.only({mix: _joined(classifier, mix) for mix in mixes})
-        published = {mix: methods.published(_specification(classifier, mix)) for mix in mixes}
+        published = {mix: published_result(_specification(classifier, mix)) for mix in mixes}
         known = replace(study, reported={mix: text for mix, text in published.items() if text})
         parts[classifier] = report(known, request, under_it, slug(classifier))
     document = {"study": study.name, "classifiers": {name: part.document for name, part in parts.items()}}

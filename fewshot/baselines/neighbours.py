@@ -26,7 +26,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewshot.baselines import ssim, tiles
-from fewshot.baselines.pixels import image_shape
+from fewshot.baselines.shapes import image_shape
 from fewshot.errors import UsageError, unknown
 
 DISTANCES = ("l1", "l2", "cosine", "ssim")

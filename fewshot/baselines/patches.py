@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from fewshot.baselines.pixels import image_shape
+from fewshot.baselines.shapes import image_shape
 from fewshot.errors import UsageError
 
 SAMPLED = 20_000  # patches that the whitening is learnt from

@@ -3,24 +3,14 @@
 They take rows of pixels in [0, 1] and tell the shape from their length: square, three colours.
 """
 
-import math
 from typing import Literal
 
 from fewshot import backend
 from fewshot.baselines import estimators
-from fewshot.errors import UsageError
 
 Distance = Literal["l1", "l2", "cosine", "ssim"]
 Scale = Literal["none", "minmax", "zscore-scalar", "zscore-channel", "zscore-pixel"]
 Window = Literal["uniform", "gaussian"]
-
-
-def image_shape(columns: int) -> tuple[int, int, int]:
-    """Return (height, width, 3) of the images whose rows have so many columns; `UsageError` if none have."""
-    side = math.isqrt(columns // 3)
-    if not columns or 3 * side**2 != columns:
-        raise UsageError(f"needs square colour images, 3·s·s numbers a row. Received: rows of {columns}")
-    return side, side, 3
 
 
 def _least_size(distance: str, window: str, **_) -> int:

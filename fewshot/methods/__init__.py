@@ -3,3 +3,5 @@
 Import what is needed from `catalogue` (all named methods), `specification` (the text of a method, parsed)
 and `resolve` (from whatever a method is given as to its learner).
 """
+
+from fewshot.methods import named  # noqa: F401  (its families define their methods)

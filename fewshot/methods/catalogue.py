@@ -16,7 +16,7 @@ from fewshot.augment.offline import expansions
 from fewshot.augment.online import policies
 from fewshot.errors import unknown
 from fewshot.methods import plugins
-from fewshot.methods.specification import HEADS, ONLINE, parse, registry_of
+from fewshot.methods.heads import HEADS, ONLINE, registry_of
 from fewshot.registry import Registry
 
 _TAGS = {"network": "network", "NumPy network": "numpy", "estimator": "estimator", "learner": "learner"}
@@ -104,13 +104,9 @@ class Catalogue(Mapping[str, Method]):
             raise unknown("tag", tag, sorted({tag for method in self.values() for tag in method.tags}))
         return tagged
 
-    def published(self, text: str, protocol: str = "testbed") -> str | None:
-        """Return what was published of the method that a text stands for, under whatever name it is known."""
-        specification = parse(text)
-        for method in self._defined.values():
-            if protocol in method.published and parse(method.specification) == specification:
-                return method.published[protocol]
-        return None
+    def published_under(self, protocol: str) -> list[Method]:
+        """Return the methods of which something was published under a protocol."""
+        return [method for method in self._defined.values() if protocol in method.published]
 
     def __getitem__(self, name: str) -> Method:
         """Return the method of a name, old ones included; an unknown one is a `UsageError`."""
@@ -151,5 +147,3 @@ class Catalogue(Mapping[str, Method]):
 
 
 methods = Catalogue()
-
-from fewshot.methods import named  # noqa: E402, F401  (its families define their methods)

@@ -26,15 +26,15 @@ from fewshot.learners.estimator import EstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.methods import plugins
+from fewshot.methods.catalogue import methods
+from fewshot.methods.heads import ONLINE, registry_of
 from fewshot.models import networks
 from fewshot.training.recipe import SETTINGS, Recipe, recipes
 
-ONLINE = "online:"
 IMAGENET = "imagenet/"
 NETWORK = "baseline"  # what augmentations train where no network is named
 HEAD = "logistic"  # on frozen features, where none is named
 RECIPE = "report"
-HEADS = (networks, nets, estimators, learners)  # the registries whose names begin a method
 
 FIELDS = dataclasses.asdict(Recipe()) | {"updates": 0}  # of every recipe; the type of each is its default's
 CHOICES = {name: setting.choices for name, setting in SETTINGS.items() if setting.choices is not None}
@@ -137,11 +137,6 @@ def setting_names(text: str) -> list[str]:
     return [name for owner in _owners(_read(text)) for name in owner.defaults]
 
 
-def registry_of(head: str):
-    """Return the registry that a head is in; None for no head."""
-    return next((registry for registry in HEADS if head in registry), None)
-
-
 def feature_heads() -> list[str]:
     """Return the networks that take features."""
     return [name for name in networks if networks[name].traits.get("rows")]
@@ -176,8 +171,6 @@ class _Owner:
 
 def _read(text: str) -> _Text:
     """Return the head of a text and its settings, those that its name stands for included."""
-    from fewshot.methods.catalogue import methods
-
     plugins.load_installed()
     text = text.strip()
     if text.startswith(ONLINE):
@@ -312,3 +305,12 @@ def _specification(text: _Text) -> Specification:
 def _changed(values: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
     """Return the values that differ from the defaults, in alphabetical order."""
     return tuple((key, values[key]) for key in sorted(values) if values[key] != defaults[key])
+
+
+def published(text: str, protocol: str = "testbed") -> str | None:
+    """Return what was published of the method that a text stands for, under whatever name it is known."""
+    specification = parse(text)
+    for method in methods.published_under(protocol):
+        if parse(method.specification) == specification:
+            return method.published[protocol]
+    return None

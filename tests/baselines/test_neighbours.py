@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from fewshot.baselines import estimators
 from fewshot.baselines.neighbours import Centroids, Neighbours
-from fewshot.baselines.pixels import image_shape
+from fewshot.baselines.shapes import image_shape
 from fewshot.baselines.ssim import ssim
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
