@@ -42,7 +42,9 @@ def add_options(parser: cli.Parser) -> None:
 def answer(study: Study, request: Request) -> Report | None:
     """Draw the sheets, if these are asked for; else compare the methods, huge sets only if they are meant."""
     trials = plan(study, request)
-    learners = {name: one for name, one in trials.learners.items() if isinstance(one, KerasLearner)}
+    learners = {
+        name: learner for name, learner in trials.learners.items() if isinstance(learner, KerasLearner)
+    }
     if request.options.sheet:
         plot_sheets(request.out / study.name / "sheets", learners, trials)
         return None

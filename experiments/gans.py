@@ -22,7 +22,7 @@ from fewshot.report.table import aligned
 from fewshot.trials.executor import each
 from fewshot.trials.plan import Machine
 from gan import quality
-from gan.generators import cached, draw
+from gan.generators import cached, sample_images
 from gan.recipe import parse, presets
 
 SAMPLES = 1000  # a class
@@ -50,7 +50,7 @@ def compute(cell: Cell) -> tuple[list[dict], list[tuple[str, np.ndarray]]]:
     task = cell.protocol.sample_task(open_splits(cell.data.folder), cell.seed)
     train, held_out = task.train.compact(), task.test.compact()
     generators = cached(parse(cell.preset), train, cell.seed)
-    generated = draw(generators, SAMPLES, cell.seed)
+    generated = sample_images(generators, SAMPLES, cell.seed)
     seconds, rows, shown = sum(generator.seconds for generator in generators), [], []
     for name in train.classes:
         samples, training, reference = (

@@ -106,10 +106,10 @@ def _names(args: argparse.Namespace) -> list[str]:
         left_out = ", ".join(name for name in new if name not in fitting)
         print(f"left out, as they take larger images only: {left_out}", file=sys.stderr)
     names = []
-    for chosen in args.network:
-        if chosen != "all":
-            check_size(chosen, shape)
-        names += fitting if chosen == "all" else [networks.canonical(chosen)]
+    for name in args.network:
+        if name != "all":
+            check_size(name, shape)
+        names += fitting if name == "all" else [networks.canonical(name)]
     return list(dict.fromkeys(names))
 
 
@@ -149,8 +149,8 @@ def _accuracies(path: Path, names: list[str]) -> tuple[dict[str, float], str]:
             conditions = json.dumps([record.protocol, rest, record.threads], sort_keys=True)
             groups[conditions][learner["network"]][record.seed] = record.accuracy
     alike = defaultdict(dict)
-    for conditions, found in groups.items():
-        for network, by_seed in found.items():
+    for conditions, by_network in groups.items():
+        for network, by_seed in by_network.items():
             alike[conditions, tuple(sorted(by_seed))][network] = float(np.mean(list(by_seed.values())))
     if not alike:
         return {}, ""

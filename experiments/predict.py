@@ -80,22 +80,22 @@ def _files(named: Iterable[str]) -> list[Path]:
     """Return all files that are meant; `UsageError` for a directory without images."""
     files = []
     for path in map(Path, named):
-        found = images_below(path) if path.is_dir() else [path]
-        if not found:
+        images = images_below(path) if path.is_dir() else [path]
+        if not images:
             raise UsageError(f"no images in {path}")
-        files += found
+        files += images
     return files
 
 
 def _answers(saved, files: list[Path], batch: int, broken: list[Path]) -> Iterator[Answer]:
     """Yield the answers; what cannot be read goes to `broken` and to standard error."""
-    for file, found in saved.stream(files, batch):
-        if isinstance(found, Exception):
+    for file, result in saved.stream(files, batch):
+        if isinstance(result, Exception):
             broken.append(file)
-            reason = " ".join(str(found).split()) or type(found).__name__
+            reason = " ".join(str(result).split()) or type(result).__name__
             print(f"skipped {_shown(file)} ({reason})", file=sys.stderr)
         else:
-            yield file, found
+            yield file, result
 
 
 def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:

@@ -151,8 +151,8 @@ def _definition_place(make: Any) -> tuple[str | None, int, str]:
 def _caller() -> types.FrameType:
     """Return the frame that registers: the first one outside of the registry and of this file."""
     frame = sys._getframe(1)
-    own = {__file__, str(Path(__file__).with_name("registry.py"))}
-    while frame.f_back and frame.f_code.co_filename in own:
+    registry_files = {__file__, str(Path(__file__).with_name("registry.py"))}
+    while frame.f_back and frame.f_code.co_filename in registry_files:
         frame = frame.f_back
     return frame
 
@@ -229,10 +229,10 @@ def _class(cls: type, module: str, seen: dict[int, None]) -> Iterator[str | byte
         return
     for base in cls.__bases__:
         yield from _parts(base, module, seen)
-    own = {function.__name__: function for function in _methods(cls)}
+    methods = {function.__name__: function for function in _methods(cls)}
     for name, attribute in vars(cls).items():
-        if name in own:
-            yield from _parts(own[name], module, seen)
+        if name in methods:
+            yield from _parts(methods[name], module, seen)
         elif not (name.startswith("__") and name.endswith("__")):
             yield name
             yield from _parts(attribute, module, seen)

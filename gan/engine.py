@@ -67,7 +67,7 @@ class Engine:
             assign(player.optimizer.variables, slots)
 
     def state(self) -> list[np.ndarray]:
-        """Return all that training has changed: with it, training goes on as if it had not stopped."""
+        """Return all that training has changed: with it, training resumes as if it had not stopped."""
         return values(self._variables())
 
     def restore(self, state: list[np.ndarray]) -> None:

@@ -18,7 +18,7 @@ from fewshot.io.fetch import one_line
 from fewshot.io.files import slug
 from fewshot.trials.plan import cores
 from gan import pictures
-from gan.generators import CARD, Generator, draw
+from gan.generators import CARD, Generator, sample_images
 from gan.networks import to_images
 
 GRID_EACH = 20  # images of every class
@@ -63,8 +63,8 @@ def _load(card: Path) -> Generator:
 
     path = card.with_name("generator.keras")
     try:
-        found = json.loads(card.read_text(encoding="utf-8"))
-        classes, conditional = tuple(map(str, found["classes"])), bool(found["conditional"])
+        note = json.loads(card.read_text(encoding="utf-8"))
+        classes, conditional = tuple(map(str, note["classes"])), bool(note["conditional"])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         latent = int(model.inputs[0].shape[-1])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"no such directory: {args.folder}")
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     generators = load(folder)
-    images = draw(generators, args.n, args.seed)
+    images = sample_images(generators, args.n, args.seed)
     try:
         for line in _write(args, generators, images):
             print(line)

@@ -1,4 +1,4 @@
-"""Trained generators: what training yields, kept on disk by all that determines it, and drawn from."""
+"""Trained generators: what training yields, kept on disk by all that determines it, and sampled from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ class Generator:
     classes: tuple[str, ...]
     seconds: float = 0.0
 
-    def draw(self, each: int, seed: int) -> Dataset:
+    def sample(self, each: int, seed: int) -> Dataset:
         """Return `each` images of every class; of more, the first ones are the same."""
-        drawn = []
+        images = []
         for label, name in enumerate(self.classes):
             latents = rng(seed, f"latents of {name}").standard_normal((each, self.latent), np.float32)
-            drawn.append(self.make(latents, np.full(each, label)))
-        return Dataset(np.concatenate(drawn), np.repeat(np.arange(len(self.classes)), each), self.classes)
+            images.append(self.make(latents, np.full(each, label)))
+        return Dataset(np.concatenate(images), np.repeat(np.arange(len(self.classes)), each), self.classes)
 
 
-def draw(generators: list[Generator], each: int, seed: int) -> Dataset:
+def sample_images(generators: list[Generator], each: int, seed: int) -> Dataset:
     """Return `each` images of every class, class by class, of generators that share the classes out."""
-    parts = [generator.draw(each, seed) for generator in generators]
+    parts = [generator.sample(each, seed) for generator in generators]
     classes = tuple(name for part in parts for name in part.classes)
     y = np.repeat(np.arange(len(classes)), each)
     return Dataset(np.concatenate([part.x for part in parts]), y, classes)

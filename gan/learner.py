@@ -12,7 +12,7 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.learners.contract import Learner, Wrapper, wrappers
-from gan.generators import cached, draw
+from gan.generators import cached, sample_images
 from gan.networks import check_shape
 from gan.recipe import parse
 
@@ -45,8 +45,8 @@ class SyntheticLearner(Wrapper):
     ) -> "SyntheticLearner":
         """Train the base on a set of its own. Generators come from the cache, or are trained now."""
         real = self._expanded(train, seed)
-        made = self._made(real, seed)
-        parts = [real] * self._repeats(len(real), len(made)) + [made] if self.real else [made]
+        samples = self._synthetic_images(real, seed)
+        parts = [real] * self._repeats(len(real), len(samples)) + [samples] if self.real else [samples]
         whole = Dataset(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in "xy"), train.classes
         )
@@ -88,20 +88,20 @@ class SyntheticLearner(Wrapper):
     def _generators(self, real: Dataset, seed: int):
         return cached(parse(self.gan), real.compact(), seed)
 
-    def _made(self, real: Dataset, seed: int) -> Dataset:
+    def _synthetic_images(self, real: Dataset, seed: int) -> Dataset:
         """Return the synthetic images, labelled as the task's are."""
         each = self.synthetic * (CANDIDATES if self.keep == "agree" else 1)
-        made = draw(self._generators(real, seed), each, seed)
-        labels = np.array([real.classes.index(name) for name in made.classes])
-        made = Dataset(made.x, labels[made.y], real.classes)
+        samples = sample_images(self._generators(real, seed), each, seed)
+        labels = np.array([real.classes.index(name) for name in samples.classes])
+        samples = Dataset(samples.x, labels[samples.y], real.classes)
         if self.keep == "all":
-            return made
+            return samples
         judge = copy.copy(self.base).fit(real, seed)
-        agreed = judge.predict(made.x).argmax(1) == made.y
-        chosen = [np.flatnonzero(agreed & (made.y == label))[: self.synthetic] for label in labels]
-        return made.take(np.concatenate(chosen))
+        agreed = judge.predict(samples.x).argmax(1) == samples.y
+        kept = [np.flatnonzero(agreed & (samples.y == label))[: self.synthetic] for label in labels]
+        return samples.take(np.concatenate(kept))
 
-    def _repeats(self, real: int, made: int) -> int:
+    def _repeats(self, real: int, synthetic: int) -> int:
         """Return how often the real images are taken, so that they have their share."""
-        wanted = self.share / (1 - self.share) * made / real
+        wanted = self.share / (1 - self.share) * synthetic / real
         return max(1, round(wanted))

@@ -104,15 +104,15 @@ def parse(text: str) -> GanRecipe:
     name, given = settings.split(text)
     recipe = presets[name]()
     network, fixed = settings.split(given.pop("architecture", recipe.architecture))
-    own = architectures.switches(network)
+    of_network = architectures.switches(network)
     values = settings.typed(
         f"the preset '{name}'",
         given,
-        own | FIELDS,
+        of_network | FIELDS,
         {"loss": LOSSES, "labels": LABELS} | architectures.choices(network),
     )
-    switches = fixed | {key: value for key, value in values.items() if key in own}
-    fields = {key: value for key, value in values.items() if key not in own}
+    switches = fixed | {key: value for key, value in values.items() if key in of_network}
+    fields = {key: value for key, value in values.items() if key not in of_network}
     if "epochs" in fields:
         fields.setdefault("updates", None)
     return replace(recipe, architecture=settings.join(network, switches), **fields)

@@ -155,7 +155,7 @@ class _Training:
         )
         print(
             f"{classes}: {n} images{drawn}; {run.total:,} updates"
-            + (f", going on after {run.done:,}" if run.done else "")
+            + (f", resuming after {run.done:,}" if run.done else "")
             + f"; results in {self._folder}{os.sep}",
             file=sys.stderr,
         )
@@ -183,8 +183,8 @@ class _Training:
                 f"update {run.done:,}: the generator may be collapsing",
                 file=sys.stderr,
             )
-        found = self._measure(run, SAMPLES)
-        value = float(np.mean([row.kid for row in found])) if found else None
+        qualities = self._measure(run, SAMPLES)
+        value = float(np.mean([row.kid for row in qualities])) if qualities else None
         return {"update": run.done, "seconds": round(run.seconds, 1), "diversity": varied, "kid": value}
 
     def _generator(self, run: Run) -> Generator:
@@ -195,8 +195,8 @@ class _Training:
         """Return the quality of `each` samples of every class, as far as asked for and possible."""
         if self._args.features == "none":
             return []
-        samples = self._generator(run).draw(each, self._args.seed)
-        found = []
+        samples = self._generator(run).sample(each, self._args.seed)
+        qualities = []
         for label, name in enumerate(samples.classes):
             train, reference = self._images.x, np.concatenate(list(self._reference.images.values()))
             if name in self._reference.images:
@@ -204,9 +204,9 @@ class _Training:
                 reference = self._reference.images[name]
             if len(reference) > 1 and len(train):
                 named = f"{len(reference)} {self._reference.name} of {name}"
-                made = samples.x[samples.y == label]
-                found.append(quality.measure(made, train, reference, named, self._args.features, fid))
-        return found
+                images = samples.x[samples.y == label]
+                qualities.append(quality.measure(images, train, reference, named, self._args.features, fid))
+        return qualities
 
     def _finish(self, run: Run, log: list[dict], source: dict) -> dict:
         """Write the generator, its card and the pictures; return what a program wants to know."""
@@ -224,15 +224,15 @@ class _Training:
         with run.engine.averaged():
             run.engine.generator.save(folder / "generator.keras")
         if args.features != "none":
-            made = generator.draw(max(1, 12 // len(generator.classes)), args.seed).x[:12]
-            found = [
+            samples = generator.sample(max(1, 12 // len(generator.classes)), args.seed).x[:12]
+            vectors = [
                 quality.directions(extract(args.features, x, keep))
-                for x, keep in ((self._images.x, True), (made, False))
+                for x, keep in ((self._images.x, True), (samples, False))
             ]
             figures += pictures.neighbours(
-                made,
+                samples,
                 self._images.x,
-                quality.nearest(*found),
+                quality.nearest(*vectors),
                 folder / "neighbours",
                 "Samples and the training images nearest to them",
             )

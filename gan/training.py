@@ -1,4 +1,4 @@
-"""Training: a run that can be left after any update, kept on disk, and gone on with."""
+"""Training: a run that can be left after any update, kept on disk, and resumed."""
 
 import hashlib
 import json
@@ -83,7 +83,7 @@ class Run:
         checkpoints.save(path, note, {"traces": self.traces, **checkpoints.numbered(state)})
 
     def resume(self, path: Path) -> list[dict]:
-        """Go on from a checkpoint and return its log; `UsageError` where it is of another run."""
+        """Resume from a checkpoint and return its log; `UsageError` where it is of another run."""
         meta, arrays = checkpoints.load(path)
         traces = arrays.pop("traces", self.traces)
         differs = _difference(meta, self._meta())
@@ -106,14 +106,14 @@ class Run:
         return json.loads(json.dumps(whole))
 
 
-def _difference(found: dict, wanted: dict) -> str:
+def _difference(kept: dict, wanted: dict) -> str:
     """Return in words where two descriptions differ first, or nothing."""
     for key, value in wanted.items():
-        if isinstance(value, dict) and isinstance(found.get(key), dict):
-            if differs := _difference(found[key], value):
+        if isinstance(value, dict) and isinstance(kept.get(key), dict):
+            if differs := _difference(kept[key], value):
                 return differs
-        elif found.get(key) != value:
-            return f"{key}: {found.get(key)}, not {value}"
+        elif kept.get(key) != value:
+            return f"{key}: {kept.get(key)}, not {value}"
     return ""
 
 

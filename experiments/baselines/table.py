@@ -94,7 +94,7 @@ def _scored(
     """Return the mean scores of so many answers to all test images, and the sum of their confusions."""
     matrices = [metrics.confusion(labels, given, classes) for given in answers]
     scores = [metrics.scores(matrix) for matrix in matrices]
-    return {name: float(np.mean([one[name] for one in scores])) for name in QUANTITIES}, sum(matrices)
+    return {name: float(np.mean([score[name] for score in scores])) for name in QUANTITIES}, sum(matrices)
 
 
 def text(measured: Sequence[Row], document: Mapping) -> str:

@@ -23,17 +23,17 @@ def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
 
     As a document, and as the lines of a table. matrices: as `pooled` returns them.
     """
-    found = {}
+    entries = {}
     for method, (names, matrix) in matrices.items():
         confused = metrics.most_confused(matrix, CONFUSED)
-        found[method] = {
+        entries[method] = {
             **metrics.scores(matrix),
             "classes": dict(zip(names, metrics.per_class(matrix).tolist(), strict=True)),
             "confused": [{"class": names[i], "answer": names[j], "images": n} for i, j, n in confused],
         }
     heads = ["method", "precision", "recall", "F1", "best class", "worst class", "most confused"]
-    rows = [[method, *_row(entry)] for method, entry in found.items()]
-    return found, aligned([list(column) for column in zip(heads, *rows, strict=True)])
+    rows = [[method, *_row(entry)] for method, entry in entries.items()]
+    return entries, aligned([list(column) for column in zip(heads, *rows, strict=True)])
 
 
 def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
@@ -62,13 +62,13 @@ def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:
 
 def pooled(by_method: Records, out: str) -> Matrices:
     """Return class names and confusion matrix, over all seeds, of each method that has predictions."""
-    store, found = Store(out), {}
+    store, matrices = Store(out), {}
     for method, records in by_method.items():
         known = pool(store, records)
         if len(known.truth):
             matrix = metrics.confusion(known.truth, known.predicted, len(known.names))
-            found[method] = known.names, matrix
-    return found
+            matrices[method] = known.names, matrix
+    return matrices
 
 
 def _row(entry: dict) -> list[str]:

@@ -57,8 +57,8 @@ class Comparison:
         return "\n".join([self.table(), "", self.verdict, *self._read().consequences()])
 
     def _repr_html_(self) -> str:
-        found = self._read()
-        lines = [tag("p", line) for line in found.consequences()]
+        reading = self._read()
+        lines = [tag("p", line) for line in reading.consequences()]
         model = self.findings.model
         return tag(
             "div",

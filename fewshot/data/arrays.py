@@ -28,8 +28,8 @@ def prepare_arrays(x: object, y: object, classes: Sequence[str] | None = None) -
     images, values = np.asarray(x), np.asarray(y)
     _check(images, values)
     if classes is None:
-        found, labels = np.unique(values, return_inverse=True)
-        classes = found.tolist()
+        distinct, labels = np.unique(values, return_inverse=True)
+        classes = distinct.tolist()
     elif values.dtype.kind not in "iu":
         raise UsageError("with a list of classes, labels are whole numbers: positions in it")
     else:

@@ -128,8 +128,8 @@ def _converted(
 
 def _compared(path: Path, forward: Callable, images: np.ndarray, wanted: np.ndarray) -> dict:
     """Return what the card says of a file; milliseconds for one image, the median of many calls."""
-    found = np.concatenate([forward(image[None].astype(np.float32)) for image in images])
-    largest = float(np.abs(found - wanted).max())
+    answers = np.concatenate([forward(image[None].astype(np.float32)) for image in images])
+    largest = float(np.abs(answers - wanted).max())
     if not largest <= TOLERANCE:  # nor is it a number, perhaps
         raise FewshotError(f"{path.name} differs from the learner by up to {largest:.2g}: it is not kept")
     seconds = np.median(latencies(forward, images.shape[1:]))

@@ -12,8 +12,8 @@ from fewshot.errors import FewshotError, field
 
 def cache_dir() -> Path:
     """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
-    if chosen := os.environ.get("FEWSHOT_CACHE"):
-        return Path(chosen).expanduser()
+    if folder := os.environ.get("FEWSHOT_CACHE"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
 
 

@@ -71,9 +71,11 @@ class KerasLearner(Learner):
         self._engine = self._compiled(examples.x.shape[1:], len(train.classes), last)
         self._members, curves, before = [], [], 0.0
         for member in range(recipe.ensemble_size):
-            own_seed = stream_seed(seed, f"member {member}") if member else seed
-            own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
-            curves.append(asdict(self._engine.fit(examples, recipe, own_seed, watch, own, start)))
+            member_seed = stream_seed(seed, f"member {member}") if member else seed
+            member_checkpoint = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
+            curves.append(
+                asdict(self._engine.fit(examples, recipe, member_seed, watch, member_checkpoint, start))
+            )
             before += self._engine.seconds_before
             self._members.append(self._engine.weights())
         self.fitted = self._fitted(len(examples), curves, before)
@@ -90,17 +92,17 @@ class KerasLearner(Learner):
 
         examples = [self._examples(train, seed) for train, seed in zip(trains, seeds, strict=True)]
         engine = self._compiled(examples[0].x.shape[1:], len(trains[0].classes))
-        found = []
+        outcomes = []
         for outcome in together.fit(engine, examples, self.recipe, seeds):
             if isinstance(outcome, DivergedError):
-                found.append(outcome)
+                outcomes.append(outcome)
                 continue
             curve, weights = outcome
             fitted = copy.copy(self)
             fitted._engine, fitted._members = engine, [weights]
             fitted.fitted = fitted._fitted(len(examples[0]), [asdict(curve)], 0.0)
-            found.append(fitted)
-        return found
+            outcomes.append(fitted)
+        return outcomes
 
     def _examples(self, train: Dataset, seed: int) -> Examples:
         """Return what the network is trained on."""

@@ -61,10 +61,10 @@ class TransferLearner(Wrapper):
         if self.last < 0 or self.pretrain_epochs < 1:
             raise UsageError("last is 0 or more layers, pretrain_epochs 1 or more")
         if self.transfer != RANDOM:
-            found = open_splits(_source(self.transfer).folder).train.image_shape
-            if found != shape:
+            source_shape = open_splits(_source(self.transfer).folder).train.image_shape
+            if source_shape != shape:
                 raise UsageError(
-                    f"{self.transfer} has images of {_size(found)}, not {_size(shape)}: "
+                    f"{self.transfer} has images of {_size(source_shape)}, not {_size(shape)}: "
                     f"use {field('image_size')}"
                 )
 

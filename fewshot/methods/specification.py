@@ -237,8 +237,10 @@ def _owners(text: _Text) -> list[_Owner]:
             )
         )
     else:
-        own = f"a setting of the {registry.kind} '{text.head}'"
-        owners.append(_Owner("switches", own, registry.switches(text.head), registry.choices(text.head)))
+        described = f"a setting of the {registry.kind} '{text.head}'"
+        owners.append(
+            _Owner("switches", described, registry.switches(text.head), registry.choices(text.head))
+        )
         owners.append(_Owner("offline", "the offline augmentation", {"offline": "none"}, {}))
     if registry in (networks, nets):
         owners.append(_Owner("recipe", "the recipe's name", {"recipe": RECIPE}, {}))

@@ -83,8 +83,8 @@ class Loop:
         measured = []
         for number, player in enumerate(self._players):
 
-            def loss_of(own, number=number, player=player, weights=tuple(weights), state=state):
-                current = [*weights[:number], own, *weights[number + 1 :]]
+            def loss_of(variables, number=number, player=player, weights=tuple(weights), state=state):
+                current = [*weights[:number], variables, *weights[number + 1 :]]
                 mapping = [*zip(self._state, state, strict=True)]
                 for other, theirs in zip(self._players, current, strict=True):
                     mapping += zip(other.weights, theirs, strict=True)

@@ -1,4 +1,4 @@
-"""Whole datasets: choices apart from the test, trainings that are gone on with, what each class came to."""
+"""Whole datasets: choices apart from the test, trainings that are resumed, what each class came to."""
 
 import json
 from pathlib import Path
@@ -116,8 +116,8 @@ def test_details_without_predictions(tmp_path):
     assert details(pooled({"lost": [kept("lost", 0, 60.0)]}, str(tmp_path)))[0] == {}
 
 
-def test_cut_off_and_gone_on_is_the_same(task, tmp_path, monkeypatch):
-    """Statistics, moving averages and the order of random draws go on where they stood."""
+def test_cut_off_and_resumed_is_the_same(task, tmp_path, monkeypatch):
+    """Statistics, moving averages and the order of random draws resume where they stood."""
     monkeypatch.setattr(engine, "STRETCH", 4)
     monkeypatch.setattr(engine, "KEPT_EVERY", 0.0)
     examples, path = expand(task.train, "none", 0), tmp_path / "cut.npz"

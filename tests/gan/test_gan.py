@@ -1,4 +1,4 @@
-"""GANs: the report's networks, recipes, training that stops and goes on, generators that are kept."""
+"""GANs: the report's networks, recipes, training that stops and resumes, generators that are kept."""
 
 import json
 import resource
@@ -8,7 +8,7 @@ import pytest
 
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError, UsageError
-from gan.generators import cached, draw
+from gan.generators import cached, sample_images
 from gan.networks import build
 from gan.recipe import GanRecipe, architectures, parse, presets
 from gan.training import Run, marks, separate
@@ -156,7 +156,7 @@ def _finished(run):
     return run.weights()
 
 
-def test_stopped_and_gone_on_is_the_same(images, tmp_path):
+def test_stopped_and_resumed_is_the_same(images, tmp_path):
     whole = _finished(Run(parse(TINY), images, seed=1))
     traces = None
     first = Run(parse(TINY), images, seed=1)
@@ -168,8 +168,8 @@ def test_stopped_and_gone_on_is_the_same(images, tmp_path):
     second = Run(parse(TINY), images, seed=1)
     assert second.resume(tmp_path / "checkpoint.npz") == [{"update": 4}]
     assert second.done == 4
-    for gone_on, straight in zip(_finished(second), whole, strict=True):
-        assert np.array_equal(gone_on, straight)
+    for resumed, straight in zip(_finished(second), whole, strict=True):
+        assert np.array_equal(resumed, straight)
     traces = second.traces
     assert traces.shape == (6, 4)
 
@@ -212,17 +212,17 @@ def test_a_loss_that_is_no_number_stops_the_training(images):
 
 
 def test_generators_are_kept_and_repeat(images, own_cache):
-    made = draw(cached(parse(TINY), images, seed=3), 5, seed=0)
-    assert made.x.shape == (10, 16, 16, 3)
-    assert made.x.dtype == np.uint8
-    assert made.y.tolist() == [0] * 5 + [1] * 5
+    samples = sample_images(cached(parse(TINY), images, seed=3), 5, seed=0)
+    assert samples.x.shape == (10, 16, 16, 3)
+    assert samples.x.dtype == np.uint8
+    assert samples.y.tolist() == [0] * 5 + [1] * 5
     trained = []
     again = cached(parse(TINY), images, 3, trained.append)
     assert trained == []  # from the cache
-    assert np.array_equal(draw(again, 5, seed=0).x, made.x)
-    more = draw(again, 8, seed=0)
-    assert np.array_equal(more.x[:5], made.x[:5])  # of more, the first ones are the same
-    assert not np.array_equal(draw(again, 5, seed=1).x, made.x)
+    assert np.array_equal(sample_images(again, 5, seed=0).x, samples.x)
+    more = sample_images(again, 8, seed=0)
+    assert np.array_equal(more.x[:5], samples.x[:5])  # of more, the first ones are the same
+    assert not np.array_equal(sample_images(again, 5, seed=1).x, samples.x)
 
 
 def test_a_generator_a_class(images, own_cache):
@@ -230,7 +230,7 @@ def test_a_generator_a_class(images, own_cache):
     assert [part.classes for part in separate(recipe, images)] == [("f",), ("j",)]
     generators = cached(recipe, images, seed=0)
     assert len(generators) == 2
-    assert draw(generators, 3, seed=0).classes == ("f", "j")
+    assert sample_images(generators, 3, seed=0).classes == ("f", "j")
     with pytest.raises(UsageError, match="knows of no classes"):
         cached(parse("report:labels=together"), images, seed=0)
 
@@ -258,8 +258,8 @@ def test_marks():
 
 
 def test_compact_numbers_the_classes_that_are_there():
-    found = Dataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([7, 2, 7]), tuple("abcdefgh")).compact()
-    assert (found.classes, found.y.tolist()) == (("c", "h"), [1, 0, 1])
+    compact = Dataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([7, 2, 7]), tuple("abcdefgh")).compact()
+    assert (compact.classes, compact.y.tolist()) == (("c", "h"), [1, 0, 1])
 
 
 def test_descriptions_are_json(images):

@@ -47,11 +47,11 @@ def test_training_writes_all_that_is_promised(trained):
         assert (out / name).stat().st_size > 0, name
 
 
-def test_the_same_command_goes_on(trained, command):
+def test_the_same_command_resumes(trained, command):
     out, result, _ = trained
     again = command("gan.train", *TRAIN, "--json", out=out)
     found = json.loads(again.stdout)["generators"][0]
-    assert "going on after 12" in again.stderr
+    assert "resuming after 12" in again.stderr
     assert found["quality"] == result["quality"]
     wider = TINY.replace("width=4", "width=8")
     other = command("gan.train", "--preset", wider, *DIGITS, *RANDOM, out=out)
@@ -59,7 +59,7 @@ def test_the_same_command_goes_on(trained, command):
     assert "--fresh" in one_line(other.stderr)
 
 
-def test_killed_and_gone_on_is_the_same(trained, command, tmp_path):
+def test_killed_and_resumed_is_the_same(trained, command, tmp_path):
     _, straight, _ = trained
     line = [sys.executable, "-m", "gan.train", *TRAIN, "--out", str(tmp_path / "results")]
     killed = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
