@@ -29,15 +29,13 @@ or with a study of images that need no download:
             Command("experiments.baselines", "classical, with all images"),
             Command("experiments.search", "how 'best' was found"),
         ),
-        "what there is": (
+        "what there is, and GANs": (
             Command("experiments.models", "the networks and their cost"),
             Command("experiments.methods", "all methods by name"),
             Command("experiments.benchmark", "how fast, beside others"),
-        ),
-        "GANs": (
-            Command("gan.train", "train one"),
+            Command("gan.train", "train a GAN"),
             Command("gan.generate", "draw images from it"),
-            Command("experiments.gans", "which is better"),
+            Command("experiments.gans", "which GAN is better"),
         ),
     },
 )

@@ -56,7 +56,7 @@ def row(text: str) -> Row:
 
 def table(rows: list[Row]) -> str:
     """Return the rows as text, two lines each: name, cost and summary; the specification and the rest."""
-    width = max(len(row.name) for row in rows if len(row.name) <= 28)
+    width = max((len(row.name) for row in rows if len(row.name) <= 28), default=28)
     return "\n".join(line for row in rows for line in _lines(row, width))
 
 

@@ -168,7 +168,7 @@ def _file_digest(path: Path) -> str:
 
 def _parts(value: Any, module: str, seen: dict[int, None]) -> Iterator[str | bytes]:
     """Yield all that identifies a value of a user's module, each object once."""
-    if isinstance(value, bool | int | float | complex | str | bytes | None | range):
+    if isinstance(value, bool | int | float | complex | str | bytes | None | range | np.generic):
         yield repr(value)
         return
     if id(value) in seen:
@@ -199,6 +199,8 @@ def _parts(value: Any, module: str, seen: dict[int, None]) -> Iterator[str | byt
         yield from _function(value, module, seen)
     elif isinstance(value, type):
         yield from _class(value, module, seen)
+    elif isinstance(getattr(value, "__wrapped__", None), types.FunctionType):  # a cached function
+        yield from _parts(value.__wrapped__, module, seen)
     else:
         yield from _parts(type(value), module, seen)
 
@@ -229,11 +231,12 @@ def _class(cls: type, module: str, seen: dict[int, None]) -> Iterator[str | byte
         return
     for base in cls.__bases__:
         yield from _parts(base, module, seen)
-    methods = {function.__name__: function for function in _methods(cls)}
+    methods = _methods(cls)
+    for function in methods:
+        yield from _parts(function, module, seen)
+    names = {function.__name__ for function in methods}
     for name, attribute in vars(cls).items():
-        if name in methods:
-            yield from _parts(methods[name], module, seen)
-        elif not (name.startswith("__") and name.endswith("__")):
+        if name not in names and not (name.startswith("__") and name.endswith("__")):
             yield name
             yield from _parts(attribute, module, seen)
     yield repr(sorted((name, str(kind)) for name, kind in vars(cls).get("__annotations__", {}).items()))
@@ -244,14 +247,24 @@ def _methods(cls: type) -> list[types.FunctionType]:
     functions = []
     for attribute in vars(cls).values():
         if isinstance(attribute, staticmethod | classmethod):
-            attribute = attribute.__func__
+            parts: list[Any] = [attribute.__func__]
         elif isinstance(attribute, property):
-            attribute = attribute.fget
+            parts = [attribute.fget, attribute.fset, attribute.fdel]
         elif isinstance(attribute, functools.cached_property):
-            attribute = attribute.func
-        if isinstance(attribute, types.FunctionType) and attribute.__code__.co_filename != "<string>":
-            functions.append(attribute)
+            parts = [attribute.func]
+        else:
+            parts = [attribute if isinstance(attribute, types.FunctionType) else _unwrapped(attribute)]
+        functions += [
+            part
+            for part in parts
+            if isinstance(part, types.FunctionType) and part.__code__.co_filename != "<string>"
+        ]
     return functions
+
+
+def _unwrapped(attribute: Any) -> Any:
+    """Return the function behind a cached one; anything else as it is."""
+    return getattr(attribute, "__wrapped__", attribute)
 
 
 def _users_file(module: types.ModuleType | None) -> Iterator[str]:

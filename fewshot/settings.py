@@ -41,7 +41,7 @@ def join(name: str, settings: Mapping[str, object], mark: str = ":") -> str:
     return f"{name}{mark}{parts}" if parts else name
 
 
-def changed(text: str, **values: object) -> str:
+def changed(text: str, /, **values: object) -> str:
     """Return the text with some settings changed or added."""
     name, given = split(text)
     return join(name, given | values)

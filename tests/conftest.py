@@ -90,9 +90,9 @@ def data(blobs, tmp_path):
 def results(tmp_path):
     """Run trials on a store below `tmp_path`; return the records."""
 
-    def run_them(trials, folder="results", jobs=1, **options):
+    def run_them(trials, folder="results", jobs=1, executor=None, **options):
         with Store(tmp_path / folder).open() as store:
-            return run(trials, store, Processes(jobs), **options)
+            return run(trials, store, executor or Processes(jobs), **options)
 
     return run_them
 

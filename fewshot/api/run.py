@@ -133,8 +133,15 @@ def recipe_fields(
     training: Mapping[str, object] | None, epochs: int | None, updates: int | None
 ) -> dict[str, Any]:
     """Return the fields of every recipe that the caller sets; `UsageError` for unknown or unfit ones."""
-    length = Training(_count("epochs", epochs), _count("updates", updates)).fields()
-    recipe: dict[str, Any] = {**(training or {}), **length}
+    if not isinstance(training, Mapping | None):
+        raise UsageError(f"{field('training')} wants fields of the recipe. Received: {training!r}")
+    recipe: dict[str, Any] = dict(training or {})
+    inner_epochs, inner_updates = recipe.pop("epochs", None), recipe.pop("updates", None)
+    length = Training(
+        _count("epochs", inner_epochs if epochs is None else epochs),
+        _count("updates", inner_updates if updates is None else updates),
+    )
+    recipe |= length.fields()
     known = [entry.name for entry in dataclasses.fields(Recipe)]
     for name in recipe:
         if name not in known:

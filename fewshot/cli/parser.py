@@ -67,9 +67,10 @@ def run(
     interrupted : what is said after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = Parser(prog=make_parser().prog, add_help=False)
+    parser = Parser(add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:
+        parser.prog = make_parser().prog
         for file in parser.parse_known_args(argv)[0].plugin:
             from fewshot.methods import plugins
 

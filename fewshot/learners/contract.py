@@ -205,6 +205,9 @@ def _version(kind: type) -> int | str:
     for registry in (learners, wrappers):
         for definition in map(registry.__getitem__, registry):
             # By name, too: a worker process gets a notebook's class by value.
-            if definition.make is kind or definition.make.__qualname__ == kind.__qualname__:
+            if definition.make is kind or (
+                definition.make.__qualname__ == kind.__qualname__
+                and definition.make.__module__ == kind.__module__
+            ):
                 return definition.version
     return 1 if origin_of(kind) is None else source_digest(kind)[:12]

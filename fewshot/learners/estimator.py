@@ -105,6 +105,10 @@ class EstimatorLearner(Learner):
         """Return in words what training on `n` images takes."""
         return f"{self.examples(n):9,} images, scikit-learn"
 
+    def _dense_trait(self):
+        """Return how the fitted estimator says its weights; None for its `coef_` and `intercept_`."""
+        return estimators[settings.split(self.estimator)[0]].traits.get("dense")
+
     def keras_model(self, shape: tuple[int, int, int]):
         """Return the fitted estimator as a `keras.Model` with one dense layer; `UsageError` if not linear."""
         import keras
@@ -114,8 +118,7 @@ class EstimatorLearner(Learner):
         inputs = x = keras.Input(shape if on_pixels else (self._width,))
         if on_pixels:
             x = layers.Flatten()(layers.Rescaling(1 / 255)(x))  # `fewshot.baselines.rows`
-        name = settings.split(self.estimator)[0]
-        kernel, bias = as_dense(self._estimator, self._width, estimators[name].traits.get("dense"))
+        kernel, bias = as_dense(self._estimator, self._width, self._dense_trait())
         dense = layers.Dense(len(bias), name="linear")
         head = keras.Model(inputs, dense(x), name="estimator")
         dense.set_weights([kernel, bias])
@@ -135,6 +138,9 @@ class GivenEstimatorLearner(EstimatorLearner):
         from sklearn.base import clone
 
         return baselines.seeded(clone(self.estimator), seed)
+
+    def _dense_trait(self):
+        return None
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images that offline augmentation cannot take."""

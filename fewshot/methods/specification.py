@@ -16,6 +16,7 @@ from fewshot import settings
 from fewshot.augment import offline, online
 from fewshot.augment.grammar import FILE
 from fewshot.augment.offline import expansions
+from fewshot.backbones import backbones
 from fewshot.backbones.features import PIXELS
 from fewshot.backbones.features import parse as parse_features
 from fewshot.baselines import estimators
@@ -126,7 +127,7 @@ def named(text: str) -> tuple[str, Specification]:
     return read.name, _specification(read)
 
 
-def changed(text: str, **values: object) -> str:
+def changed(text: str, /, **values: object) -> str:
     """Return the name of a method with some settings changed or added, settings in alphabetical order."""
     read = _read(text)
     return settings.join(read.shown, {**read.written, **values}, read.mark)
@@ -184,6 +185,8 @@ def _read(text: str) -> _Text:
         base = _read(methods.specifications[head])
         return _renamed(text, base.head, base.given, colon + rest, head, ":", base.features)
     if head.startswith(IMAGENET):
+        if head == IMAGENET:
+            raise unknown("backbone", "", backbones)
         _, given = settings.split(text)
         return _renamed(
             text, given.get("head", HEAD), {}, colon + rest, head, ":", head.removeprefix(IMAGENET)

@@ -71,18 +71,19 @@ class Draws:
                 f"{field('limit_train')} is for {field('protocol', 'full')}: "
                 f"'{name}' takes {field('shots')} images a class"
             )
-        shots = self.shots or _usual_shots(data, name)
+        shots = self.shots or _usual_shots(data, name, self.classes)
         return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train)
 
 
-def _usual_shots(data: Prepared, protocol: str) -> int:
+def _usual_shots(data: Prepared, protocol: str, classes: Sequence[str]) -> int:
     """Return so many training images a class that of a small folder some are left to be held out."""
     if data.name in datasets:
         return SHOTS
     splits = open_splits(data.folder)
     scenes = duplicates.groups(splits.train) if protocol == "distinct" else np.arange(len(splits.train))
     labels = splits.train.y
-    least = min(len(np.unique(scenes[labels == label])) for label in np.unique(labels))
+    wanted = [label for label in np.unique(labels) if not classes or splits.classes[label] in classes]
+    least = min((len(np.unique(scenes[labels == label])) for label in wanted), default=1)
     if "test" in splits.parts:
         return min(SHOTS, least)
     return min(SHOTS, max(1, int(least * (1 - HELD_OUT_SHARE))))

@@ -117,7 +117,8 @@ def photos(folder: Path, counts: dict[str, int]) -> Path:
     for number, (name, count) in enumerate(counts.items()):
         (folder / name).mkdir(parents=True)
         for i in range(count):
-            pixels = rng.integers(0, 100, (40, 50, 3)).astype(np.uint8)
+            scene = np.kron(rng.integers(0, 105, (10, 10, 3)), np.ones((4, 5, 1), int))  # no near-duplicates
+            pixels = (scene + rng.integers(0, 30, (40, 50, 3))).astype(np.uint8)
             pixels[..., number] += 120
             Image.fromarray(pixels).save(folder / name / f"photo {i}.jpg")
     return folder
@@ -167,7 +168,7 @@ def test_sheets_are_drawn_without_training(command, tmp_path):
     assert [Path(path).name for path in done.stdout.splitlines()] == [
         "baseline.png",
         "flip+rotation.png",
-        "online_flip.png",
+        "online-flip.png",
     ]
     assert all(Path(path).stat().st_size > 1000 for path in done.stdout.splitlines())
     assert not (tmp_path / "results" / "trials.jsonl").exists()

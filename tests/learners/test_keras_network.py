@@ -38,10 +38,10 @@ def test_weight_decay_goes_through_the_momentum():
     """Two steps by hand: v ← 0.9 v − 0.1 (g + 0.5 w); w ← w + v."""
     import keras
 
-    from fewshot.training.optimizers import CoupledSGD
+    from fewshot.training.optimizers import coupled
 
     weight = keras.Variable([2.0])
-    optimizer = CoupledSGD(0.1, 0.9, coupled_weight_decay=0.5)
+    optimizer = coupled(keras.optimizers.SGD)(0.1, 0.9, coupled_weight_decay=0.5)
     w, v = 2.0, 0.0
     for gradient in (1.0, -3.0):
         optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])

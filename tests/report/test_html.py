@@ -92,7 +92,7 @@ def test_a_real_study(study):
     results = gather(out)
     text = page(results, "x")
     (group,) = results.groups
-    assert (group.study, group.baseline) == ("augment", "none")
+    assert (group.study, group.baseline) == ("augment", "baseline")
     # Other tests repeat the command with further options in the same folder.
     assert group.command.startswith("python -m experiments.augment --data digits --quick --method flip ")
     assert group.command in text

@@ -1,7 +1,7 @@
 """Classical baselines: nearest neighbours, means, linear models on pixels, and networks in NumPy.
 
-What the baselines report says of them is of another kind, four quantities a row on the whole of CIFAR-10:
-`experiments.baselines.published` has it.
+What the baselines report says of them is of another kind, four quantities a row on the whole of CIFAR-10; it
+stands with the command that measures these.
 """
 
 from fewshot.methods.catalogue import methods
