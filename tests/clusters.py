@@ -21,7 +21,9 @@ class Machines:
 
     def __init__(self, folder: Path, cache: Path | None = None):
         self.folder, self.address = folder, f"tcp://127.0.0.1:{free_port()}"
-        self._environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+        self._environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "trials")))
+        }
         if cache:
             self._environment["FEWSHOT_CACHE"] = str(cache)
         self.scheduler: subprocess.Popen | None = None

@@ -13,10 +13,13 @@ import pytest
 
 from fewshot import registry
 from fewshot.methods import plugins
+from fewshot.report.plots import plots  # its registry is there before a plugin adds to it
 
 pytestmark = pytest.mark.usefixtures("started")
 
 PLUGIN = '''
+from dataclasses import dataclass
+
 import numpy as np
 
 from fewshot.augment.offline import expansions
@@ -26,10 +29,29 @@ from fewshot.baselines import estimators
 from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.protocols import protocols
+from fewshot.learners.contract import Fit, Learner, learners
 from fewshot.models import networks
 from fewshot.report.plots import plots
 from fewshot.training.optimizers import coupled, optimizers
 from fewshot.training.recipe import Recipe, recipes, schedules
+
+
+@learners.register("door-learner")
+@dataclass
+class DoorLearner(Learner):
+    """A kind of learner through the door: the share of every class, smoothed."""
+
+    smoothing: float = 1.0
+
+    def fit(self, train, seed, watch=None, checkpoint=None):
+        counts = np.bincount(train.y, minlength=len(train.classes)) + self.smoothing
+        self._shares = counts / counts.sum()
+        curve = {"update": [], "loss": [], "accuracy": []}
+        self.fitted = Fit(len(train), updates=0, images_seen=len(train), parameters=0, curve=curve)
+        return self
+
+    def predict(self, x):
+        return np.tile(self._shares, (len(x), 1))
 
 
 @networks.register("door-net", least_size=4)
@@ -143,6 +165,7 @@ def plugin(tmp_path, monkeypatch, own_cache):
     monkeypatch.setenv(plugins.VARIABLE, "")
     monkeypatch.setattr(plugins, "_loaded", {})
     registries = list(registry._registries.values())
+    assert plots in registries
     before = [(each, dict(each._definitions)) for each in registries]
     path = tmp_path / "doors.py"
     path.write_text(PLUGIN)
@@ -157,6 +180,7 @@ METHODS = (
     "online:door-invert",
     "imagenet/door-eyes:weights=random,head=door-linear",
     "door-linear:alpha=2",
+    "door-learner:smoothing=2",
 )
 
 
@@ -179,7 +203,7 @@ def test_one_of_each_from_a_plugin_end_to_end(plugin, tmp_path, capsys):
     lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     learners = {line["method"]: line["learner"] for line in lines}
     versions = {method: learners[method]["versions"] for method in METHODS}
-    network, turn, inverted, eyes, linear = (versions[method] for method in METHODS)
+    network, turn, inverted, eyes, linear, learner = (versions[method] for method in METHODS)
     for version in (
         network["network"],
         network["optimizer"],
@@ -189,6 +213,7 @@ def test_one_of_each_from_a_plugin_end_to_end(plugin, tmp_path, capsys):
         inverted["online"]["door-invert"],
         eyes["estimator"],
         linear["estimator"],
+        learner["learner"],
         learners[METHODS[3]]["features"][0]["version"][1],
         lines[0]["protocol"]["version"],
     ):
