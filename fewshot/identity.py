@@ -22,7 +22,7 @@ import inspect
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def taken_digests() -> Iterator[Digests]:
         _taken = outer
 
 
-def receive_digests(digests: Digests) -> None:
+def receive_digests(digests: Iterable[tuple[Any, str]]) -> None:
     """Keep what another process took of the code that it sent."""
     _received.update({id(thing): (thing, digest) for thing, digest in digests})
 

@@ -17,6 +17,7 @@ from fewshot import backend
 from fewshot.data import open_splits, verify
 from fewshot.data.protocols import Task, protocols
 from fewshot.errors import DivergedError, FewshotError
+from fewshot.identity import receive_digests
 from fewshot.learners.contract import Learner
 from fewshot.stats import metrics
 from fewshot.trials.executor import Executor, each
@@ -92,12 +93,14 @@ def run(
 
 def prepare_task(trial: Trial) -> None:
     """Compute what the trial's learner shares with others on its task."""
+    receive_digests(trial.digests)
     backend.start(trial.threads, trial.device)
     trial.learner.prepare(trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed))
 
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
+    receive_digests(trial.digests)
     backend.start(trial.threads, trial.device)
     task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)
     begin = time.perf_counter()

@@ -1,12 +1,12 @@
 """A trial: one method on one task, and the key of its result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fewshot.data import Prepared
 from fewshot.data.protocols import Protocol
-from fewshot.identity import receive_digests, taken_digests
+from fewshot.identity import taken_digests
 from fewshot.io.digests import key_of
 from fewshot.learners.contract import Learner
 
@@ -16,6 +16,7 @@ class Trial:
     """One method on one task.
 
     curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
+    digests: those of a user's code in the driver's process, for a worker.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Trial:
     device: str = "cpu"
     curves: bool = False
     checkpoint: Path | None = None
+    digests: tuple[tuple[Any, str], ...] = field(default=(), compare=False, repr=False)
 
     def identity(self) -> dict:
         """Return everything that determines the result."""
@@ -48,12 +50,12 @@ class Trial:
         return key_of(self.identity())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a worker process gets: with it the digests of a user's code, as they are here."""
+        """Return what a worker process gets: with it the digests of a user's code, as they are here.
+
+        A scheduler on the way, which computes nothing, hands on those that it got.
+        """
+        if self.digests:
+            return dict(vars(self))
         with taken_digests() as digests:
             self.identity()
-        return {**vars(self), "digests": digests}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what another process sent."""
-        receive_digests(state.pop("digests"))
-        vars(self).update(state)
+        return {**vars(self), "digests": tuple(digests)}
