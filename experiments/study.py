@@ -20,6 +20,7 @@ from pathlib import Path
 from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, open_splits
 from fewshot.data.protocols import Protocol, numbers_of_tasks, protocols
+from fewshot.learners.contract import Learner
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.help import notes
 from fewshot.methods.resolve import resolve
@@ -203,7 +204,7 @@ def plan(study: Study, request: Request) -> Plan:
     return plan_learners(study, request, dict(resolve(name, training) for name in methods))
 
 
-def plan_learners(study: Study, request: Request, learners: Mapping[str, object]) -> Plan:
+def plan_learners(study: Study, request: Request, learners: Mapping[str, Learner]) -> Plan:
     """Return the trials of learners."""
     if request.draws.protocol:
         protocols[request.draws.protocol]  # a misspelt name is found before anything is fetched

@@ -27,6 +27,7 @@ CHATTER = re.compile(
     r".*Unable to register cu|.*computation_placer.cc.*already registered|"
     r".*cuda_platform.cc.*failed call to cuInit)"
 )
+DEVICES = ("auto", "cpu", "gpu", "gpus")  # what may be asked for
 # Keras imports these where they are installed, for features that this project never uses.
 UNUSED_BY_KERAS = ("sklearn", "matplotlib", "torch", "jax")
 

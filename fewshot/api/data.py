@@ -14,6 +14,7 @@ from fewshot.data import Dataset, DataSpec, Prepared, Splits, open_splits, prepa
 from fewshot.data.arrays import prepare_arrays
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import UsageError, field, unknown
+from fewshot.learners.contract import Learner
 from fewshot.report.page.markup import Markup, tag
 from fewshot.trials.plan import Draws, Images, load_images
 
@@ -55,7 +56,7 @@ class Data:
         """
         return self.protocol.sample_task(self.splits, whole_number("seed", seed, least=0))
 
-    def images(self, learners: Iterable[object] = ()) -> Images:
+    def images(self, learners: Iterable[Learner] = ()) -> Images:
         """Return the images that learners look at: of a folder, larger ones for backbones."""
         if self.source is None:
             return Images(self.prepared, self.prepared)

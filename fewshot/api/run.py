@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from fewshot import backend
 from fewshot.api.data import Source, loaded, whole_number
 from fewshot.api.results import Metric, Results
 from fewshot.errors import UsageError, field, unknown
@@ -22,7 +23,6 @@ from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
 
-DEVICES = ("auto", "cpu", "gpu", "gpus")
 Method: TypeAlias = "str | Learner | Callable[..., Any] | Any"
 Methods: TypeAlias = "Method | Sequence[Method] | Mapping[str, Method]"
 
@@ -177,8 +177,8 @@ def _none() -> dict[str, Learner]:
 
 def machine_of(jobs: int | None, threads: int | None, device: str, cluster: str | None) -> Machine:
     """Return the machine, whose fields are checked."""
-    if device not in DEVICES:
-        raise unknown("device", str(device), DEVICES)
+    if device not in backend.DEVICES:
+        raise unknown("device", str(device), backend.DEVICES)
     if cluster is not None and not (
         isinstance(cluster, str) and re.fullmatch(r"local|[a-z]+://.+:\d+", cluster)
     ):

@@ -7,6 +7,7 @@ say as the dataclasses of the library.
 import argparse
 from collections.abc import Callable, Iterable
 
+from fewshot import backend
 from fewshot.cli import types
 from fewshot.cli.parser import offer
 from fewshot.data import DataSpec
@@ -14,7 +15,6 @@ from fewshot.data.catalogue import datasets, default_protocols, listed
 from fewshot.data.protocols import protocols
 from fewshot.trials.plan import SHOTS, Draws, Machine
 
-DEVICES = ("auto", "cpu", "gpu", "gpus")
 Container = argparse._ActionsContainer  # a parser or a group of its options
 
 
@@ -173,7 +173,7 @@ def add_device(group: Container) -> None:
     """Add the option that `fewshot.backend.resolve_device` reads."""
     group.add_argument(
         "--device",
-        choices=DEVICES,
+        choices=backend.DEVICES,
         default="auto",
         help="gpus: every batch divided among all of them, on JAX (default: %(default)s)",
     )

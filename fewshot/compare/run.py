@@ -15,6 +15,7 @@ from fewshot.compare.strategies import Strategy
 from fewshot.compare.tournament import SLACK, Tournament, pool
 from fewshot.compare.winner import save_winner
 from fewshot.data import duplicates, open_splits
+from fewshot.data.protocols import near_duplicates
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
@@ -85,7 +86,9 @@ def compare(
     tournament = Tournament(plan, costs, clock, pool(plan.protocol, splits))
     if not tournament.active:
         raise _too_short(tournament, clock)
-    repeated = duplicates.repeated(duplicates.groups(splits.train)) if _keeps_apart(plan) else []
+    repeated = (
+        duplicates.repeated(near_duplicates(splits.train, splits.train)[0]) if _keeps_apart(plan) else []
+    )
     progress.say(*images.small.notes, *_announcement(plan, tournament, clock, repeated))
     folder = Path(out) / "compare"
     with Store(out).open() as store:

@@ -202,7 +202,7 @@ def distinct(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     draw from thousands of images costs no more than one from hundreds.
     """
     part = _held_out_part(splits, seed)
-    return _stratified(protocol, splits, seed, part, _groups(splits.train, splits.parts[part]))
+    return _stratified(protocol, splits, seed, part, near_duplicates(splits.train, splits.parts[part]))
 
 
 def _stratified(
@@ -244,7 +244,7 @@ def _stratified(
 _grouped: list[tuple[Dataset, Dataset, tuple[np.ndarray, np.ndarray]]] = []  # of the data seen last
 
 
-def _groups(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def near_duplicates(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the near-duplicates' group numbers of both parts, which may be one; computed once a process."""
     for first, second, numbers in _grouped:
         if first is train and second is held_out:

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend
-from fewshot.data import DataSpec, Prepared, datasets, duplicates, open_splits, prepare
+from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
 from fewshot.data.folder import short_side
-from fewshot.data.protocols import TUNING, Protocol, protocols
+from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols
 from fewshot.errors import UsageError, field
 from fewshot.learners.contract import Learner
 from fewshot.trials import cluster as dask
@@ -80,7 +80,8 @@ def _usual_shots(data: Prepared, protocol: str, classes: Sequence[str]) -> int:
     if data.name in datasets:
         return SHOTS
     splits = open_splits(data.folder)
-    scenes = duplicates.groups(splits.train) if protocol == "distinct" else np.arange(len(splits.train))
+    apart = protocol == "distinct"  # the groups that its draws use, found once a process
+    scenes = near_duplicates(splits.train, splits.train)[0] if apart else np.arange(len(splits.train))
     labels = splits.train.y
     wanted = [label for label in np.unique(labels) if not classes or splits.classes[label] in classes]
     least = min((len(np.unique(scenes[labels == label])) for label in wanted), default=1)
@@ -170,20 +171,20 @@ class Images:
     small: Prepared
     large: Prepared
 
-    def of(self, learner: object) -> Prepared:
+    def of(self, learner: Learner) -> Prepared:
         """Return the images for a learner: large ones where a backbone looks at them."""
-        return self.large if getattr(learner, "uses_backbone", False) else self.small
+        return self.large if learner.uses_backbone else self.small
 
 
 def load_images(
-    spec: DataSpec, data_dir: str | Path | None = None, learners: Iterable[object] = ()
+    spec: DataSpec, data_dir: str | Path | None = None, learners: Iterable[Learner] = ()
 ) -> Images:
     """Return the images, fetched or decoded into the cache if they are not there yet.
 
     learners: who looks at them; a folder is decoded a second time, larger, if a backbone is among them.
     """
     small = prepare(spec, data_dir)
-    wants_large = any(getattr(learner, "uses_backbone", False) for learner in learners)
+    wants_large = any(learner.uses_backbone for learner in learners)
     if spec.data in datasets or spec.image_size is not None or not wants_large:
         return Images(small, small)
     size = min(BACKBONE_SIZE, short_side(Path(spec.data).expanduser()))
