@@ -39,15 +39,15 @@ def add_options(parser: cli.Parser) -> None:
     )
 
 
-def answer(study: Study, request: Request) -> Report | None:
+def answer(study: Study, request: Request) -> Report:
     """Draw the sheets, if these are asked for; else compare the methods, huge sets only if they are meant."""
     trials = plan(study, request)
     learners = {
         name: learner for name, learner in trials.learners.items() if isinstance(learner, KerasLearner)
     }
     if request.options.sheet:
-        plot_sheets(request.out / study.name / "sheets", learners, trials)
-        return None
+        sheets = plot_sheets(request.out / study.name / "sheets", learners, trials)
+        return Report({"study": study.name, "sheets": sheets}, "\n".join(sheets.values()))
     n = training_images(trials)
     sizes = {name: learner.examples(n) for name, learner in learners.items()}
     large = [f"{name} ({size:,} images)" for name, size in sizes.items() if size > max(LIMIT, n)]
@@ -56,8 +56,8 @@ def answer(study: Study, request: Request) -> Report | None:
     return report(study, request, measure(trials, request))
 
 
-def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan) -> None:
-    """Draw a picture a method of what it makes of the images of the first task, and print its path."""
+def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan) -> dict[str, str]:
+    """Draw a picture a method of what it makes of the images of the first task; return method → its path."""
     from fewshot.report.plots.sheet import sheet, show, show_online
 
     first = trials.trials[0]
@@ -65,6 +65,7 @@ def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan
     for learner in learners.values():
         learner.check(splits.train.image_shape)
     task = first.protocol.sample_task(splits, first.seed)
+    paths = {}
     for name, learner in learners.items():
         if learner.recipe.online == "none":
             rows = show(task.train, learner.offline, task.seed)
@@ -73,7 +74,8 @@ def plot_sheets(folder: Path, learners: Mapping[str, KerasLearner], trials: Plan
             rows = show_online(task.train, learner.recipe.online, task.seed)
         with cli.writing(folder):
             path, _ = sheet(rows, folder / slug(name, keep="+()"), f"{name}: task {task.seed}")
-        print(path)
+        paths[name] = str(path)
+    return paths
 
 
 STUDY = Study(

@@ -20,6 +20,7 @@ from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
 from fewshot.seeding import rng
 from fewshot.trials.plan import cores
+from fewshot.wording import plural
 
 SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
 COLUMNS = 10  # images of a class in the grid
@@ -139,7 +140,9 @@ class Explorer:
             )
             rows.append((label, [("", whole.x[i]), ("", whole.x[j])]))
         if rows:
-            self._sheet(rows, "duplicates", f"{len(first):,} pairs of near-duplicates", self.splits.name)
+            self._sheet(
+                rows, "duplicates", f"{plural(len(first), 'pair')} of near-duplicates", self.splits.name
+            )
         listed = [
             [[str(names[k]), int(where[k])] for k in pair]
             for pair in list(zip(first, second, strict=True))[:LISTED]
@@ -274,8 +277,8 @@ def _text(document: dict) -> str:
             lines.append(f"  {NAMES[name]} of {space}: nearest point of the same class {view['agree']:.1f} %")
     if (duplicates := document.get("duplicates")) is not None:
         lines.append(
-            f"  near-duplicates: {duplicates['pairs']:,} pairs of {duplicates['images']:,} images; "
-            f"{duplicates['of_two_parts']:,} pairs across parts, "
+            f"  near-duplicates: {plural(duplicates['pairs'], 'pair')} of {duplicates['images']:,} images; "
+            f"{plural(duplicates['of_two_parts'], 'pair')} across parts, "
             f"{duplicates['of_two_classes']:,} of two classes"
         )
     return "\n".join(lines)

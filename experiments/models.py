@@ -23,6 +23,7 @@ from fewshot.models import check_size, least_size, networks
 from fewshot.training.recipe import Recipe
 from fewshot.trials.plan import cores
 from fewshot.trials.store import read
+from fewshot.wording import plural
 
 CHANNELS = 3
 LARGEST = 2**29  # values: a batch whose largest map has more would take gigabytes
@@ -195,7 +196,7 @@ def _text(document: Mapping) -> str:
     size, machine = document["image_size"], document["machine"]
     lines += ["", f"images of {size}×{size}, {document['classes']} classes; size: float32 weights"]
     if "threads" in machine:
-        lines[-1] += f"; measured with {machine['threads']} thread(s) on the {machine['device']}"
+        lines[-1] += f"; measured with {plural(machine['threads'], 'thread')} on the {machine['device']}"
     if document["accuracy_of"]:
         lines.append(f"accuracy: {document['accuracy_of']}")
     return "\n".join([*lines, f"pictures: {', '.join(document['figures'])}"])

@@ -29,6 +29,7 @@ from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, mak
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
+from fewshot.wording import plural
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 TESTBED = Protocol()
@@ -79,8 +80,7 @@ class Study:
     reported: method → text, where they are not those of the catalogue.
     plots: the names of its pictures (`fewshot.report.plots`).
     seeds, protocol: which tasks, where the command line does not say; no protocol: that of the data.
-    options(parser): adds options of the study's own. answer(study, request): the steps, put together; None
-    where there is nothing to present.
+    options(parser): adds options of the study's own. answer(study, request): the steps, put together.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Study:
     protocol: str | None = None
     reported_protocol: Protocol = TESTBED
     options: Callable[[cli.Parser], None] = lambda parser: None
-    answer: Callable[["Study", Request], Report | None] = lambda *asked: compare_methods(*asked)
+    answer: Callable[["Study", Request], Report] = lambda *asked: compare_methods(*asked)
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
@@ -172,9 +172,7 @@ class Study:
 
     def _run(self, args: argparse.Namespace) -> None:
         request = self.request(args)
-        answer = self.answer(self, request)
-        if answer:
-            present(answer, request)
+        present(self.answer(self, request), request)
 
 
 def compare_methods(study: Study, request: Request) -> Report:
@@ -248,7 +246,7 @@ def measure(plan: Plan, request: Request) -> Measured:
             with _FeatureBar() as features:
                 by_method = plan.run(store, request.fresh, show, features.advance)
     if recorded := total - bar.total:
-        print(f"{recorded} of {total} trials were in the records already", file=sys.stderr)
+        print(f"{recorded} of {plural(total, 'trial')} in the records already", file=sys.stderr)
     return Measured(plan, by_method)
 
 
@@ -317,7 +315,7 @@ def _print_header(plan: Plan, request: Request) -> None:
     print(
         f"{plan.title}; seeds {min(plan.seeds)}-{max(plan.seeds)}\n"
         f"fewshot {__version__}, {used}, on the {machine.device}{rounding}: "
-        f"{machine.workers} × {machine.threads} thread(s); results in {request.out}{os.sep}",
+        f"{machine.workers} × {plural(machine.threads, 'thread')}; results in {request.out}{os.sep}",
         *(f"  {name:{width}}  {learner.workload(n)}" for name, learner in plan.learners.items()),
         sep="\n",
         file=sys.stderr,
@@ -342,8 +340,9 @@ class _FeatureBar:
         self._bar.update()
         if self._done == total:
             seconds = time.perf_counter() - self._begin
-            tasks = "1 task" if total == 1 else f"{total} tasks"
-            self._bar.write(f"features of {tasks} ready after {seconds:.1f} s", file=sys.stderr)
+            self._bar.write(
+                f"features of {plural(total, 'task')} ready after {seconds:.1f} s", file=sys.stderr
+            )
             self._bar.close()
 
     def __enter__(self):

@@ -12,11 +12,9 @@ next to nothing.
 """
 
 import importlib
-import inspect
 import os
 import sys
 import types
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,6 +78,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 _MODULES = {
     "Comparison": "fewshot.api.compare",
+    "compare": "fewshot.api.compare",
     "Data": "fewshot.api.data",
     "FewshotError": "fewshot.errors",
     "Learner": "fewshot.learners.contract",
@@ -91,48 +90,48 @@ _MODULES = {
     "export": "fewshot.api.model",
     "load": "fewshot.api.data",
     "load_model": "fewshot.api.model",
+    "methods": "fewshot.api.methods",
     "run": "fewshot.api.run",
     **{name: "fewshot.api.register" for name in __all__ if name.startswith("register_")},
 }
-_CALLABLE = ("compare", "methods")  # folders of this package, and functions
+_FOLDERS = ("compare", "methods")  # of this package, and functions: the name stands for the function
 
 
-class _CallableModule(types.ModuleType):
-    """A folder of this package that is a public function, too: `fewshot.methods()`."""
+class _Folder(types.ModuleType):
+    """A folder whose name stands for a function: what is imported below it is an attribute of both."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function()(*args, **kwargs)
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self._function())
-
-    def _function(self) -> Callable[..., Any]:
-        name = self.__name__.rpartition(".")[2]
-        return getattr(importlib.import_module(f"fewshot.api.{name}"), name)
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        function = globals().get(self.__name__.rpartition(".")[2])
+        if function is not None and isinstance(value, types.ModuleType):
+            setattr(function, name, value)
 
 
 class _Package(types.ModuleType):
-    """This package; the import of a folder sets it as an attribute here, and so it becomes callable."""
+    """This package: the import of a folder, which would set it as an attribute, hides no function."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in _CALLABLE and type(value) is types.ModuleType:
-            value.__class__ = _CallableModule
-        super().__setattr__(name, value)
+        if name in _FOLDERS and isinstance(value, types.ModuleType):
+            value.__class__ = _Folder
+        else:
+            super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CALLABLE:
-        return importlib.import_module(f"fewshot.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'fewshot' has no attribute '{name}'")
     value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
+    if name in _FOLDERS:  # `fewshot.compare.run` is a module, as ever
+        folder = importlib.import_module(f"fewshot.{name}")
+        for part, module in vars(folder).items():
+            if isinstance(module, types.ModuleType):
+                setattr(value, part, module)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -5,14 +5,17 @@ Python shows `image_size=`, the command line its flag.
 """
 
 import difflib
+import math
 import numbers
 import re
 import sys
+import zlib
 from ast import literal_eval
 from collections.abc import Callable, Iterable
 
 LISTED = 20  # names in a message
-MARKED = re.compile("\ue000(\\w+)\ue001([^\ue002]*)\ue002")  # characters of private use: no text has them
+# Characters of private use enclose a field, and a check tells it from a text of somebody who uses them, too.
+MARKED = re.compile("\ue000(\\w+)\ue001([^\ue000-\ue002]*)\ue001([0-9a-f]{8})\ue002")
 
 Style = Callable[[str, object], str]
 """What shows a field: its name and its value, None for a field without one."""
@@ -28,9 +31,15 @@ def field(name: str, value: object = None) -> str:
     """
     if isinstance(value, numbers.Real) and not isinstance(value, bool):  # also one of NumPy's
         value = int(value) if isinstance(value, numbers.Integral) else float(value)
+        value = value if math.isfinite(value) else str(value)
     elif not isinstance(value, bool | None):
         value = str(value)
-    return f"\ue000{name}\ue001{value!r}\ue002"  # repr escapes characters of private use
+    written = repr(value)  # which escapes characters of private use
+    return f"\ue000{name}\ue001{written}\ue001{_check(name, written)}\ue002"
+
+
+def _check(name: str, written: str) -> str:
+    return f"{zlib.crc32(f'field {name} {written}'.encode(errors='backslashreplace')):08x}"
 
 
 def python(name: str, value: object = None) -> str:
@@ -40,7 +49,12 @@ def python(name: str, value: object = None) -> str:
 
 def render(text: str, style: Style = python) -> str:
     """Return a text with its fields shown in a style."""
-    return MARKED.sub(lambda marked: style(marked[1], literal_eval(marked[2])), text)
+
+    def shown(marked: re.Match[str]) -> str:
+        name, written, check = marked.groups()
+        return style(name, literal_eval(written)) if check == _check(name, written) else marked[0]
+
+    return MARKED.sub(shown, text)
 
 
 class FewshotError(Exception):

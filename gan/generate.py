@@ -14,9 +14,9 @@ import numpy as np
 from fewshot import backend, cli
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.io.fetch import one_line
 from fewshot.io.files import slug
 from fewshot.trials.plan import cores
+from fewshot.wording import one_line
 from gan import pictures
 from gan.generators import CARD, Generator, sample_images
 from gan.networks import to_images

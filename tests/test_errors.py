@@ -13,6 +13,7 @@ from experiments import augment
 from fewshot.cli import flag
 from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.seeding import rng
 from fewshot.trials.plan import Draws
 
 ROOT = Path(fewshot.__file__).parents[1]
@@ -41,6 +42,28 @@ def test_a_field_is_shown_as_each_face_spells_it(name, value, python, option):
     error = UsageError(f"use {field(name, value)}, or none")
     assert str(error) == f"use {python}, or none"
     assert error.render(flag) == f"use {option}, or none"
+
+
+def test_text_of_a_user_is_shown_unharmed_whatever_its_characters():
+    """Also those that enclose fields, and a field torn out of another message."""
+    draw = rng(0, "texts of users")
+    alphabet = [*"\ue000\ue001\ue002\ud800\\'()0aN", "shots", "None", "\ue000shots\ue0015\ue002"]
+    alphabet += [
+        field("shots", 5)[:-1],
+        field("shots", 5)[1:],
+        "\ue000shots\ue001__import__('os')\ue00112345678\ue002",
+    ]
+    for _ in range(2000):
+        before, after = ("".join(draw.choice(alphabet, draw.integers(0, 8))) for _ in range(2))
+        if field("shots", 5) in before + "x" + after:  # pieces that happen to be whole
+            continue
+        error = UsageError(f"{before}{field('ways', 2.5)}{after}")
+        assert str(error) == f"{before}ways=2.5{after}"
+        assert error.render(flag) == f"{before}--ways 2.5{after}"
+
+
+def test_a_value_that_is_no_finite_number_is_shown():
+    assert str(UsageError(field("budget", float("inf")))) == "budget='inf'"
 
 
 def test_an_error_that_crosses_a_process_keeps_its_fields():

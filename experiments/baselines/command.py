@@ -24,10 +24,10 @@ from fewshot.data import Prepared, open_splits, prepare, verify
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
 from fewshot.io.digests import key_of
-from fewshot.io.fetch import one_line
 from fewshot.training.recipe import Recipe
 from fewshot.trials.plan import cores
 from fewshot.trials.store import Store
+from fewshot.wording import one_line, plural
 
 DISTANCES = {"l2": 1, "cosine": 1, "l1": 2, "ssim": 20}  # and minutes of a search on two cores
 KINDS = ("scalar", "channel", "pixel")  # of z-score
@@ -145,7 +145,7 @@ def _run(args: argparse.Namespace) -> None:
     folder = Path(args.out) / "baselines"
     print(
         f"{data.name}: {len(bench.train):,} training and {len(bench.test):,} test images; "
-        f"{len(asked)} method(s), {threads} thread(s); records in {folder}",
+        f"{plural(len(asked), 'method')}, {plural(threads, 'thread')}; records in {folder}",
         file=sys.stderr,
     )
     measured: list[Row] = []

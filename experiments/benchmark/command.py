@@ -25,6 +25,7 @@ from fewshot.data import prepare
 from fewshot.errors import FewshotError
 from fewshot.registry import Registry
 from fewshot.trials.plan import cores
+from fewshot.wording import plural
 
 contenders = Registry("contender")
 PARTS = {  # each a module of this folder: measure(data, rounds, device), table(measured)
@@ -222,7 +223,10 @@ def _has(package: str) -> bool:
 
 def _print(machine: dict, rows: list[dict], args: argparse.Namespace) -> None:
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print(f"{len(args.seeds)} tasks of {args.data}; least of {args.rounds} interleaved round(s)\n")
+    print(
+        f"{plural(len(args.seeds), 'task')} of {args.data}; "
+        f"least of {plural(args.rounds, 'interleaved round')}\n"
+    )
     reference = next((row["seconds"] for row in rows if row["contender"] == "pytorch"), None)
     print(
         f"{'contender':28} {'seconds':>8} {'/ pytorch':>9} {'all rounds':>24} "

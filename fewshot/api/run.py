@@ -13,7 +13,6 @@ from fewshot import backend
 from fewshot.api.data import Source, loaded, whole_number
 from fewshot.api.results import Metric, Results
 from fewshot.errors import UsageError, field, unknown
-from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Learner
 from fewshot.methods.resolve import resolve
 from fewshot.models import networks
@@ -22,6 +21,7 @@ from fewshot.trials.plan import Machine, Plan, Training, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
+from fewshot.wording import one_line
 
 Method: TypeAlias = "str | Learner | Callable[..., Any] | Any"
 Methods: TypeAlias = "Method | Sequence[Method] | Mapping[str, Method]"

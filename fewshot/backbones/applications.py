@@ -12,7 +12,7 @@ from keras import layers
 from fewshot.backbones.port import fill_as_keras
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.io.cache import cache_dir
-from fewshot.io.fetch import one_line
+from fewshot.wording import one_line
 
 PREFIX = "keras/"
 

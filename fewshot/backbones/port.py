@@ -9,7 +9,7 @@ import numpy as np
 
 from fewshot.backbones.readers import Arrays, read
 from fewshot.errors import FewshotError
-from fewshot.io.fetch import one_line
+from fewshot.wording import one_line
 
 # What follows a layer's name in a file: in PyTorch; in Keras 2, TensorFlow.js and Flax; in Keras 1; in the
 # Inception of FID.

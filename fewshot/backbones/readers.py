@@ -21,7 +21,8 @@ import numpy as np
 
 from fewshot.backbones import torch_files
 from fewshot.errors import FewshotError
-from fewshot.io.fetch import LARGEST_DOWNLOAD, ArrayUnpickler, one_line
+from fewshot.io.fetch import LARGEST_DOWNLOAD, ArrayUnpickler
+from fewshot.wording import one_line
 
 Arrays = dict[str, np.ndarray]
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from fewshot.errors import FewshotError, field
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.digests import sha256_of
-from fewshot.io.fetch import Unavailable, download, npm, one_line, pip, read_members
+from fewshot.io.fetch import Unavailable, download, npm, pip, read_members
+from fewshot.wording import one_line
 
 if TYPE_CHECKING:
     from fewshot.backbones.readers import Arrays

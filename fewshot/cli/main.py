@@ -54,7 +54,8 @@ class Front:
         if commands.COMPLETING in os.environ:
             argv = self._complete()
         if not argv or argv[0] in ("-h", "--help", "help"):
-            print(self.help())
+            with commands.readable():
+                print(self.help())
             return 0
         if argv[0] == "--version":
             print(f"fewshot {__version__}")

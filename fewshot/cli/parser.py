@@ -1,16 +1,20 @@
 """The parser of a command and how a command runs: errors of one line, exit codes, shell completion."""
 
 import argparse
+import contextlib
+import difflib
 import os
+import select
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from fewshot.errors import FewshotError
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
+UNREAD = 141  # what a shell says of a program that `| head` ends: 128 and the number of SIGPIPE
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,6 +22,22 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse; an option that there is not ends in one line with the nearest that there is."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}{self._nearest(rest)}")
+        return parsed
+
+    def _nearest(self, rest: Sequence[str]) -> str:
+        """Return the option that one of these was perhaps meant to be, as a question; nothing for none."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in rest:
+            nearest = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+            if word.startswith("-") and nearest:
+                return f": did you mean {nearest[0]}?"
+        return ""
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2 and one line."""
@@ -66,7 +86,42 @@ def run(
     make_parser : called when the plugins are there, so that the help tells of them, too.
     interrupted : what is said after Ctrl-C.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    with readable():
+        return _run(program, make_parser, sys.argv[1:] if argv is None else argv, interrupted)
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Print in the block as long as somebody reads: with `| head` the process ends at once, and silently."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if _is_read():
+            raise  # of another pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is printed at the exit
+        raise SystemExit(UNREAD) from None
+
+
+def _is_read() -> bool:
+    """Return whether there is still a reader of standard output; there is where it is no file."""
+    try:
+        output = sys.stdout.fileno()
+    except OSError:
+        return True
+    poll = select.poll()
+    poll.register(output, 0)
+    return not any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _run(
+    program: Callable[[argparse.Namespace], None],
+    make_parser: Callable[[], Parser],
+    argv: list[str],
+    interrupted: str,
+) -> int:
     parser = Parser(add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
     try:

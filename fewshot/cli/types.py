@@ -3,7 +3,8 @@
 import argparse
 import re
 
-SECONDS = {"s": 1, "m": 60, "h": 3600}
+from fewshot.compare import clock
+from fewshot.errors import UsageError
 
 
 def positive(text: str) -> int:
@@ -39,10 +40,10 @@ def share(text: str) -> float:
 
 def seconds(text: str) -> float:
     """Parse a time: `90`, `90s`, `20m` or `1.5h`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
-    if not match or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"wants a time, such as 90s, 20m or 1h. Received: '{text}'")
-    return float(match[1]) * SECONDS[match[2] or "s"]
+    try:
+        return clock.seconds(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(f"{clock.WANTED}. Received: '{text}'") from error
 
 
 def cluster(text: str) -> str:

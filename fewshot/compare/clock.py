@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fewshot.errors import UsageError, field
 
 LEAST_BUDGET = 60.0
+UNITS = {"s": 1, "m": 60, "h": 3600}
+WANTED = "wants a time, such as 90s, 20m or 1h"
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Clock:
 
 def seconds(budget: str | float) -> float:
     """Return a time in seconds: of `90`, `"90s"`, `"20m"` or `"1.5h"`; `UsageError` for anything else."""
-    if isinstance(budget, int | float) and not isinstance(budget, bool) and 0 < budget < math.inf:
-        return float(budget)
-    parts = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", budget) if isinstance(budget, str) else None
-    if not parts or not float(parts[1]):
-        raise UsageError(f"{field('budget')} wants a time, such as 90s, 20m or 1h. Received: {budget!r}")
-    return float(parts[1]) * {"s": 1, "m": 60, "h": 3600}[parts[2] or "s"]
+    duration = 0.0
+    if isinstance(budget, int | float) and not isinstance(budget, bool):
+        duration = float(budget)
+    elif isinstance(budget, str) and (parts := re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", budget)):
+        duration = float(parts[1]) * UNITS[parts[2] or "s"]
+    if not 0 < duration < math.inf:
+        raise UsageError(f"{field('budget')} {WANTED}. Received: {budget!r}")
+    return duration
 
 
 def check_budget(seconds: float) -> None:

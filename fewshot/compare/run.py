@@ -24,6 +24,7 @@ from fewshot.trials.executor import Executor
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
 from fewshot.trials.run import run
 from fewshot.trials.store import Store
+from fewshot.wording import plural
 
 MOST_DRAWS = 40
 SHOTS = (5, 10, 20, 50, 100, 200)
@@ -163,12 +164,13 @@ def _announcement(
         f"strategies: {', '.join(tournament.active)}",
     ]
     if left_out:
-        lines.append(
-            f"not within {clock.budget / 60:.0f} minutes: {', '.join(left_out)} (a longer budget has room)"
-        )
+        minutes = plural(round(clock.budget / 60), "minute")
+        lines.append(f"not within {minutes}: {', '.join(left_out)} (a longer budget has room)")
     if repeated:
         count = sum(map(len, repeated))
-        lines.append(f"{count} images are near-duplicates, in {len(repeated)} groups: kept on one side")
+        lines.append(
+            f"{count} images are near-duplicates, in {plural(len(repeated), 'group')}: kept on one side"
+        )
     return lines
 
 

@@ -27,10 +27,10 @@ from fewshot.deploy import graph
 from fewshot.deploy.saved import FORMAT, card_path, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.digests import sha256_of
-from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
 from fewshot.stats import calibration
+from fewshot.wording import one_line
 
 if TYPE_CHECKING:
     import keras

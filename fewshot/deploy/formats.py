@@ -15,8 +15,8 @@ import numpy as np
 
 from fewshot import backend
 from fewshot.errors import FewshotError, UsageError, field, unknown
-from fewshot.io.fetch import one_line
 from fewshot.registry import Registry
+from fewshot.wording import one_line
 
 if TYPE_CHECKING:
     import keras

@@ -23,7 +23,7 @@ from fewshot import backend
 from fewshot.data.folder import decoded
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
-from fewshot.io.fetch import one_line
+from fewshot.wording import one_line
 
 FORMAT = 1  # of the card
 

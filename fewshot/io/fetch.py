@@ -23,6 +23,8 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from fewshot.wording import one_line
+
 LARGEST_MEMBER = 200_000_000
 LARGEST_DOWNLOAD = 1_000_000_000
 
@@ -171,11 +173,6 @@ class ArrayUnpickler(pickle.Unpickler):
         if (substitute := self.names.get(f"{module}.{name}")) is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which plain arrays do not need")
         return substitute
-
-
-def one_line(error: object) -> str:
-    """Return an error's message on one line; its type where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _run(

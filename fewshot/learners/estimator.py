@@ -15,9 +15,9 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.identity import source_digest
-from fewshot.io.fetch import one_line
 from fewshot.learners.contract import Fit, Learner
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
+from fewshot.wording import one_line
 
 
 @dataclass

@@ -24,8 +24,8 @@ import fewshot.learners.transfer  # noqa: F401  (all that is ours is registered 
 from fewshot import registry
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
-from fewshot.io.fetch import one_line
 from fewshot.registry import users_definitions, visiting
+from fewshot.wording import one_line
 
 VARIABLE = "FEWSHOT_PLUGINS"
 GROUP = "fewshot.plugins"  # of entry points

@@ -11,9 +11,9 @@ features, too; `pretrained`, a function of the switches that names the weights f
 from typing import Literal
 
 from fewshot.errors import UsageError, field
-from fewshot.io.fetch import one_line
 from fewshot.registry import import_all
 from fewshot.settings import Configurable
+from fewshot.wording import one_line
 
 networks = Configurable("network", namespace="method")
 Norm = Literal["none", "batch", "layer", "group", "instance"]

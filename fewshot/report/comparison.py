@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.report.names import tasks
-from fewshot.report.table import NONE, difference, interval, mean_std, p_value, plural
+from fewshot.report.table import NONE, difference, interval, mean_std, p_value
 from fewshot.stats.comparison import Paired, Summary
 from fewshot.stats.selection import Standing
 from fewshot.trials.record import Record
+from fewshot.wording import plural
 
 READING = (
     "Odd draws choose the winner and who is stopped, even draws give the accuracies, so that luck in the "

@@ -19,6 +19,7 @@ from fewshot.report.names import tasks
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store, read
+from fewshot.wording import plural
 
 USUAL = ("baseline", "none")  # what studies compare with
 LISTED = 3  # settings named in a label
@@ -98,13 +99,14 @@ def gather(folder: Path) -> Results:
     if not records:
         if left_out:
             raise FewshotError(
-                f"{store.path}: none of its {left_out} line(s) is a record of this version: run the studies "
-                f"again with another {field('out')}, or make the report with the version that wrote them"
+                f"{store.path}: no record among its {plural(left_out, 'line')} is of this version: "
+                f"run the studies again with another {field('out')}, or make the report with the version "
+                "that wrote them"
             )
         raise FewshotError(f"no records in {folder}: run a study first, with {field('out', folder)}")
     notes = []
     if left_out:
-        notes.append(f"{left_out} line(s) of trials.jsonl are torn or of another version: left out.")
+        notes.append(f"left out of trials.jsonl: {plural(left_out, 'line')}, torn or of another version.")
     inner = sorted(path.parent for path in folder.glob("*/trials.jsonl"))
     notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
     documents, troubles = _documents(folder, inner)
@@ -154,7 +156,7 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
             )
             continue
         if missing := sum(key not in by_key for key in everything):
-            notes.append(f"{missing} trial(s) of {name} are not in the records: left out.")
+            notes.append(f"left out: {plural(missing, 'trial')} of {name}, not in the records.")
         by_method = {
             method: [by_key[key] for key in of_method if key in by_key] for method, of_method in keys.items()
         }

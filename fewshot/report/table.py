@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fewshot.stats.comparison import Interval, MethodResult, Paired, Summary, least_p, summary
+from fewshot.wording import plural
 
 NONE = "–"
 
@@ -134,8 +135,3 @@ def p_value(p: float | None) -> str:
 
 def _number(value, form) -> str:
     return NONE if value is None else f"{value:{form}}"
-
-
-def plural(n: int, noun: str) -> str:
-    """Return "1 task" or "2 tasks"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

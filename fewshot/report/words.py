@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fewshot.report.groups import Group
-from fewshot.report.table import interval, mean_std, p_value, plural
+from fewshot.report.table import interval, mean_std, p_value
 from fewshot.stats.comparison import MethodResult, Paired, holm, least_p, paired, summary
+from fewshot.wording import plural
 
 LEVEL = 0.05
 LISTED = 4  # names in a sentence

@@ -33,6 +33,7 @@ from fewshot.trials.record import Record
 from fewshot.trials.run import run
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
+from fewshot.wording import plural
 
 SEEDS = 10  # tasks, where neither the caller nor the protocol says how many
 SHOTS = 50  # as the few-shot report has it
@@ -104,7 +105,9 @@ class Machine:
     cluster: str | None = None
 
     def resolve(self, whole: bool = False) -> "Machine":
-        """Return the machine with nothing left open. whole: trials train on whole datasets.
+        """Return the machine with nothing left open but the jobs of a cluster that runs already.
+
+        whole: trials train on whole datasets.
 
         Raises `UsageError` for worker processes where they are not ours to start, or would share a GPU.
         """
@@ -119,6 +122,8 @@ class Machine:
                 f"{field('jobs', self.jobs)}: processes would share the GPU, of whose memory the first takes "
                 f"most; use {field('jobs', 1)}, or {field('device', 'cpu')}"
             )
+        if self.cluster not in (None, dask.LOCAL):
+            return Machine(None, threads, device, self.cluster)
         jobs = self.jobs or (max(1, cores() // threads) if device == "cpu" else 1)
         return Machine(jobs, threads, device, self.cluster)
 
@@ -126,7 +131,7 @@ class Machine:
     def workers(self) -> str:
         """Who computes, in words."""
         here = self.cluster in (None, dask.LOCAL)
-        return f"{self.jobs} job(s)" if here else f"workers of {self.cluster}"
+        return plural(self.jobs or 1, "job") if here else f"workers of {self.cluster}"
 
     def open(self, trials: Iterable[Trial]) -> contextlib.AbstractContextManager[Executor]:
         """Return what computes such trials: the one place that chooses between the executors.

@@ -14,6 +14,7 @@ from fewshot import backend
 from fewshot.methods import plugins
 from fewshot.trials.executor import Work, WorkerDied
 from fewshot.trials.trial import Trial
+from fewshot.wording import plural
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _computes_here(trial: Trial) -> bool:
         if trial.device != "cpu":
             raise
         print(
-            f"this process computes already, not with {trial.threads} thread(s): "
+            f"this process computes already, not with {plural(trial.threads, 'thread')}: "
             "worker processes run the trials",
             file=sys.stderr,
         )

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import replacing
 from fewshot.trials.record import Record
+from fewshot.wording import plural
 
 FORMAT = 1
 
@@ -140,7 +141,7 @@ class Store(Generic[R]):
         if odd:
             lines = ", ".join(map(str, odd[:5])) + (", …" if len(odd) > 5 else "")
             print(
-                f"{self.path}: {len(odd)} unreadable line(s) left as they are ({lines}); "
+                f"{self.path}: {plural(len(odd), 'unreadable line')} left as they are ({lines}); "
                 "trials without a record are computed again",
                 file=sys.stderr,
             )

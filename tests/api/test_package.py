@@ -1,6 +1,5 @@
 """`import fewshot as fs`: light, complete, and callable where a folder has a function's name."""
 
-import inspect
 import subprocess
 import sys
 
@@ -26,14 +25,32 @@ def test_the_import_is_light():
     assert float(seconds) < 0.5  # 0.03 on a quiet machine
 
 
-def test_folders_that_are_functions():
-    import fewshot.compare.clock
-    import fewshot.methods.plugins  # noqa: F401
+def test_nothing_else_is_listed():
+    assert set(dir(fs)) == set(fs.__all__)
 
-    assert inspect.ismodule(fs.compare)
-    assert "budget" in inspect.signature(fs.compare).parameters
-    assert "tag" in inspect.signature(fs.methods).parameters
-    assert fs.compare.clock.seconds("2m") == 120
+
+@pytest.mark.parametrize("first", ["", "import fewshot.compare.run, fewshot.methods.plugins", "fs.compare"])
+def test_functions_are_not_hidden_by_folders_of_their_name(first):
+    """Whatever was imported or used before, in a process of its own."""
+    code = f"""
+import inspect, pydoc
+import fewshot as fs
+{first}
+import fewshot.compare.clock as clock
+import fewshot.methods.heads
+from fewshot import compare, methods
+for name in ("compare", "methods"):
+    assert inspect.isfunction(getattr(fs, name)), name
+assert compare is fs.compare and methods is fs.methods
+help = pydoc.render_doc(fs.compare, renderer=pydoc.plaintext)
+assert "budget" in help.splitlines()[2] and "PACKAGE CONTENTS" not in help, help
+assert "tag" in inspect.signature(fs.methods).parameters
+assert fs.compare.clock.seconds("2m") == clock.seconds("2m") == 120
+from fewshot.compare import run
+assert fs.compare.run is run
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_name():

@@ -172,6 +172,10 @@ def test_sheets_are_drawn_without_training(command, tmp_path):
     ]
     assert all(Path(path).stat().st_size > 1000 for path in done.stdout.splitlines())
     assert not (tmp_path / "results" / "trials.jsonl").exists()
+    as_json = command("augment", "--data", "digits", "--method", "online:flip", "--sheet", "--json")
+    sheets = json.loads(as_json.stdout)["sheets"]
+    assert list(sheets) == ["baseline", "online:flip"]
+    assert list(sheets.values()) == done.stdout.splitlines()[::2]
 
 
 def test_a_diverged_trial_is_shown_and_left_out(command):

@@ -12,6 +12,7 @@ import pytest
 
 import experiments.__main__ as front
 import fewshot
+from fewshot import cli
 
 ROOT = Path(fewshot.__file__).parents[1]
 COMMANDS = front.FRONT.commands
@@ -102,7 +103,9 @@ def test_the_version(capsys):
         (["gan", "trane"], "gan wants one of"),
         (["--data", "digits"], "name a command before --data"),
         (["augment", "--data", "digits", "--method", "flp"], "unknown method 'flp': did you mean 'flip'?"),
-        (["augment", "--no-such"], "unrecognized arguments: --no-such"),
+        (["augment", "--no-such"], "unrecognized arguments: --no-such (--help"),
+        (["augment", "--epoch", "3"], "unrecognized arguments: --epoch 3: did you mean --epochs?"),
+        (["methods", "--tga=compare"], "did you mean --tag?"),
     ],
 )
 def test_wrong_usage_is_one_line(capsys, args, message):
@@ -111,6 +114,27 @@ def test_wrong_usage_is_one_line(capsys, args, message):
     assert message in err
     assert err.startswith("fewshot")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args", [["methods"], ["methods", "--json"], ["augment", "--help"], ["--help"]])
+def test_a_reader_that_stops_early_is_no_error(args):
+    """`fewshot methods | head -1`: also where all that is printed fits into the pipe."""
+    for options in ([], ["-u"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, *options, "-m", "experiments", *args]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+        os.close(writer)
+        assert done.stderr == ""
+        assert done.returncode == 141 or args[-1] == "--help"  # argparse says nothing of its own
+
+
+def test_another_broken_pipe_is_an_error():
+    def program(args):
+        raise BrokenPipeError("a worker's")
+
+    with pytest.raises(BrokenPipeError):
+        cli.run(program, lambda: cli.Parser(prog="x"), [])
 
 
 def test_a_sub_command_prints_the_same_help_however_it_is_called():

@@ -137,7 +137,7 @@ def test_what_is_not_in_the_records_is_named(tmp_path):
     study(tmp_path, "s", "base", by_method)
     found = gather(tmp_path)
     assert names(found.groups[0]) == ["base", "good"]
-    assert "10 trial(s) of s/result.json are not in the records: left out." in found.notes
+    assert "left out: 10 trials of s/result.json, not in the records." in found.notes
 
 
 def test_a_results_folder_inside_is_named_and_left_to_itself(tmp_path):
@@ -160,7 +160,7 @@ def test_lines_of_another_version_are_counted(tmp_path):
         file.write('{"format": 0, "key": "x"}\n{"torn')
     found = gather(tmp_path)
     assert [names(group) for group in found.groups] == [["none"]]
-    assert found.notes == ["3 line(s) of trials.jsonl are torn or of another version: left out."]
+    assert found.notes == ["left out of trials.jsonl: 3 lines, torn or of another version."]
 
 
 def test_nothing_to_report(tmp_path):
@@ -169,7 +169,7 @@ def test_nothing_to_report(tmp_path):
     with pytest.raises(FewshotError, match="run a study first"):
         gather(tmp_path)
     (tmp_path / "trials.jsonl").write_text('{"format": 0, "key": "x"}\n')
-    with pytest.raises(FewshotError, match="none of its 1 line"):
+    with pytest.raises(FewshotError, match="no record among its 1 line"):
         gather(tmp_path)
 
 
@@ -255,7 +255,7 @@ def test_the_command_writes_both_files_and_names_them(tmp_path, command):
         (["nowhere"], "no such directory", 2),
         (["."], "no records in", 1),
         ([".", "--out", "page.txt"], "wants the name of a page", 2),
-        (["old"], "none of its 1 line(s) is a record of this version", 1),
+        (["old"], "no record among its 1 line is of this version", 1),
     ],
 )
 def test_wrong_usage_is_one_line(tmp_path, command, args, message, code):

@@ -102,7 +102,7 @@ def test_a_study_on_a_local_cluster_equals_one_without(command, study, tmp_path)
     done = command("augment", *QUICK, "--method", "flip", "--cluster", "local", "--jobs", 2)
     assert done.returncode == 0, done.stderr
     assert records(tmp_path / "results") == records(study[0])
-    assert "2 job(s) × 1 thread(s)" in done.stderr
+    assert "2 jobs × 1 thread;" in done.stderr
     assert "Traceback" not in done.stderr
     assert "distributed" not in done.stderr
 

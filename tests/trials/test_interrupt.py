@@ -137,7 +137,7 @@ def test_a_full_disk_ends_with_one_line_and_keeps_what_was_there(command, study,
     assert path.stat().st_size == size
     done = command("augment", *args)  # the same command resumes
     assert done.returncode == 0
-    assert "2 unreadable line(s)" in done.stderr
+    assert "2 unreadable lines" in done.stderr
     assert "4 of 6 trials were in the records already" in done.stderr
     assert records_of(out).items() > before.items()
 
@@ -155,6 +155,6 @@ def test_torn_and_foreign_records_are_reported_and_computed_again(command, study
     (out / "trials.jsonl").write_text("\n".join(["[" * 100_000, *lines[:3], lines[3][:100]]))
     done = command("augment", *QUICK, "--method", "flip", "--jobs", 1)
     assert done.returncode == 0
-    assert "2 unreadable line(s) left as they are (1, 5)" in done.stderr
+    assert "2 unreadable lines left as they are (1, 5)" in done.stderr
     assert "3 of 4 trials were in the records already" in done.stderr
     assert (out / "trials.jsonl").read_text().startswith("[" * 100_000 + "\n")

@@ -114,3 +114,11 @@ def test_how_long_to_train_is_said_once():
     assert Training(updates=9).fields() == {"updates": 9}
     with pytest.raises(UsageError, match="exclude each other"):
         Training(3, 9).fields()
+
+
+@pytest.mark.parametrize(
+    "machine", [Machine(), Machine(jobs=2), Machine(cluster="local"), Machine(cluster="tcp://10.0.0.1:8786")]
+)
+def test_a_machine_is_resolved_once(machine):
+    resolved = machine.resolve()
+    assert resolved.resolve() == resolved

@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_reported_and_costs_one_trial(tmp_path, capsys, cut)
     path = tmp_path / "trials.jsonl"
     path.write_bytes(path.read_bytes()[: -cut - 1])
     write(tmp_path, "c")
-    assert "1 unreadable line(s)" in capsys.readouterr().err
+    assert "1 unreadable line" in capsys.readouterr().err
     with Store(tmp_path).open() as store:
         assert [bool(store.get(key)) for key in "abc"] == [True, False, True]
 
@@ -108,7 +108,7 @@ def test_an_invalid_record_is_set_aside_and_stays_in_the_file(tmp_path, capsys, 
     path.write_text(path.read_text() + line + "\n")
     with Store(tmp_path).open() as store:
         assert (store.get("a"), store.get("b")) == (record("a"), None)
-    assert "1 unreadable line(s) left as they are (2)" in capsys.readouterr().err
+    assert "1 unreadable line left as they are (2)" in capsys.readouterr().err
     assert line in path.read_text()
 
 

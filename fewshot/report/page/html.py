@@ -22,9 +22,10 @@ from fewshot.report.page.parts import command, figure, table
 from fewshot.report.page.vector import inline
 from fewshot.report.plots import Compared, caption, foremost, make_plot, plots, shots, shown
 from fewshot.report.predictions import pool
-from fewshot.report.table import columns, note, plural
+from fewshot.report.table import columns, note
 from fewshot.report.words import READING, Name, Sentence, leader, summarise
 from fewshot.stats.comparison import MethodResult
+from fewshot.wording import plural
 
 AT_MOST = 12  # methods in a picture that does not say how many it has room for
 EFFORT = ("images", "updates", "seen", "s/trial")  # columns that stand last

@@ -21,6 +21,7 @@ from fewshot.registry import Registry, import_all
 from fewshot.report.predictions import Pooled, pool
 from fewshot.stats.comparison import MethodResult
 from fewshot.trials.store import Store
+from fewshot.wording import plural
 
 plots = Registry("plot")
 USUAL = ("accuracy", "curves")  # of a study that names none
@@ -79,7 +80,7 @@ def caption(name: str, compared: Compared) -> str:
     if callable(text):
         return text(compared)
     count = len(compared.results)
-    return text.format(methods="1 method" if count == 1 else f"{count} methods")
+    return text.format(methods=plural(count, "method"))
 
 
 def make_plot(name: str, compared: Compared):
