@@ -43,7 +43,7 @@ def _plan(data, seeds, jobs, threads):
     from fewshot.trials.plan import Draws, Images, Machine, make_plan
 
     machine = Machine(jobs, threads, device="cpu")
-    return make_plan({"baseline": KerasLearner()}, Images(data, data), Draws(), seeds, machine)
+    return make_plan({"baseline": KerasLearner()}, Images(data, data, data), Draws(), seeds, machine)
 
 
 def _tasks(data, seeds):

@@ -59,7 +59,7 @@ class Data:
     def images(self, learners: Iterable[Learner] = ()) -> Images:
         """Return the images that learners look at: of a folder, larger ones for backbones."""
         if self.source is None:
-            return Images(self.prepared, self.prepared)
+            return Images(self.prepared, self.prepared, self.prepared)
         return load_images(self.source, self.data_dir, learners)
 
     def drawn(self, **options: Any) -> "Data":

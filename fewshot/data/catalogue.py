@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from fewshot.data.dataset import Splits
-from fewshot.data.folder import prepare_folder
-from fewshot.data.sources import damaged, first_available, open_prepared, read_meta, save
+from fewshot.data.folder import SMALL, prepare_folder
+from fewshot.data.sources import damaged, first_available, open_prepared, read_files, read_meta, save
 from fewshot.errors import UsageError, field, unknown
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.registry import Definition, Registry
@@ -18,7 +18,8 @@ from fewshot.registry import Definition, Registry
 # content must have; `side`, of its images; `protocol` and `ways`, the defaults for tasks; `note`, for help.
 datasets = Registry("dataset")
 
-IMAGE_SIZE = 32  # of a folder's images, unless another is asked for
+IMAGE_SIZE = SMALL  # of a folder's images, unless another is asked for
+VIEW_SIZE = 224  # … and of their views
 FOLDER_PROTOCOL = "distinct"  # near-duplicates, which photos come with, never stand on both sides
 USUAL_PROTOCOL, USUAL_WAYS = "stratified", 2  # of a dataset that does not say
 
@@ -40,15 +41,22 @@ def default_protocols() -> str:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the command line says about the data: a name or a folder, and the image size for a folder."""
+    """What the command line says about the data: a name or a folder, and the image size for a folder.
+
+    views: a folder's photos in all their views (`fewshot.data.views`), (N, V, size, size, 3).
+    """
 
     data: str = "cifar10"
     image_size: int | None = None
+    views: bool = False
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset that lies in the cache. Small and picklable: workers get this, not the images."""
+    """A dataset that lies in the cache. Small and picklable: workers get this, not the images.
+
+    directory: the user's folder that it was made of.
+    """
 
     name: str
     folder: Path
@@ -57,6 +65,14 @@ class Prepared:
     default_protocol: str
     default_ways: int | None
     notes: tuple[str, ...] = ()
+    directory: Path | None = None
+
+    def files(self, part: str = "train") -> list[str]:
+        """Return the files of a part's images, relative to `directory`, in the order of the images.
+
+        A named dataset, and arrays, have none.
+        """
+        return read_files(self.folder).get(part, [])
 
 
 def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
@@ -74,10 +90,12 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
             )
         data_dir = data_dir or os.environ.get("FEWSHOT_DATA_DIR")
         folder = _prepare_named(definition, Path(data_dir).expanduser() if data_dir else None)
+        directory = None
         protocol = definition.traits.get("protocol", USUAL_PROTOCOL)
         ways = definition.traits.get("ways", USUAL_WAYS)
     elif (directory := Path(spec.data).expanduser()).is_dir():
-        folder = prepare_folder(directory, IMAGE_SIZE if spec.image_size is None else spec.image_size)
+        usual = VIEW_SIZE if spec.views else IMAGE_SIZE
+        folder = prepare_folder(directory, usual if spec.image_size is None else spec.image_size, spec.views)
         protocol, ways = FOLDER_PROTOCOL, None
     elif directory.name != spec.data:
         raise UsageError(f"no such directory: {spec.data}")
@@ -94,6 +112,7 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
         default_protocol=protocol,
         default_ways=ways,
         notes=tuple(meta["notes"]),
+        directory=directory and directory.resolve(),
     )
 
 

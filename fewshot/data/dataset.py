@@ -10,30 +10,35 @@ import numpy as np
 class Dataset:
     """Images with labels.
 
-    x: uint8, shape (N, height, width, 3), RGB.
+    x: uint8, shape (N, height, width, 3), RGB; with all views of each, (N, V, height, width, 3).
     y: int64, shape (N,), positions in `classes`.
     classes: the names of all classes, those without an image included.
+    groups: (N,), the same number for near-duplicates, in all parts of the data; None where not known yet.
     """
 
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        return self.x.shape[1:]
+        """The shape of an image, or of each of its views."""
+        return self.x.shape[-3:]
 
     def take(self, index: np.ndarray) -> "Dataset":
         """Return the images at `index`, copied into memory, in that order."""
-        return Dataset(np.asarray(self.x[index]), np.asarray(self.y[index]), self.classes)
+        groups = None if self.groups is None else self.groups[index]
+        return Dataset(np.asarray(self.x[index]), np.asarray(self.y[index]), self.classes, groups)
 
     def compact(self) -> "Dataset":
         """Return the images with the classes that they have, numbered without gaps, in their order."""
         present, y = np.unique(self.y, return_inverse=True)
-        return Dataset(np.asarray(self.x), y, tuple(self.classes[label] for label in present))
+        classes = tuple(self.classes[label] for label in present)
+        return Dataset(np.asarray(self.x), y, classes, self.groups)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class Splits:
         """Return the images of all parts together, in memory."""
         parts = list(self.parts.values())
         x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in "xy")
-        return Dataset(x, y, self.classes)
+        numbers = [part.groups for part in parts if part.groups is not None]
+        groups = np.concatenate(numbers) if len(numbers) == len(parts) else None
+        return Dataset(x, y, self.classes, groups)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of all images and labels, with the parts' names and shapes."""

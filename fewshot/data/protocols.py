@@ -194,7 +194,7 @@ def stratified(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     return _stratified(protocol, splits, seed, _held_out_part(splits, seed))
 
 
-@protocols.register("distinct", version=2, ways=None)
+@protocols.register("distinct", version=3, ways=None)
 def distinct(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """The same for images that repeat: near-duplicates never stand on both sides, nor twice in training.
 
@@ -245,7 +245,12 @@ _grouped: list[tuple[Dataset, Dataset, tuple[np.ndarray, np.ndarray]]] = []  # o
 
 
 def near_duplicates(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the near-duplicates' group numbers of both parts, which may be one; computed once a process."""
+    """Return the near-duplicates' group numbers of both parts, which may be one.
+
+    Those of a folder were found as it was prepared; of other data they are computed, once a process.
+    """
+    if train.groups is not None and held_out.groups is not None:
+        return train.groups, held_out.groups
     for first, second, numbers in _grouped:
         if first is train and second is held_out:
             return numbers

@@ -1,7 +1,8 @@
 """Where images come from and where they stay: the cache, built once, and the sources tried in order.
 
 Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `train_y.npy` (and `val_*`,
-`test_*`), read memory-mapped by any number of processes, and `meta.json`.
+`test_*`), read memory-mapped by any number of processes, and `meta.json`. That of a user's folder also has
+`train_groups.npy`, …, the numbers of near-duplicates' groups, and `files.json`, the files of each part.
 """
 
 import json
@@ -16,6 +17,7 @@ from fewshot.errors import FewshotError, field
 from fewshot.io.fetch import Unavailable
 
 PARTS = ("train", "val", "test")
+FILES = "files.json"
 
 # A label for messages, and what fetches the images; it may use the empty folder it is given as it likes.
 Source = tuple[str, Callable[[Path], Splits]]
@@ -51,6 +53,11 @@ def save(splits: Splits, folder: Path, source: str, notes: Sequence[str] = ()) -
     for name, part in splits.parts.items():
         np.save(folder / f"{name}_x.npy", part.x)
         np.save(folder / f"{name}_y.npy", part.y)
+    write_meta(splits, folder, source, notes)
+
+
+def write_meta(splits: Splits, folder: Path, source: str, notes: Sequence[str] = ()) -> None:
+    """Write what is to be known of the arrays that lie in `folder`."""
     meta = {
         "name": splits.name,
         "classes": splits.classes,
@@ -88,10 +95,25 @@ def damaged(folder: Path, why: object) -> FewshotError:
     return FewshotError(f"the cache folder {folder} is damaged ({why}): delete it and run again")
 
 
+def read_files(folder: Path) -> dict[str, list[str]]:
+    """Return part → the files of its images, relative to the user's folder; nothing for a named dataset."""
+    try:
+        return json.loads((folder / FILES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise damaged(folder, error) from error
+
+
 def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Dataset:
     x, y = (np.load(folder / f"{part}_{k}.npy", mmap_mode="r", allow_pickle=False) for k in "xy")
-    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
+    images = x.dtype == np.uint8 and x.ndim in (4, 5) and x.shape[-1] == 3
+    if not images or y.dtype != np.int64 or y.shape != x.shape[:1]:
         raise ValueError(f"{part} holds {x.dtype} {x.shape} and {y.dtype} {y.shape}")
     if len(y) and not 0 <= y.min() <= y.max() < len(classes):
         raise ValueError(f"{part} holds labels of no class")
-    return Dataset(x, y, classes)
+    grouped = folder / f"{part}_groups.npy"
+    groups = np.load(grouped, allow_pickle=False) if grouped.exists() else None
+    if groups is not None and groups.shape != y.shape:
+        raise ValueError(f"{part} holds {y.shape} labels and {groups.shape} groups")
+    return Dataset(x, y, classes, groups)

@@ -29,6 +29,8 @@ from fewshot.errors import DivergedError, UsageError
 from fewshot.identity import origin_of, source_digest
 from fewshot.registry import Registry
 
+LooksAt = Literal["small", "large", "views"]  # as `fewshot.trials.plan.Images` has them
+
 learners = Registry("learner", namespace="method")
 wrappers = Registry("wrapper")
 
@@ -55,7 +57,7 @@ class Learner:
     """
 
     fitted: Fit
-    uses_backbone: bool = False  # whether a backbone looks at the images, which may be larger then
+    looks_at: LooksAt = "small"  # the rendition of a folder's photos; backbones look at larger ones
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
     starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
 
@@ -70,7 +72,10 @@ class Learner:
         raise NotImplementedError
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return probabilities, float (N, classes), of uint8 images (N, height, width, 3)."""
+        """Return probabilities, float (N, classes), of uint8 images (N, height, width, 3).
+
+        One that looks at views gets them of a folder as (N, V, height, width, 3).
+        """
         raise NotImplementedError
 
     def check(self, shape: tuple[int, int, int]) -> None:
@@ -161,9 +166,9 @@ class Wrapper(Learner):
         return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
 
     @property
-    def uses_backbone(self) -> bool:
-        """Whether a backbone looks at the images."""
-        return self.base.uses_backbone
+    def looks_at(self) -> LooksAt:
+        """The rendition of a folder's photos that the base looks at."""
+        return self.base.looks_at
 
     def with_training(self, training: Mapping[str, object]) -> Self:
         """Return the wrapper of the base with some fields of its recipe changed."""

@@ -15,7 +15,7 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.identity import source_digest
-from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.contract import Fit, Learner, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
 from fewshot.wording import one_line
 
@@ -34,9 +34,9 @@ class EstimatorLearner(Learner):
     tta_flip: bool = False
 
     @property
-    def uses_backbone(self) -> bool:
-        """Whether a backbone looks at the images."""
-        return self.features != PIXELS
+    def looks_at(self) -> LooksAt:
+        """Large images where a backbone looks at them."""
+        return "small" if self.features == PIXELS else "large"
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None

@@ -15,7 +15,7 @@ from fewshot.backbones.features import PIXELS, describe, extract
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import DivergedError, UsageError
-from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.contract import Fit, Learner, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, seen, views
 from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
@@ -42,9 +42,10 @@ class KerasLearner(Learner):
     starts_from_weights = True
 
     @property
-    def uses_backbone(self) -> bool:
-        """Whether a backbone looks at the images, frozen or trained on."""
-        return self.features != PIXELS or "pretrained" in networks[split(self.network)[0]].traits
+    def looks_at(self) -> LooksAt:
+        """Large images where a backbone looks at them, frozen or trained on."""
+        backbone = self.features != PIXELS or "pretrained" in networks[split(self.network)[0]].traits
+        return "large" if backbone else "small"
 
     @property
     def trains_together(self) -> bool:

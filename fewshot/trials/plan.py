@@ -168,17 +168,19 @@ class Training:
 
 @dataclass(frozen=True)
 class Images:
-    """Prepared images in the sizes that methods look at: of a named dataset both are one.
+    """Prepared images in the renditions that methods look at: of a named dataset all are one.
 
-    Thousands of tiny images are not blown up on disk: a backbone enlarges them itself.
+    Thousands of tiny images are not blown up on disk: a backbone enlarges them itself. Tasks are the same in
+    every rendition: the small one decided the order of the images and which of them are near-duplicates.
     """
 
     small: Prepared
     large: Prepared
+    views: Prepared
 
     def of(self, learner: Learner) -> Prepared:
-        """Return the images for a learner: large ones where a backbone looks at them."""
-        return self.large if learner.uses_backbone else self.small
+        """Return the images in the rendition that a learner looks at."""
+        return {"small": self.small, "large": self.large, "views": self.views}[learner.looks_at]
 
 
 def load_images(
@@ -186,14 +188,20 @@ def load_images(
 ) -> Images:
     """Return the images, fetched or decoded into the cache if they are not there yet.
 
-    learners: who looks at them; a folder is decoded a second time, larger, if a backbone is among them.
+    learners: who looks at them; a folder is decoded again, larger or in all views, if one of them does.
     """
     small = prepare(spec, data_dir)
-    wants_large = any(learner.uses_backbone for learner in learners)
-    if spec.data in datasets or spec.image_size is not None or not wants_large:
-        return Images(small, small)
-    size = min(BACKBONE_SIZE, short_side(Path(spec.data).expanduser()))
-    return Images(small, prepare(replace(spec, image_size=size), data_dir) if size > IMAGE_SIZE else small)
+    looks = {learner.looks_at for learner in learners}
+    if spec.data in datasets or looks <= {"small"}:
+        return Images(small, small, small)
+    if spec.image_size is None:
+        spec = replace(spec, image_size=min(BACKBONE_SIZE, short_side(Path(spec.data).expanduser())))
+    larger = "large" in looks and (spec.image_size or 0) > IMAGE_SIZE
+    return Images(
+        small,
+        prepare(spec, data_dir) if larger else small,
+        prepare(replace(spec, views=True), data_dir) if "views" in looks else small,
+    )
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def test_deic_has_three_tasks_unless_asked_otherwise(blobs, tmp_path):
         asked = STUDY.request(STUDY.parser().parse_args(given, argparse.Namespace(command="")))
         plan = make_plan(
             {"none": KerasLearner()},
-            Images(data, data),
+            Images(data, data, data),
             asked.draws,
             asked.seeds,
             at_most=QUICK_SEEDS if asked.quick else None,

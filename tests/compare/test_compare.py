@@ -38,7 +38,7 @@ def _tournament(data, budget=600, jobs=1, costs=None, **learners):
     costs = costs or dict.fromkeys(learners, 0.1)
     machine = Machine(jobs=jobs, device="cpu")
     learners = {name: learners.get(name, Brightness()) for name in costs}
-    plan = make_plan(learners, Images(data, data), Draws(), range(10), machine)
+    plan = make_plan(learners, Images(data, data, data), Draws(), range(10), machine)
     return Tournament(plan, costs, Clock(budget))
 
 
@@ -361,7 +361,7 @@ def test_every_strategy_is_a_method():
 
 
 def test_who_looks_at_large_images():
-    large = {strategy.name for strategy in strategies() if strategy.learner.uses_backbone}
+    large = {strategy.name for strategy in strategies() if strategy.learner.looks_at == "large"}
     assert large == {"lite-logistic", "lite-ridge", "two-backbones", "lite-tuned-96"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fewshot.data import DataSpec, folder, open_splits, prepare, verify
-from fewshot.errors import UsageError
+from fewshot.errors import FewshotError, UsageError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -234,10 +234,47 @@ def test_images_are_decoded_into_files_not_into_memory(photos, tmp_path):
     """What cannot be read leaves no gap there."""
     (photos / "leaves" / "00 bad.jpg").write_text("no image")
     (tmp_path / "scratch").mkdir()
-    splits, skipped = folder.decode(photos, folder.list_images(photos), 16, tmp_path / "scratch")
+    splits, files, skipped = folder.decode(photos, folder.list_images(photos), 16, tmp_path / "scratch")
     assert isinstance(splits.train.x, np.memmap)
     assert len(skipped) == 1
+    assert files == {"train": ["leaves/0.png", "leaves/1.png", "sky/0.png", "sky/1.png"]}
     assert [tuple(image[4, 4]) for image in splits.train.x] == [GREEN, GREEN, BLUE, BLUE]
+
+
+def test_the_files_of_the_images_are_known_in_every_rendition(divided):
+    (divided / "train" / "leaves" / "00 bad.png").write_text("no image")
+    small = prepare(DataSpec(str(divided)))
+    assert small.files("test") == [f"test/{name}/{i}.png" for name in ("leaves", "sky") for i in range(2)]
+    assert small.files("train")[0] == "train/leaves/0.png"
+    for spec in (DataSpec(str(divided), 48), DataSpec(str(divided), 24, views=True)):
+        other = prepare(spec)
+        verify(other)
+        assert other.directory == divided.resolve()
+        assert [other.files(part) for part in ("train", "val", "test")] == [
+            small.files(part) for part in ("train", "val", "test")
+        ]
+        assert other.notes == small.notes
+        for part in ("train", "test"):
+            one, another = open_splits(small.folder).parts[part], open_splits(other.folder).parts[part]
+            assert (one.y == another.y).all()
+            assert (one.groups == another.groups).all()
+    assert open_splits(other.folder).train.x.shape == (6, 5, 24, 24, 3)
+    assert prepare(DataSpec("digits")).files() == []
+
+
+def test_a_rendition_of_files_that_are_gone_says_so(photos, monkeypatch):
+    prepare(DataSpec(str(photos)))
+    monkeypatch.setattr(folder, "load_image", lambda path, size: 1 / 0)
+    with pytest.raises(FewshotError, match=r"0\.png cannot be read any more .*: run again"):
+        prepare(DataSpec(str(photos), 48))
+
+
+def test_large_photos_are_shrunk_as_they_are_decoded(tmp_path):
+    for suffix in ("png", "jpg"):
+        write(tmp_path / f"large.{suffix}", size=(900, 400))
+        image = folder.read_photo(tmp_path / f"large.{suffix}", 50)
+        assert 100 <= min(image.size) < 200
+        assert folder.read_photo(tmp_path / f"large.{suffix}", 300).size == (900, 400)
 
 
 def test_how_large_the_images_are(photos, tmp_path):

@@ -5,8 +5,10 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from helpers import Brightness, photos
+from PIL import Image
 
-from fewshot.data import DataSpec
+from fewshot.data import Dataset, DataSpec
+from fewshot.data.duplicates import groups
 from fewshot.errors import UsageError
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Machine, Training, load_images, make_plan
@@ -29,7 +31,7 @@ def test_near_duplicates_stay_on_one_side_of_a_folder_by_default(tmp_path):
 
 def test_backbones_see_a_folder_in_larger_images(tmp_path):
     class Backbone(Brightness):
-        uses_backbone = True
+        looks_at = "large"
 
     folder, small, large = str(photos(tmp_path / "photos", 10)), Brightness(), Backbone()
     images = load_images(DataSpec(folder), learners=[small, large])
@@ -45,9 +47,43 @@ def test_backbones_see_a_folder_in_larger_images(tmp_path):
     assert given.small == given.large
 
 
+def test_tasks_are_the_same_whatever_a_method_looks_at(tmp_path):
+    """Pairs of photos about as alike as near-duplicates must be: small and large copies disagree on some."""
+
+    class Large(Brightness):
+        looks_at = "large"
+
+    class Views(Brightness):
+        looks_at = "views"
+
+    generator = np.random.default_rng(0)
+    for name in ("ants", "bees"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i, share in enumerate(np.linspace(0.79, 0.84, 24)):
+            scene = generator.uniform(0, 255, (64, 64, 3))
+            for copy in range(2):
+                noise = generator.uniform(0, 255, scene.shape)
+                image = Image.fromarray((share * scene + (1 - share) * noise).astype(np.uint8))
+                image.save(tmp_path / "photos" / name / f"{i}-{copy}.png")
+    learners = {"small": Brightness(), "large": Large(), "views": Views()}
+    images = load_images(DataSpec(str(tmp_path / "photos")), learners=learners.values())
+    small, large = (plans.open_splits(data.folder).train for data in (images.small, images.large))
+    alone = [groups(Dataset(part.x, part.y, part.classes)) for part in (small, large)]
+    assert len(np.unique(alone[0])) != len(np.unique(alone[1]))  # or this test tests nothing
+    plan = make_plan(learners, images, Draws(shots=5), range(3))
+    shapes, drawn = set(), {}
+    for trial in plan.trials:
+        splits = plans.open_splits(trial.data.folder)
+        shapes.add(splits.train.x.shape[1:])
+        task = trial.protocol.sample_task(splits, trial.seed)
+        drawn.setdefault(trial.seed, set()).add((tuple(task.train_index), tuple(task.test_index)))
+    assert shapes == {(32, 32, 3), (64, 64, 3), (5, 64, 64, 3)}
+    assert all(len(tasks) == 1 for tasks in drawn.values())
+
+
 def test_trials_go_seed_by_seed(data):
     learners = {"a": Brightness(), "b": Brightness(10)}
-    plan = make_plan(learners, plans.Images(data, data), Draws(), range(2))
+    plan = make_plan(learners, plans.Images(data, data, data), Draws(), range(2))
     assert [(trial.method, trial.seed) for trial in plan.trials] == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
 
@@ -56,13 +92,13 @@ def test_trials_go_seed_by_seed(data):
     [(None, {}, 10), ("pairs45", {}, 45), ("pairs45", {"at_most": 2}, 2), (None, {"usual_seeds": 1}, 1)],
 )
 def test_how_many_tasks_there_are_where_nobody_says_it(data, protocol, asked, count):
-    plan = make_plan({"a": Brightness()}, plans.Images(data, data), Draws(protocol), **asked)
+    plan = make_plan({"a": Brightness()}, plans.Images(data, data, data), Draws(protocol), **asked)
     assert list(plan.seeds) == list(range(count))
 
 
 def test_seeds_do_not_mix_tuning_tasks_with_reported_ones(data):
     with pytest.raises(UsageError, match="seeds="):
-        make_plan({"a": Brightness()}, plans.Images(data, data), Draws(), range(990, 1010))
+        make_plan({"a": Brightness()}, plans.Images(data, data, data), Draws(), range(990, 1010))
 
 
 def test_a_gpu_gets_one_process(monkeypatch):
@@ -86,7 +122,7 @@ def test_a_foreign_cluster_has_workers_of_its_own():
 
 def test_the_executor_is_chosen_in_one_place(data, monkeypatch):
     plan = make_plan(
-        {"a": Brightness()}, plans.Images(data, data), Draws(), range(2), Machine(jobs=2, device="cpu")
+        {"a": Brightness()}, plans.Images(data, data, data), Draws(), range(2), Machine(jobs=2, device="cpu")
     )
     with plan.machine.open(plan.trials) as executor:
         assert executor == Processes(2)
@@ -101,7 +137,9 @@ def test_the_executor_is_chosen_in_one_place(data, monkeypatch):
 
 def test_a_plan_returns_records_by_method(data, tmp_path):
     learners = {"a": Brightness(), "b": Brightness(10)}
-    plan = make_plan(learners, plans.Images(data, data), Draws(), range(2), Machine(jobs=1, device="cpu"))
+    plan = make_plan(
+        learners, plans.Images(data, data, data), Draws(), range(2), Machine(jobs=1, device="cpu")
+    )
     with Store(tmp_path).open() as store:
         records = plan.run(store)
     assert list(records) == ["a", "b"]
