@@ -101,3 +101,40 @@ def test_too_few_scenes(images):
     same = Dataset(images.x[[1, 1, 1, 8, 8, 8]], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     with pytest.raises(UsageError, match="near-duplicates"):
         Protocol("distinct", 2, shots=2).sample_task(Splits("same", same), 0)
+
+
+def _scene(seed, sky, size=32):
+    """A bright sky, darker towards the ground, with a small object somewhere."""
+    rng = np.random.default_rng(seed)
+    scene = np.linspace(220, 60, size)[:, None, None] * np.asarray(sky) + rng.normal(0, 1, (size, size, 3))
+    top, left = rng.integers(3, size - 9, 2)
+    scene[top : top + 5, left : left + 6] -= rng.integers(0, 80, (5, 6, 1))
+    return scene.clip(0, 255)
+
+
+def test_two_photos_of_the_open_sky_are_two_scenes():
+    """Their colours correlate; what flies there does not. Compressed or moved a little, it still does."""
+    sky = np.array([0.8, 0.9, 1.0])
+    scenes = np.stack([_scene(seed, sky) for seed in range(12)])
+    noise = np.random.default_rng(9).normal(0, 2, scenes[0].shape)
+    again = [scenes[3] + noise, np.roll(scenes[5], 1, axis=1)]
+    x = np.concatenate([scenes, again]).clip(0, 255).astype(np.uint8)
+    assert np.median(np.corrcoef(x.reshape(14, -1))) > 0.95
+    number = groups(Dataset(x, np.zeros(14, np.int64), ("a",)))
+    assert [group.tolist() for group in repeated(number)] == [[3, 12], [5, 13]]
+
+
+def test_where_all_images_are_alike_only_closer_ones_are_duplicates():
+    """As radiographs: one anatomy, patients that differ, and one who was taken twice."""
+    rng = np.random.default_rng(0)
+    anatomy = rng.integers(40, 220, (32, 32, 1))
+    patients = anatomy + rng.normal(0, 25, (20, 32, 32, 1))
+    x = np.concatenate([patients, patients[:1] + rng.normal(0, 2, (1, 32, 32, 1))]).repeat(3, -1)
+    x = x.clip(0, 255).astype(np.uint8)
+    assert [group.tolist() for group in repeated(groups(Dataset(x, np.zeros(21, np.int64), ("a",))))] == [
+        [0, 20]
+    ]
+
+
+def test_a_single_image_has_no_duplicate(images):
+    assert groups(images.take(np.arange(1))).tolist() == [0]
