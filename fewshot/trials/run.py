@@ -93,14 +93,14 @@ def run(
 
 def prepare_task(trial: Trial) -> None:
     """Compute what the trial's learner shares with others on its task."""
-    receive_digests(trial.digests)
+    receive_digests(trial.digests or ())
     backend.start(trial.threads, trial.device)
     trial.learner.prepare(trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed))
 
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
-    receive_digests(trial.digests)
+    receive_digests(trial.digests or ())
     backend.start(trial.threads, trial.device)
     task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)
     begin = time.perf_counter()

@@ -16,7 +16,7 @@ class Trial:
     """One method on one task.
 
     curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
-    digests: those of a user's code in the driver's process, for a worker.
+    digests: those of a user's code in the driver's process, for a worker; None before they are taken.
     """
 
     method: str
@@ -28,7 +28,7 @@ class Trial:
     device: str = "cpu"
     curves: bool = False
     checkpoint: Path | None = None
-    digests: tuple[tuple[Any, str], ...] = field(default=(), compare=False, repr=False)
+    digests: tuple[tuple[Any, str], ...] | None = field(default=None, compare=False, repr=False)
 
     def identity(self) -> dict:
         """Return everything that determines the result."""
@@ -52,9 +52,9 @@ class Trial:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker process gets: with it the digests of a user's code, as they are here.
 
-        A scheduler on the way, which computes nothing, hands on those that it got.
+        A scheduler on the way, which may not even know the plugin of a method, hands on those that it got.
         """
-        if self.digests:
+        if self.digests is not None:
             return dict(vars(self))
         with taken_digests() as digests:
             self.identity()
