@@ -26,9 +26,12 @@ FULL_HELD_OUT = 0.2  # the share that `full` holds out where the data have no te
 VALIDATION = 0.1  # … and for tuning, where they have no val images
 DEIC_SPLITS = 3  # as published
 DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR-10 has test images
+FOLDS = 10  # at most: a tenth is held out, so that what is measured knows nearly all images
 
 # Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
-# tasks, where there is one; `whole`, it takes all training images, whatever the shots.
+# tasks, where there is one; `whole`, trials are long trainings on whole datasets; `shots`, False where the
+# rule takes all training images that it does not hold out; `balanced`, False where it holds out images of
+# the classes as they come.
 protocols = Registry("protocol")
 
 # labels, training positions, held-out positions, and the part of the latter
@@ -40,6 +43,11 @@ def numbers_of_tasks() -> str:
     """Return, in words, how many tasks the protocols have that do not draw any number of them."""
     counts = {name: protocols[name].traits.get("seeds") for name in protocols}
     return ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
+
+
+def takes_shots(name: str) -> bool:
+    """Return whether a protocol trains on `shots` images a class, rather than on all there are."""
+    return bool(protocols[name].traits.get("shots", True))
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Protocol:
     def __str__(self) -> str:
         """Say how tasks are drawn: "testbed: 2 classes × 50 images"."""
         ways = f"{self.ways} classes" if self.ways else "all classes"
-        shots = "" if protocols[self.name].traits.get("whole") else f" × {self.shots} images"
+        shots = f" × {self.shots} images" if takes_shots(self.name) else ""
         return f"{self.name}: {ways}{shots}"
 
     def sample_task(self, splits: Splits, seed: int) -> Task:
@@ -99,8 +107,12 @@ class Protocol:
         return protocols[self.name](self, splits, seed)
 
     def describe(self) -> dict:
-        """Return what identifies the rule, for records and their keys."""
-        settings = {**asdict(self), "classes": list(self.classes), "version": protocols[self.name].version}
+        """Return what identifies the rule, for records and their keys: nothing that it does not heed."""
+        rule = protocols[self.name]
+        settings = {**asdict(self), "classes": list(self.classes), "version": rule.version}
+        settings["balanced"] = rule.traits.get("balanced", self.balanced)
+        if not takes_shots(self.name):
+            del settings["shots"]
         if self.limit is None:
             del settings["limit"]
         return settings
@@ -281,7 +293,7 @@ def deic(protocol: Protocol, splits: Splits, seed: int) -> Draw:
         raise UsageError(
             f"deic has {DEIC_SPLITS} splits (seeds from 0 on): use {field('seeds', DEIC_SPLITS)}"
         )
-    labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
+    labels = _first_labels(protocol, splits)
     size = POOL + TUNING_POOL
     first, end = (0, POOL) if reported else (POOL, size - DEIC_HELD_OUT)
     start = first + protocol.shots * (seed if reported else seed - TUNING)
@@ -299,7 +311,7 @@ def deic(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     return labels, train, np.concatenate([i[end:size] for i in index]), "train"
 
 
-@protocols.register("full", version=2, ways=None, whole=True)
+@protocols.register("full", version=2, ways=None, whole=True, shots=False)
 def full(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """The whole training set; the whole test set (a stratified fifth, where there is none).
 
@@ -310,7 +322,7 @@ def full(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     if tuning and splits.test is None:
         raise UsageError(f"{splits.name} has no test images to keep apart: divide it into train/ and test/")
     prng = rng(TUNING if tuning else seed, "task")
-    labels = protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
+    labels = _first_labels(protocol, splits)
     part = next(part for part in (("val",) if tuning else ("test",)) + ("train",) if part in splits.parts)
     index = _where(splits.train, labels, least=2)
     if part == "train":
@@ -327,6 +339,73 @@ def full(protocol: Protocol, splits: Splits, seed: int) -> Draw:
             raise UsageError(f"{field('limit_train', protocol.limit)} is less than an image for each class")
         index = [rng(seed, f"limit {label}").permutation(i)[:each] for label, i in enumerate(index)]
     return labels, np.concatenate(index), np.concatenate(_balance(held_out, protocol)), part
+
+
+@protocols.register("folds", ways=None, shots=False, balanced=False)
+def folds(protocol: Protocol, splits: Splits, seed: int) -> Draw:
+    """All images in ten parts, each held out once; the next ten seeds divide them anew (stratified K-fold).
+
+    Seed s holds out part s % K of division s // K and trains on all others, as unequal as the classes are.
+    K is 10, or what the smallest class has where that is less; near-duplicates count once, and stand on one
+    side. The training part alone is divided: a test part stays apart.
+    """
+    if seed >= TUNING:
+        raise UsageError(
+            f"folds holds out every image in turn and keeps none apart for tuning tasks (seeds {TUNING} and "
+            f"up): tune with {field('protocol', 'distinct')}"
+        )
+    labels = _first_labels(protocol, splits)
+    parts = count_folds(protocol, splits)
+    images = np.concatenate([np.flatnonzero(splits.train.y == label) for label in labels])
+    scenes = near_duplicates(splits.train, splits.train)[0][images]
+    part = _divide(splits.train.y[images], scenes, parts, rng(seed // parts, "folds"))
+    held_out = part == seed % parts
+    return labels, images[~held_out], images[held_out], "train"
+
+
+def count_folds(protocol: Protocol, splits: Splits) -> int:
+    """Return into how many parts `folds` divides the images; `UsageError` where a class has too few."""
+    scenes = near_duplicates(splits.train, splits.train)[0]
+    counts = []
+    for label in _first_labels(protocol, splits):
+        of_class = splits.train.y == label
+        images, apart = int(of_class.sum()), len(np.unique(scenes[of_class]))
+        if apart < 2:
+            what = f"{images} images, all near-duplicates of one another" if images > 1 else "one image"
+            raise UsageError(
+                f"class '{splits.classes[label]}' has {what if images else 'no image'}, which cannot be both "
+                f"trained on and tested: add images of it, or leave it out with {field('classes')}"
+            )
+        counts.append(apart)
+    return min(FOLDS, *counts)
+
+
+def _first_labels(protocol: Protocol, splits: Splits) -> np.ndarray:
+    return protocol.labels(splits, lambda count, ways: np.arange(count)[:ways])
+
+
+def _divide(labels: np.ndarray, scenes: np.ndarray, parts: int, prng: np.random.Generator) -> np.ndarray:
+    """Return the part of each image, int (N,): scenes stay whole, and each class is spread evenly.
+
+    Large scenes go first, each to the part that has the least of its classes (and, among those, the fewest
+    images): what is left, single images, then evens out what these could not.
+    """
+    present, label = np.unique(labels, return_inverse=True)
+    number, scene = np.unique(scenes, return_inverse=True)
+    content = np.zeros((len(number), len(present)), int)
+    np.add.at(content, (scene, label), 1)
+    share = content / content.sum(0)  # a photo of a small class weighs more
+    filled = np.zeros((parts, len(present)), int)
+    order = prng.permutation(len(number))
+    part_of = np.empty(len(number), int)
+    for number_of in order[np.argsort(-content.sum(1)[order], kind="stable")]:
+        crowded = filled @ share[number_of]
+        least = np.flatnonzero(crowded <= crowded.min() + 1e-12)
+        totals = filled[least].sum(1)
+        part = prng.choice(least[totals == totals.min()])
+        part_of[number_of] = part
+        filled[part] += content[number_of]
+    return part_of[scene]
 
 
 def _held_out_part(splits: Splits, seed: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from fewshot.models import Norm
-from fewshot.stats.calibration import FLOOR
+from fewshot.stats.calibration import DOUBT, FLOOR
 
 # CIFAR-10's statistics, as the few-shot report's testbed uses them.
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -268,7 +268,8 @@ class Temperature(layers.Layer):
 
     def call(self, x):
         """Return the probabilities, calibrated, same shape."""
-        return keras.ops.softmax(keras.ops.log(keras.ops.maximum(x, FLOOR)) / self.temperature)
+        scaled = keras.ops.softmax(keras.ops.log(keras.ops.maximum(x, FLOOR)) / self.temperature)
+        return (1 - DOUBT) * scaled + DOUBT / x.shape[-1]
 
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""

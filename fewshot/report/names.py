@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from fewshot.data.protocols import protocols
+from fewshot.data.protocols import protocols, takes_shots
 
 LONGEST = 32  # characters
 
@@ -23,8 +23,8 @@ def shortened(names: Iterable[str]) -> dict[str, str]:
 
 def tasks(protocol: Mapping) -> str:
     """Return what a protocol, as records and documents tell of it, draws of which data, in a line."""
-    whole = protocol["name"] in protocols and protocols[protocol["name"]].traits.get("whole")
-    shots = "" if whole else f" × {protocol.get('shots')} images"
+    known = protocol["name"] in protocols
+    shots = f" × {protocol.get('shots')} images" if not known or takes_shots(protocol["name"]) else ""
     return f"{protocol['data']}, {protocol['name']}: {_classes(protocol)}{shots}"
 
 

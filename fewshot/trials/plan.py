@@ -22,7 +22,7 @@ from fewshot import backend
 from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
 from fewshot.data.folder import short_side
-from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols
+from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols, takes_shots
 from fewshot.errors import UsageError, field
 from fewshot.learners.contract import Learner
 from fewshot.trials import cluster as dask
@@ -67,12 +67,16 @@ class Draws:
         ways = len(self.classes) if self.classes else self.ways or traits.get("ways", data.default_ways)
         if ways is not None and ways < least_ways:
             raise UsageError("a task needs two classes or more")
+        if "ways" in traits and not self.classes and ways == len(data.classes):
+            ways = traits["ways"]  # as many as there are is all of them: one task has one name
         if self.limit_train and not traits.get("whole"):
             raise UsageError(
                 f"{field('limit_train')} is for {field('protocol', 'full')}: "
                 f"'{name}' takes {field('shots')} images a class"
             )
-        shots = self.shots or _usual_shots(data, name, self.classes)
+        shots = SHOTS  # not heeded where the rule takes none
+        if takes_shots(name):
+            shots = self.shots or _usual_shots(data, name, self.classes)
         return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewshot.data import Dataset, Splits
-from fewshot.data.protocols import TUNING, Protocol, protocols
+from fewshot.data.protocols import TUNING, Protocol, count_folds, near_duplicates, protocols, takes_shots
 from fewshot.errors import UsageError
 
 
@@ -54,8 +54,8 @@ def test_tuning_tasks_share_no_image_with_reported_ones(cifar_like):
 @pytest.mark.parametrize("name", list(protocols))
 @pytest.mark.parametrize("shots", [5, 50, 60])
 def test_balanced_disjoint_repeatable(blobs, name, shots):
-    whole = protocols[name].traits.get("whole")
-    protocol = Protocol(name, None if whole else 2, shots)
+    shots_count = takes_shots(name)
+    protocol = Protocol(name, 2 if shots_count else None, shots)
     task, again = protocol.sample_task(blobs, 2), protocol.sample_task(blobs, 2)
     assert np.array_equal(task.train_index, again.train_index)
     assert np.array_equal(task.test.x, again.test.x)
@@ -67,7 +67,7 @@ def test_balanced_disjoint_repeatable(blobs, name, shots):
     if task.test_part == "train":
         assert not set(task.train_index) & set(task.test_index)
     assert np.array_equal(blobs.train.x[task.train_index], task.train.x)
-    if not whole:
+    if shots_count:
         assert len(task.train) == shots * ways
 
 
@@ -162,6 +162,85 @@ def test_unequal_classes(blobs):
     whole = Protocol("full", None, classes=("a", "b")).sample_task(data, 0)
     assert np.bincount(whole.train.y).tolist() == [48, 56]  # all that is not held out
     assert np.bincount(whole.test.y).tolist() == [12, 12]
+
+
+def scenes_of(*classes):
+    """Return a folder's images: for each class, how often each of its scenes was photographed.
+
+    A copy differs from its scene in a bit or two, which makes them near-duplicates.
+    """
+    rng = np.random.default_rng(0)
+    x, y = [], []
+    for label, copies in enumerate(classes):
+        for count in copies:
+            scene = rng.integers(0, 250, (16, 16, 3), dtype=np.uint8)
+            x += [scene + np.uint8(copy) for copy in range(count)]
+            y += [label] * count
+    order = rng.permutation(len(y))
+    names = tuple("abcdef"[: len(classes)])
+    return Splits("scenes", Dataset(np.stack(x)[order], np.array(y, np.int64)[order], names))
+
+
+def test_folds_hold_out_every_image_once_and_train_on_all_others():
+    data = scenes_of([1] * 23, [1] * 57, [1] * 14)
+    protocol = Protocol("folds", None)
+    assert count_folds(protocol, data) == 10
+    for first in (0, 10):
+        tasks = [protocol.sample_task(data, seed) for seed in range(first, first + 10)]
+        assert sorted(i for task in tasks for i in task.test_index) == list(range(94))
+        for task in tasks:
+            assert sorted([*task.train_index, *task.test_index]) == list(range(94))
+            assert task.test_part == "train"
+        counts = np.stack([np.bincount(task.test.y, minlength=3) for task in tasks])
+        assert np.ptp(counts, axis=0).tolist() == [1, 1, 1]  # stratified within one photo
+        assert np.ptp(counts.sum(1)) == 1
+    one, other = (protocol.sample_task(data, seed).test_index.tolist() for seed in (0, 10))
+    assert one != other
+    assert protocol.sample_task(data, 10).test_index.tolist() == other
+
+
+def test_folds_keep_near_duplicates_on_one_side_and_still_spread_the_classes():
+    data = scenes_of([4, 3, 3, 2, *[1] * 18], [6, *[1] * 24])
+    protocol = Protocol("folds", None)
+    scenes = near_duplicates(data.train, data.train)[0]
+    assert len(np.unique(scenes)) == 22 + 25
+    for first in (0, 10, 20):
+        counts = []
+        for seed in range(first, first + 10):
+            task = protocol.sample_task(data, seed)
+            assert not set(scenes[task.train_index]) & set(scenes[task.test_index])
+            counts.append(np.bincount(task.test.y, minlength=2))
+        assert np.stack(counts).max(0).tolist() == [4, 6]  # the largest scene
+        assert np.stack(counts).min() >= 1
+
+
+def test_a_small_class_decides_how_many_folds_there_are():
+    protocol = Protocol("folds", None)
+    assert count_folds(protocol, scenes_of([1] * 30, [1] * 3)) == 3
+    assert count_folds(protocol, scenes_of([1] * 30, [3, 2, 1, 1])) == 4  # near-duplicates count once
+    data = scenes_of([1] * 30, [1] * 3)
+    tasks = [protocol.sample_task(data, seed) for seed in range(3)]
+    assert [np.bincount(task.test.y).tolist() for task in tasks] == [[10, 1]] * 3
+    with pytest.raises(UsageError, match=r"class 'b' has one image, .*add images of it, .*classes="):
+        protocol.sample_task(scenes_of([1] * 30, [1]), 0)
+    with pytest.raises(UsageError, match="'b' has 4 images, all near-duplicates of one another"):
+        protocol.sample_task(scenes_of([1] * 30, [4]), 0)
+    with pytest.raises(UsageError, match="every image in turn and keeps none apart for tuning"):
+        protocol.sample_task(data, TUNING)
+    left_out = Protocol("folds", None, classes=("a", "c"))
+    assert count_folds(left_out, scenes_of([1] * 30, [1], [1] * 8)) == 8
+
+
+def test_what_a_rule_does_not_heed_is_not_in_its_name():
+    for name in ("full", "folds"):
+        assert Protocol(name, None, 20).describe() == Protocol(name, None, 50).describe()
+        assert "images" not in str(Protocol(name, None))
+    assert (
+        Protocol("folds", None, balanced=True).describe()
+        == Protocol("folds", None, balanced=False).describe()
+    )
+    assert not Protocol("folds", None).describe()["balanced"]
+    assert Protocol(shots=20).describe() != Protocol(shots=50).describe()
 
 
 def test_val_serves_tuning_and_test_the_report(blobs):

@@ -142,32 +142,6 @@ def test_the_temperature_is_in_the_model(tmp_path):
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_a_known_temperature_is_found_again(temperature):
-    rng = np.random.default_rng(0)
-    truth = rng.dirichlet([0.5] * 4, 20_000)
-    labels = (truth.cumsum(1) > rng.random((len(truth), 1))).argmax(1)
-    said = calibration.scaled(truth, 1 / temperature)  # too sure for a temperature above 1
-    found = calibration.fit_temperature(said.astype(np.float16), labels)
-    assert found == pytest.approx(temperature, rel=0.04)
-
-
-def test_a_few_right_answers_are_no_certainty():
-    said = np.tile([0.9, 0.1], (20, 1))
-    temperature = calibration.fit_temperature(said, np.zeros(20, int))
-    assert 0.95 < calibration.scaled(said, temperature)[0, 0] < 0.99
-    with pytest.raises(ValueError, match="as many labels"):
-        calibration.fit_temperature(said, np.zeros(3, int))
-
-
-def test_temperatures_keep_the_order_and_the_sum():
-    said = np.random.default_rng(0).dirichlet([1] * 5, 50)
-    scaled = calibration.scaled(said, 0.3)
-    assert np.array_equal(scaled.argsort(1), said.argsort(1))
-    np.testing.assert_allclose(scaled.sum(1), 1)
-    np.testing.assert_allclose(calibration.scaled(said, 1), said)
-
-
 @pytest.mark.skipif(backend.name() != "tensorflow", reason="TensorFlow writes them")
 def test_other_formats_say_the_same(tmp_path):
     learner = EstimatorLearner("ridge", features=RANDOM)

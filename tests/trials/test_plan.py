@@ -23,6 +23,15 @@ def test_a_folder_leaves_three_tenths_of_a_class_to_be_held_out(tmp_path, count,
     assert Draws(shots=1).resolve(images.small).shots == 1
 
 
+def test_as_many_classes_as_there_are_is_all_of_them(tmp_path):
+    """One task has one name: what is left open, and what is not heeded, makes no second record of it."""
+    images = load_images(DataSpec(str(photos(tmp_path / "photos", 10, side=8))))
+    for protocol in ("full", "folds"):
+        asked = [Draws(protocol), Draws(protocol, ways=2), Draws(protocol, shots=3)]
+        assert len({draws.resolve(images.small) for draws in asked}) == 1
+    assert Draws("distinct", ways=2).resolve(images.small) == Draws("distinct").resolve(images.small)
+
+
 def test_near_duplicates_stay_on_one_side_of_a_folder_by_default(tmp_path):
     images = load_images(DataSpec(str(photos(tmp_path / "photos", 10))))
     assert Draws().resolve(images.small).name == "distinct"

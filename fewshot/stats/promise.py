@@ -1,0 +1,139 @@
+"""The promise: what a model trained on all photos will do on new ones, from predictions out of fold.
+
+    told = promise(probabilities, labels, groups)
+    told.balanced_accuracy.value, told.balanced_accuracy.interval, told.recall[2].interval
+
+Each photo was predicted by the very recipe that is delivered, trained on the others. The interval is for the
+accuracy of the one model that is delivered, on photos it has not seen: so it is wider than that of a share of
+as many independent photos, since another training set of the same size would have given another model
+(Bates, Hastie and Tibshirani 2021).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot.stats.calibration import calibration_error, fit_temperature, scaled
+from fewshot.stats.intervals import Estimate, estimate
+
+# How many times as large the variance is as that of independent photos. Measured on folders cut from larger
+# sets, for 12, 25 and 50 photos a class: with it, 95 % intervals held the accuracy on the rest in 90–99 %.
+WIDENED = 1.5
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What to expect of new photos. All but `temperature` and `n` in percent.
+
+    Parameters
+    ----------
+    accuracy
+        Of photos whose classes are as frequent as in the folder.
+    balanced_accuracy
+        The mean of the classes' recalls.
+    recall
+        Of each class: the share of its photos that is recognised; None for a class without photos.
+    ece
+        The expected calibration error of the calibrated probabilities, in points; all classes count alike.
+    temperature
+        What calibrates the probabilities: `fewshot.stats.calibration.scaled`.
+    n
+        How many photos this is counted on, near-duplicates once.
+    """
+
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    recall: tuple[Estimate | None, ...]
+    ece: float
+    temperature: float
+    n: int
+
+
+def promise(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | Sequence[int] | None = None,
+    error_ratio: float = 1.0,
+) -> Promise:
+    """Return what out-of-fold predictions promise of new photos.
+
+    Parameters
+    ----------
+    probabilities
+        (N, classes), or (R, N, classes) of R divisions into folds: what the recipe says of each photo,
+        trained on those of other folds.
+    labels
+        (N,), positions of classes.
+    groups
+        (N,), numbers of groups of near-duplicates, which count as one photo.
+    error_ratio
+        The error of the recipe trained on all photos over that trained on a fold's, 1 or less: of the
+        learning curve, `Curve.error_ratio`.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, or without any photo.
+    """
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if probabilities.ndim == 2:
+        probabilities = probabilities[None]
+    if probabilities.ndim != 3 or not len(labels) or probabilities.shape[1:2] != labels.shape:
+        raise ValueError(
+            "a promise is made from probabilities (N, classes) or (R, N, classes) and N labels. "
+            f"Received: {probabilities.shape} and {labels.shape}"
+        )
+    right = (probabilities.argmax(2) == labels).mean(0)
+    scenes = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    unit_label, unit_right, weight = _units(labels, scenes, right)
+    unit_right = 1 - error_ratio * (1 - unit_right)
+
+    counts = np.bincount(unit_label, minlength=probabilities.shape[2])
+    present = counts > 0
+    shares = np.bincount(unit_label, unit_right, len(counts)) / np.maximum(counts, 1)
+    balanced, effective = _balanced(shares[present], counts[present])
+    n = int(counts.sum())
+    alike = weight / counts[labels]  # all classes count alike, as they do where the model is trained
+    temperature, ece = _calibration(probabilities, labels, alike * n / alike.sum())
+    return Promise(
+        accuracy=estimate(float(unit_right.mean()), n, n / WIDENED),
+        balanced_accuracy=estimate(balanced, n, effective / WIDENED),
+        recall=tuple(
+            estimate(float(share), int(count), count / WIDENED) if count else None
+            for share, count in zip(shares, counts, strict=True)
+        ),
+        ece=ece,
+        temperature=temperature,
+        n=n,
+    )
+
+
+def _units(labels: np.ndarray, scenes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return label and mean of `right` of each scene (of one class), and each photo's share of its scene."""
+    pairs, unit = np.unique(np.stack([labels, scenes], 1), axis=0, return_inverse=True)
+    unit = unit.reshape(-1)
+    size = np.bincount(unit)
+    return pairs[:, 0], np.bincount(unit, right) / size, 1 / size[unit]
+
+
+def _balanced(recall: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Return the mean of recalls in [0, 1], and how many independent photos would say it as surely.
+
+    Of a class with few photos, the recall that its variance is taken from is drawn towards the others' by two
+    photos: all right of three is no certainty.
+    """
+    drawn = (recall * counts + 2 * (recall.mean() * counts.sum() + 1) / (counts.sum() + 2)) / (counts + 2)
+    alike = drawn.mean() * (1 - drawn.mean())
+    effective = len(recall) ** 2 * alike / float((drawn * (1 - drawn) / counts).sum())
+    return float(recall.mean()), min(effective, float(counts.sum()))
+
+
+def _calibration(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return temperature and calibration error; weights: what each photo counts, (N,)."""
+    repeats, _, classes = probabilities.shape
+    temperature = fit_temperature(
+        probabilities.reshape(-1, classes), np.tile(labels, repeats), np.tile(weights / repeats, repeats)
+    )
+    errors = [calibration_error(scaled(part, temperature), labels, weights) for part in probabilities]
+    return temperature, float(np.mean(errors))
