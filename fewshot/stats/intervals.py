@@ -31,7 +31,8 @@ def wilson(share: float, n: float) -> Interval:
     """
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+    # None and all reach the ends exactly, which rounding would miss.
+    return 100 * max(0.0, centre - half) * (share > 0), 100.0 if share >= 1 else 100 * min(1.0, centre + half)
 
 
 def estimate(share: float, n: int, effective: float) -> Estimate:
