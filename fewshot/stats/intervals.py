@@ -29,10 +29,10 @@ def wilson(share: float, n: float) -> Interval:
     n need not be whole: that of photos that hang together is smaller than their number. Unlike mean ± 2 std,
     it stays within 0–100, and all right of forty is no certainty.
     """
+    share, n = float(share), float(n)
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # None and all reach the ends exactly, which rounding would miss.
-    return 100 * max(0.0, centre - half) * (share > 0), 100.0 if share >= 1 else 100 * min(1.0, centre + half)
+    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 
 def estimate(share: float, n: int, effective: float) -> Estimate:

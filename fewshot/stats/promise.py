@@ -109,6 +109,18 @@ def promise(
     )
 
 
+def balanced_estimate(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Return the balanced accuracy of new photos, in percent.
+
+    right: (N,), how often each photo was right, from 0 to 1. labels, groups: (N,), as for `promise`.
+    """
+    unit_label, unit_right, _ = _units(labels, groups, right)
+    label = np.unique(unit_label, return_inverse=True)[1]
+    counts = np.bincount(label)
+    share, effective = _balanced(np.bincount(label, unit_right) / counts, counts)
+    return estimate(share, int(counts.sum()), effective / WIDENED)
+
+
 def _units(labels: np.ndarray, scenes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return label and mean of `right` of each scene (of one class), and each photo's share of its scene."""
     pairs, unit = np.unique(np.stack([labels, scenes], 1), axis=0, return_inverse=True)
