@@ -52,4 +52,8 @@ def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
 
 
 # Without what is slow to import, and used by what is registered.
-import_all(__name__, __path__, but=("dense", "neighbours", "numpy_net", "patches", "ssim", "tiles"))
+import_all(
+    __name__,
+    __path__,
+    but=("classifiers", "dense", "heads", "neighbours", "numpy_net", "patches", "ssim", "tiles"),
+)
