@@ -48,7 +48,7 @@ class Model:
         """Return calibrated probabilities, float32 (N, classes): `model.classes[p.argmax()]` is the answer.
 
         images: uint8 (N, height, width, 3), or one image; a file, a folder, or a list of files. They are
-        cut to squares of the model's size, as for training.
+        cut to squares of the model's size, as for training, unless it takes photos of any size.
 
         Raises `UsageError` for what are no images, `FewshotError` where a file cannot be read.
         """
@@ -64,10 +64,13 @@ class Model:
             raise UsageError(
                 f"images are uint8, (N, height, width, 3), 0 to 255. Received: {images.dtype} {images.shape}"
             )
-        size = self.saved.image_size
-        if batch.shape[1:3] != (size, size):
+        size, at_once = self.saved.image_size, 32
+        if size is None:
+            at_once = 1  # the model makes several views of each
+        elif batch.shape[1:3] != (size, size):
             batch = np.stack([square(Image.fromarray(image), size) for image in batch])
-        parts = [self.saved.predict(batch[start : start + 32]) for start in range(0, len(batch), 32)]
+        starts = range(0, len(batch), at_once)
+        parts = [self.saved.predict(batch[start : start + at_once]) for start in starts]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def _of_files(self, files: list[Path]) -> np.ndarray:
@@ -91,7 +94,7 @@ class Model:
         facts = {
             "method": str(card.get("method", "unknown")),
             "classes": ", ".join(self.classes),
-            "input": f"{size}×{size} pixels, 0–255",
+            "input": f"{size}×{size} pixels, 0–255" if size else "photos of any size, pixels 0–255",
         }
         if images := card.get("images"):
             facts["trained on"] = f"{sum(images):,} images"
@@ -161,11 +164,12 @@ def export(
     from fewshot.deploy.export import export as save
 
     prepared = data.images([learner]).of(learner)
-    images = _of_classes(data, prepared)
+    images, photos = _of_classes(data, prepared)
     known: dict[str, object] = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
-    save(learner, images, whole_number("seed", seed, least=0), path, {**known, **(card or {})}, formats)
+    seed = whole_number("seed", seed, least=0)
+    save(learner, images, seed, path, {**known, **(card or {})}, formats, photos)
     return load_model(path)
 
 
@@ -186,13 +190,14 @@ def _expected(results: Results, method: str, classes: int) -> dict[str, object]:
     }
 
 
-def _of_classes(data: Data, prepared: Prepared) -> Dataset:
-    """Return all images, or those of the fixed classes."""
-    images = open_splits(prepared.folder).whole()
+def _of_classes(data: Data, prepared: Prepared) -> tuple[Dataset, list[Path]]:
+    """Return all images, or those of the fixed classes, and the files that they are of."""
+    images, photos = open_splits(prepared.folder).whole(), prepared.photos()
     if not data.draws.classes:
-        return images
+        return images, photos
     labels = [images.classes.index(name) for name in data.draws.classes]
-    return images.take(np.flatnonzero(np.isin(images.y, labels)))
+    chosen = np.flatnonzero(np.isin(images.y, labels))
+    return images.take(chosen), [photos[i] for i in chosen] if photos else []
 
 
 def _start(threads: int | None, device: str) -> None:

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.io.cache import cache_dir
+from fewshot.models.layers import mixed
 from fewshot.wording import one_line
 
 PREFIX = "keras/"
@@ -33,6 +35,12 @@ class KerasPixels(layers.Layer):
     def call(self, x):
         """Return what the network was trained on, same shape."""
         return _module(self.network).preprocess_input(x, data_format="channels_last")
+
+    def standard(self, x):
+        """Return the same of a symbolic tensor: a convolution of one pixel, which all of them are."""
+        pixels = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)
+        bias, *rows = np.array(self.call(pixels[None, None]))[0, 0]
+        return mixed(x, np.array(rows) - bias, bias, self.name)
 
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""

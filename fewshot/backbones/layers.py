@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from fewshot.models.layers import padded
+from fewshot.models.layers import mixed, padded
 
 # ImageNet's statistics as torchvision uses them, and the means that Caffe's networks subtract, for 0–255.
 TORCH_MEAN, TORCH_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -25,6 +25,13 @@ class Pixels(layers.Layer):
         # A row of the image at a time: along an axis of three the same costs ten times as much on a CPU.
         mean, std = (np.tile(np.array(values, "float32"), x.shape[2]) for values in (self.mean, self.std))
         return keras.ops.reshape((rows - mean) / std, (-1, *x.shape[1:]))
+
+    def standard(self, x):
+        """Return the same of a symbolic tensor: a convolution of one pixel."""
+        kernel = np.diag(1 / np.array(self.std))
+        return mixed(
+            x, kernel[::-1] if self.bgr else kernel, -np.array(self.mean) / np.array(self.std), self.name
+        )
 
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""

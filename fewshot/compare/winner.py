@@ -56,7 +56,9 @@ def save_winner(
             "command": findings.command,
         }
         try:
-            export(plan.learners[method], open_splits(prepared[method].folder).whole(), 0, path, card)
+            data = prepared[method]
+            images = open_splits(data.folder).whole()
+            export(plan.learners[method], images, 0, path, card, photos=data.photos())
         except UsageError as error:
             say(f"{method} is not saved: {error.args[0]}")
             continue

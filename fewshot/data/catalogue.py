@@ -74,6 +74,12 @@ class Prepared:
         """
         return read_files(self.folder).get(part, [])
 
+    def photos(self) -> list[Path]:
+        """Return the files of all parts' images, in the order of `Splits.whole`."""
+        if self.directory is None:
+            return []
+        return [self.directory / file for files in read_files(self.folder).values() for file in files]
+
 
 def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
     """Return the dataset, fetched or decoded into the cache if it is not there yet.

@@ -24,7 +24,7 @@ from fewshot import __version__, backend
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
-from fewshot.deploy.saved import FORMAT, card_path, read
+from fewshot.deploy.saved import FORMAT, card_path, pixels_of, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.digests import sha256_of
 from fewshot.learners.contract import Learner
@@ -48,16 +48,19 @@ def export(
     path: str | os.PathLike,
     card: dict,
     formats: Sequence[str] = (KERAS,),
+    photos: Sequence[Path] = (),
 ) -> dict:
     """Train `learner` on all of `train`, save it as `path` (`NAME.keras`) and return its card.
 
     card: what the caller knows and the card shall say: "method", "protocol", "expected" (an accuracy with
     its interval), …; "temperature", of `fewshot.stats.calibration.fit_temperature`, is built into the model.
     formats: "keras" is always written; "saved_model", "tflite" and "onnx" go beside it.
+    photos: the files of the images, where these are views: the model takes the photos themselves.
 
     Classes without an image are left out of the model. What is written is read back, the Keras file in
-    safe mode, and compared on 20 images: the card's "formats" say how far off each file is and how long it
-    takes for an image, or which "error" kept one from being written. Earlier files are replaced at the end.
+    safe mode, and compared on 20 images or photos: the card's "formats" say how far off each file is and
+    how long it takes for an image, or which "error" kept one from being written. Earlier files are replaced
+    at the end.
 
     Raises `UsageError` for a learner that no single network can stand for, images that are not square, a
     path or format that is none, or a package that a format misses; `FewshotError` where the files cannot
@@ -70,13 +73,18 @@ def export(
     converters.check(others)
     train = train.compact()
     _check(learner, train)
+    if train.x.ndim == 5 and len(photos) != len(train):
+        raise ValueError(
+            f"{len(train)} images in all their views come with as many files: {len(photos)} here"
+        )
     learner = copy.copy(learner).fit(train, seed)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)
         model = read(staged)
-        images = train.x[np.linspace(0, len(train) - 1, CHECKED).astype(int)]
-        wanted = learner.predict(images)
+        chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
+        wanted = learner.predict(train.x[chosen])
+        images = train.x[chosen] if train.x.ndim == 4 else _photos(photos, chosen, train.image_shape[0])
         if temperature != 1:
             wanted = calibration.scaled(wanted, temperature)
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
@@ -87,7 +95,8 @@ def export(
             "model": path.name,
             "sha256": sha256_of(staged),
             "classes": list(train.classes),
-            "image_size": train.image_shape[0],
+            "image_size": model.input_shape[1],  # None: photos of any size
+            "view_size": train.image_shape[0],
             "temperature": temperature,
             "images": np.bincount(train.y).tolist(),
             "seed": seed,
@@ -113,8 +122,16 @@ def _check(learner: Learner, train: Dataset) -> None:
     learner.check(train.image_shape)
 
 
+def _photos(files: Sequence[Path], chosen: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return the pixels of some photos, each in its own size, decoded as for training."""
+    try:
+        return [pixels_of(files[i], size) for i in chosen]
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
+        raise FewshotError(f"a photo cannot be read any more: {one_line(error)}") from error
+
+
 def _converted(
-    name: str, model: "keras.Model", keras_file: Path, images: np.ndarray, wanted: np.ndarray
+    name: str, model: "keras.Model", keras_file: Path, images: Sequence[np.ndarray], wanted: np.ndarray
 ) -> dict:
     """Write the model in another format beside its Keras file, and return what the card says of it."""
     path = keras_file.with_suffix(f".{name}")
@@ -126,13 +143,13 @@ def _converted(
         return {"error": str(error)}
 
 
-def _compared(path: Path, forward: Callable, images: np.ndarray, wanted: np.ndarray) -> dict:
+def _compared(path: Path, forward: Callable, images: Sequence[np.ndarray], wanted: np.ndarray) -> dict:
     """Return what the card says of a file; milliseconds for one image, the median of many calls."""
     answers = np.concatenate([forward(image[None].astype(np.float32)) for image in images])
     largest = float(np.abs(answers - wanted).max())
     if not largest <= TOLERANCE:  # nor is it a number, perhaps
         raise FewshotError(f"{path.name} differs from the learner by up to {largest:.2g}: it is not kept")
-    seconds = np.median(latencies(forward, images.shape[1:]))
+    seconds = np.median(latencies(forward, images[0].shape))
     return {"file": path.name, "max_difference": largest, "latency_ms": round(1e3 * float(seconds), 3)}
 
 

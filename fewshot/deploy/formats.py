@@ -80,12 +80,17 @@ def tflite(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarra
         content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     path.write_bytes(content)
     interpreter = tf.lite.Interpreter(str(path), num_threads=_threads())
-    interpreter.allocate_tensors()
     pixels, probabilities = (
         details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
     )
+    shape: tuple[int, ...] = ()
 
     def run(images: np.ndarray) -> np.ndarray:
+        nonlocal shape
+        if images.shape != shape:
+            shape = images.shape
+            interpreter.resize_tensor_input(pixels, shape)
+            interpreter.allocate_tensors()
         interpreter.set_tensor(pixels, images)
         interpreter.invoke()
         return interpreter.get_tensor(probabilities)

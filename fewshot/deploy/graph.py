@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from typing import Any
+
 import keras
 
 from fewshot.learners.contract import Learner
@@ -13,10 +15,48 @@ def model(learner: Learner, shape: tuple[int, int, int], temperature: float = 1.
     """Return what `learner.predict` does to images of `shape`, then calibrated by `temperature`.
 
     The model takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
-    (N, classes), float32. All that is averaged, networks and mirror images, is averaged inside.
+    (N, classes), float32. All that is averaged, networks and mirror images, is averaged inside. It is made
+    of Keras's own layers and operations alone: plain Keras opens it, in safe mode.
     """
-    uncalibrated = learner.keras_model(shape)
-    if temperature == 1:
-        return uncalibrated
-    outputs = Temperature(temperature, name="temperature")(uncalibrated.output)
-    return keras.Model(uncalibrated.input, outputs, name="fewshot")
+    full = learner.keras_model(shape)
+    if temperature != 1:
+        outputs = Temperature(temperature, name="temperature")(full.output)
+        full = keras.Model(full.input, outputs, name="fewshot")
+    return standard(full)
+
+
+def standard(model: keras.Model) -> keras.Model:
+    """Return the model without layers, and initialisers, of our own.
+
+    A layer that offers `standard(x)` is replaced by what that does; all others are copied with their weights.
+    """
+    copies: dict[int, Any] = {}
+    originals: dict[int, keras.layers.Layer] = {}
+
+    def copy(layer: Any) -> Any:
+        if hasattr(layer, "standard") or not isinstance(layer, keras.layers.Layer):  # an operation
+            return layer
+        if id(layer) not in copies:
+            copies[id(layer)] = standard(layer) if isinstance(layer, keras.Model) else _copied(layer)
+            originals[id(copies[id(layer)])] = layer
+        return copies[id(layer)]
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(layer, "standard"):
+            return layer.standard(*args)
+        outputs = layer(*args, **kwargs)
+        original = originals.pop(id(layer), None)  # once, as it is built
+        if original is not None and not isinstance(layer, keras.Model):
+            layer.set_weights(original.get_weights())
+        return outputs
+
+    return keras.models.clone_model(model, clone_function=copy, call_function=call)
+
+
+def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return a new layer of the same settings; its initialisers are Keras's, for the weights come later."""
+    config = layer.get_config()
+    for name in config:
+        if name.endswith("_initializer"):
+            config[name] = "zeros"
+    return type(layer).from_config(config)

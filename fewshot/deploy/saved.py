@@ -15,17 +15,13 @@ from typing import Any
 import keras
 import numpy as np
 
-# What the layers of saved models are: Keras knows them once they are imported.
-import fewshot.backbones.applications
-import fewshot.backbones.layers
-import fewshot.models.layers  # noqa: F401
 from fewshot import backend
-from fewshot.data.folder import decoded
+from fewshot.data.folder import decoded, read_photo
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
 from fewshot.wording import one_line
 
-FORMAT = 1  # of the card
+FORMAT = 2  # of the card
 
 
 @dataclass(frozen=True)
@@ -41,26 +37,37 @@ class Saved:
         return self.card["classes"]
 
     @property
-    def image_size(self) -> int:
+    def image_size(self) -> int | None:
+        """Pixels of the squares that the model takes; None where it takes photos as they are."""
         return self.card["image_size"]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, float32 (N, classes), of images (N, size, size, 3), 0–255."""
+        """Return calibrated probabilities, float32 (N, classes), of images (N, height, width, 3), 0–255."""
         return self.forward(x.astype(np.float32))
 
     def stream(self, files: Iterable[Path], batch: int = 32) -> Iterator[tuple[Path, np.ndarray | Exception]]:
         """Yield each file with its probabilities (classes,), or why it has none, in the order of the files.
 
         Files are decoded as `fewshot.data.folder` decodes them for training, by threads, while the model
-        runs; no more are in memory than these threads may be ahead, and a batch.
+        runs; no more are in memory than these threads may be ahead, and a batch. Photos that the model takes
+        as they are go one by one: each has a size of its own.
         """
         files, ahead = itertools.tee(files)
+        if self.image_size is None:
+            for file, photo in zip(files, decoded(ahead, self.card["view_size"], pixels_of), strict=False):
+                yield file, photo if isinstance(photo, Exception) else self.predict(photo[None])[0]
+            return
         images = decoded(ahead, self.image_size)
         while part := list(zip(itertools.islice(files, batch), images, strict=False)):
             read = [image for _, image in part if not isinstance(image, Exception)]
             rows = iter(self.predict(np.stack(read)) if read else ())
             for file, image in part:
                 yield file, image if isinstance(image, Exception) else next(rows)
+
+
+def pixels_of(path: Path, size: int) -> np.ndarray:
+    """Return a photo as it is decoded for views of `size` pixels, uint8 (height, width, 3)."""
+    return np.asarray(read_photo(path, size))
 
 
 def load(path: str | os.PathLike) -> Saved:
@@ -79,7 +86,8 @@ def load(path: str | os.PathLike) -> Saved:
     size, classes = card["image_size"], len(card["classes"])
     shapes = (None, size, size, 3), (None, classes)
     if (model.input_shape, model.output_shape) != shapes:
-        raise UsageError(f"{path} does not do what its card says: {size}×{size} pixels to {classes} classes")
+        pixels = f"{size}×{size} pixels" if size else "photos of any size"
+        raise UsageError(f"{path} does not do what its card says: {pixels} to {classes} classes")
     return Saved(model, card, backend.compile_forward(model))
 
 
@@ -112,7 +120,8 @@ def _card(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is no card of a model, or of another version of this project")
     checks = {
         "classes": lambda v: isinstance(v, list) and len(v) > 1 and all(isinstance(c, str) for c in v),
-        "image_size": lambda v: type(v) is int and v > 0,
+        "image_size": lambda v: v is None or (type(v) is int and v > 0),
+        "view_size": lambda v: type(v) is int and v > 0,
         "sha256": lambda v: isinstance(v, str),
         "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,
     }

@@ -47,8 +47,8 @@ def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, 
     if features != PIXELS:
         backbones = _features(features, shape)
         parts = [backbones(part) for part in parts]
-    named = [_named(head, f"member_{i}") for i, head in enumerate(heads)]
-    answers = [layers.Softmax()(head(part)) for head in named for part in parts]
+    members = [named(head, f"member_{i}") for i, head in enumerate(heads)]
+    answers = [layers.Softmax()(head(part)) for head in members for part in parts]
     outputs = layers.Average(name="average")(answers) if len(answers) > 1 else answers[0]
     return keras.Model(inputs, outputs, name="fewshot")
 
@@ -61,13 +61,13 @@ def _features(text: str, shape: tuple[int, int, int]):
     from fewshot.models.layers import HalfPrecision
 
     inputs = keras.Input(shape)
-    bodies = [_named(network(term, shape), f"backbone_{i}") for i, term in enumerate(parse(text))]
+    bodies = [named(network(term, shape), f"backbone_{i}") for i, term in enumerate(parse(text))]
     rows = [body(inputs) for body in bodies]
     joined = layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
     return keras.Model(inputs, HalfPrecision()(joined), name="features")
 
 
-def _named(model, name: str):
+def named(model, name: str):
     """Return the model under another name: one model has no two parts of the same.
 
     Layers lose underscores before their names (a port's layers are called as its weights are): TensorFlow

@@ -1,4 +1,8 @@
-"""Layers that the networks share, with PyTorch's default initialisation unless another is given."""
+"""Layers that the networks share, with PyTorch's default initialisation unless another is given.
+
+Each layer of our own has `standard(x)`: what it does to a symbolic tensor, in Keras's own layers and
+operations. Saved models are made of these, so that Keras opens them anywhere, without this package.
+"""
 
 import functools
 import math
@@ -60,6 +64,22 @@ class Dirac(TorchUniform):
         return keras.ops.cast(values, dtype or "float32")
 
 
+class InOperations(layers.Layer):
+    """A layer without weights, whose `call` is made of Keras's operations alone."""
+
+    def standard(self, x):
+        """Return the same of a symbolic tensor, each operation by itself."""
+        return self.call(x)
+
+
+def mixed(x, kernel: np.ndarray, bias: np.ndarray, name: str):
+    """Return images whose channels are mixed by a matrix (C, C), plus a bias: a convolution of one pixel."""
+    layer = layers.Conv2D(len(bias), 1, name=name, dtype="float32")
+    outputs = layer(x)
+    layer.set_weights([np.asarray(kernel, np.float32)[None, None], np.asarray(bias, np.float32)])
+    return outputs
+
+
 @keras.saving.register_keras_serializable("fewshot")
 class Whiten(layers.Layer):
     """Take patches apart along the principal directions of the training images, each scaled to variance 1.
@@ -98,6 +118,13 @@ class Whiten(layers.Layer):
         """Return the patches' coordinates, (N, height - patch + 1, width - patch + 1, directions)."""
         return keras.ops.conv(x, self.kernel, padding="valid") + self.bias
 
+    def standard(self, x):
+        """Return the same of a symbolic tensor: a convolution."""
+        layer = layers.Conv2D(self.kernel.shape[-1], self.patch, name=self.name, dtype="float32")
+        outputs = layer(x)
+        layer.set_weights([np.array(self.kernel), np.array(self.bias)])
+        return outputs
+
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""
         return {**super().get_config(), "patch": self.patch}
@@ -129,6 +156,10 @@ class Normalise(layers.Layer):
         """Return the normalised images, same shape."""
         rows = keras.ops.reshape(x, (-1, len(self._scale)))
         return keras.ops.reshape(rows * self._scale + self._offset, (-1, *x.shape[1:]))
+
+    def standard(self, x):
+        """Return the same of a symbolic tensor: a convolution of one pixel."""
+        return mixed(x, np.diag(1 / (255 * np.array(STD))), -np.array(MEAN) / np.array(STD), self.name)
 
 
 def conv(
@@ -235,13 +266,20 @@ class Scale(layers.Layer):
         """Return the scaled maps."""
         return x * self.scale
 
+    def standard(self, x):
+        """Return the same of a symbolic tensor: a depthwise convolution of one pixel."""
+        layer = layers.DepthwiseConv2D(1, use_bias=False, name=self.name)
+        outputs = layer(x)
+        layer.set_weights([np.array(self.scale)[None, None, :, None]])
+        return outputs
+
     def get_config(self) -> dict:
         """Return the arguments, for saved models."""
         return {**super().get_config(), "initial": self.initial}
 
 
 @keras.saving.register_keras_serializable("fewshot")
-class Mirror(layers.Layer):
+class Mirror(InOperations):
     """The mirror images."""
 
     def call(self, x):
@@ -250,7 +288,7 @@ class Mirror(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("fewshot")
-class HalfPrecision(layers.Layer):
+class HalfPrecision(InOperations):
     """Round to half precision, as stored features are: what comes after was trained on such."""
 
     def call(self, x):
@@ -259,7 +297,7 @@ class HalfPrecision(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("fewshot")
-class Temperature(layers.Layer):
+class Temperature(InOperations):
     """Calibrate probabilities by a temperature: `fewshot.stats.calibration.scaled` as a layer."""
 
     def __init__(self, temperature: float, **kwargs):
@@ -277,7 +315,7 @@ class Temperature(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("fewshot")
-class LocalResponse(layers.Layer):
+class LocalResponse(InOperations):
     """AlexNet's local response normalisation over 5 neighbouring channels (Krizhevsky 2012, k, α, β)."""
 
     def call(self, x):

@@ -1,6 +1,10 @@
 """Exported models: what the learner says, from raw pixels, with a card; and calibration."""
 
+import copy
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -71,6 +75,66 @@ def test_the_model_says_what_the_learner_says(kind, tmp_path):
     np.testing.assert_allclose(found, wanted, atol=1e-2 if LEARNERS[kind].features != "pixels" else 1e-4)
     np.testing.assert_allclose(found[:3], model(new.x[:3], training=False), atol=1e-3)
     assert np.ptp(found, axis=0).max() > 1e-3
+
+
+PLAIN_KERAS = """
+import sys
+from pathlib import Path
+import keras, numpy as np
+for path in sorted(Path(sys.argv[1]).glob("*.keras")):
+    model = keras.models.load_model(path)
+    np.save(path.with_suffix(".npy"), model(np.load(Path(sys.argv[1]) / "images.npy"), training=False))
+assert not [name for name in sys.modules if name.partition(".")[0] in ("fewshot", "gan")]
+"""
+
+
+def test_plain_keras_opens_the_models_in_safe_mode(tmp_path):
+    """In a process that never imports this package: every kind of learner, every layer of our own."""
+    from fewshot.backbones.applications import KerasPixels
+    from fewshot.backbones.layers import Pixels
+    from fewshot.deploy.graph import standard
+    from fewshot.models import layers
+
+    train = images(12)
+    for kind, learner in LEARNERS.items():
+        export(learner, train, tmp_path / f"{kind}.keras", {"temperature": 2.0})
+    of_ours = {
+        "Pixels": Pixels((1, 2, 3), (4, 5, 6), bgr=True),
+        "KerasPixels": KerasPixels("ResNet50"),
+        "Normalise": layers.Normalise(),
+        "Whiten": layers.Whiten(2),
+        "Scale": layers.Scale(-0.3),
+        "Mirror": layers.Mirror(),
+        "HalfPrecision": layers.HalfPrecision(),
+        "Temperature": layers.Temperature(0.7),
+        "LocalResponse": layers.LocalResponse(),
+    }
+    assert of_ours.keys() == _layers_of_ours()
+    inputs = keras.Input(train.image_shape)
+    networks = {name: keras.Model(inputs, layer(inputs)) for name, layer in of_ours.items()}
+    for name, network in networks.items():
+        standard(network).save(tmp_path / f"{name}.keras")
+    np.save(tmp_path / "images.npy", train.x)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    line = [sys.executable, "-c", PLAIN_KERAS, str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for kind, learner in LEARNERS.items():
+        fitted = copy.copy(learner).fit(train.compact(), 0)
+        wanted = calibration.scaled(fitted.predict(train.x), 2.0)
+        np.testing.assert_allclose(np.load(tmp_path / f"{kind}.npy"), wanted, atol=1e-2)
+    for name, network in networks.items():
+        wanted = np.array(network(train.x, training=False))
+        np.testing.assert_allclose(
+            np.load(tmp_path / f"{name}.npy"), wanted, atol=1e-5 * np.abs(wanted).max()
+        )
+
+
+def _layers_of_ours():
+    """Return the names of all layers that are registered with Keras."""
+    found = keras.saving.get_custom_objects()
+    kinds = [kind for name, kind in found.items() if name.startswith("fewshot>")]
+    return {kind.__name__ for kind in kinds if issubclass(kind, keras.layers.Layer)}
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -219,11 +283,11 @@ def test_an_estimator_that_is_not_linear_is_refused(tmp_path, monkeypatch):
 
 
 def test_names_that_tensorflow_does_not_save_are_changed():
-    from fewshot.learners.inputs import _named
+    from fewshot.learners.inputs import named
 
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="_blocks.0._fc")(inputs))
-    found = _named(model, "renamed")
+    found = named(model, "renamed")
     assert [layer.name for layer in found.layers[1:]] == ["blocks.0._fc"]
     assert np.array_equal(found(np.eye(3)), model(np.eye(3)))
 

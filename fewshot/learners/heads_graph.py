@@ -1,0 +1,138 @@
+"""Heads on frozen features as one Keras model: a photo of any size in, probabilities out.
+
+What is trained on views of photos sees them in the saved model, too: the model cuts and shrinks the photo
+itself. It is made of Keras's own layers and operations alone, so that Keras opens it anywhere.
+
+Import this after `fewshot.backend.start`.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from fewshot.backbones.features import network, parse
+from fewshot.baselines.scales import Scale
+from fewshot.data.views import GREY
+from fewshot.learners.inputs import named
+from fewshot.learners.members import Member
+
+HALF = 0.5001  # rounds halves up, those that float32 finds a little less than halves, too
+NEVER = -1e30  # the logit of a class that had no photo
+
+Key = tuple[str, str, bool]  # backbone, view, whether mirrored
+
+
+def keras_model(members: Sequence[Member], size: int) -> keras.Model:
+    """Return the mean of the members' probabilities as a function of raw pixels, (N, height, width, 3).
+
+    size: pixels of the views that the members were trained on.
+    """
+    pixels = keras.Input((None, None, 3), name="pixels")
+    keys = list(dict.fromkeys(key for member in members for row in member.blocks() for key in row))
+    features = feature_table(keys, pixels, size)
+    answers = [_answer(member, i, features) for i, member in enumerate(members)]
+    outputs = layers.Average(name="members")(answers) if len(answers) > 1 else answers[0]
+    return keras.Model(pixels, outputs, name="fewshot")
+
+
+def feature_table(keys: Sequence[Key], pixels, size: int) -> dict[Key, object]:
+    """Return the features (N, D) of each backbone, view and mirrored view; the graph has a backbone once."""
+    squares = view_tensors(pixels, tuple(dict.fromkeys(view for _, view, _ in keys)), size)
+    table = {}
+    for number, backbone in enumerate(dict.fromkeys(backbone for backbone, _, _ in keys)):
+        wanted = [key for key in keys if key[0] == backbone]
+        seen = [
+            ops.flip(squares[view], axis=2) if mirrored else squares[view] for _, view, mirrored in wanted
+        ]
+        (term,) = parse(backbone)
+        body = named(network(term, (size, size, 3)), f"backbone_{number}")
+        rows = body(layers.Concatenate(axis=0)(seen) if len(seen) > 1 else seen[0])
+        # Stored features are rounded to half precision: what comes after was trained on such.
+        rows = ops.cast(ops.cast(rows, "float16"), "float32")
+        rows = ops.reshape(rows, (len(seen), -1, rows.shape[-1]))
+        table |= {key: rows[i] for i, key in enumerate(wanted)}
+    return table
+
+
+def _answer(member: Member, number: int, features: dict):
+    """Return a member's probabilities, (N, C)."""
+    widths = [features[key].shape[-1] for key in next(iter(member.blocks()))]
+    kernels = np.split(np.asarray(member.kernel, np.float64), np.cumsum(widths)[:-1])
+    bias = np.maximum(np.asarray(member.bias, np.float64), NEVER)
+    scalers = []
+    for i, scale in enumerate(member.scales):
+        scaler, kernels[i], shift = _folded(scale, kernels[i], widths[i], f"scale_{number}_{i}")
+        scalers.append(scaler)
+        bias = bias + shift
+    dense = layers.Dense(len(bias), name=f"head_{number}")
+    answers = []
+    for keys in member.blocks():
+        blocks = [scaler(features[key]) for scaler, key in zip(scalers, keys, strict=True)]
+        answers.append(
+            layers.Softmax()(dense(layers.Concatenate()(blocks) if len(blocks) > 1 else blocks[0]))
+        )
+    dense.set_weights([np.concatenate(kernels).astype(np.float32), bias.astype(np.float32)])
+    return layers.Average()(answers) if len(answers) > 1 else answers[0]
+
+
+def _folded(scale: Scale, kernel: np.ndarray, width: int, name: str):
+    """Return what is left to do to features before a kernel, the kernel, and what is added to the bias."""
+    if scale.kind == "affine":
+        if scale.deviation is not None:
+            kernel = kernel / scale.deviation[:, None]
+        return (lambda x: x), kernel, 0.0 if scale.mean is None else -scale.mean @ kernel
+    unit = layers.UnitNormalization(name=name)
+    if scale.mean is None:
+        return unit, kernel, 0.0
+    # Takes its mean from its weights; in an inference nothing else is left of it.
+    centred = layers.BatchNormalization(epsilon=1e-6, center=False, scale=False, name=f"{name}_mean")
+    centred.build((None, width))
+    centred.set_weights([scale.mean.astype(np.float32), np.full(width, 1 - 1e-6, np.float32)])
+    return (lambda x: unit(centred(x, training=False))), kernel, 0.0
+
+
+def view_tensors(pixels, names: Sequence[str], size: int) -> dict[str, object]:
+    """Return views of photos of any size, (N, size, size, 3), as `fewshot.data.views.view` makes them.
+
+    Resampling is a product with a matrix for each side, whose entries are computed of the photo's height and
+    width: so it is the same everywhere, in formats that know no such resizing, too.
+    """
+    down, across = ops.ones_like(pixels[0, :, 0, 0]), ops.ones_like(pixels[0, 0, :, 0])
+    height, width = ops.sum(down), ops.sum(across)
+    least, most = ops.minimum(height, width), ops.maximum(height, width)
+    both = ops.concatenate([down, across])
+    squares = {}
+    for name in names:
+        sides = []
+        for line, length in ((down, height), (across, width)):
+            if name == "whole":
+                first, window = 0.0 * length, length
+            elif name == "padded":
+                first, window = -ops.floor((most - length) / 2), most
+            else:
+                share = {"start": 0.0, "centre": 0.5, "end": 1.0}[name]
+                first, window = ops.floor(share * (length - least)), least
+            sides.append(_resampling(line, both, first, window, size))
+        # As Pillow does it: across first, and whole grey levels in between.
+        rows = ops.floor(ops.einsum("nhwc,sw->nhsc", pixels - GREY, sides[1]) + HALF)
+        squares[name] = ops.floor(ops.einsum("nhsc,th->ntsc", rows, sides[0]) + HALF) + GREY
+    return squares
+
+
+def _resampling(line, both, first, window, size: int):
+    """Return the weights (size, pixels) of a side's pixels in the pixels of the result.
+
+    line: ones, as many as there are pixels. both: at least as many ones as pixels in the window.
+    first, window: where the window begins, and its length; pixels outside the photo count as grey.
+    """
+    reach = ops.maximum(window / size, 1.0)
+    centres = (window / size) * (np.arange(size, dtype=np.float32)[:, None] + 0.5)
+
+    def weights(at):
+        inside = ops.cast(ops.logical_and(at > 0, at < window), "float32")
+        return ops.relu(1.0 - ops.absolute(at - centres) / reach) * inside
+
+    total = ops.sum(weights(ops.cumsum(both) - 0.5), axis=1, keepdims=True)
+    return weights(ops.cumsum(line) - 0.5 - first) / total

@@ -1,0 +1,128 @@
+"""Models that take photos of any size: exported with the photos, opened anywhere, asked by the command."""
+
+import json
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.predict import main
+from fewshot import backend
+from fewshot.backbones.features import extract
+from fewshot.baselines.scales import fit_scale
+from fewshot.data import DataSpec, open_splits, prepare
+from fewshot.data.views import VIEWS
+from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.members import Member
+
+pytestmark = pytest.mark.usefixtures("started", "tiny_backbone")
+
+NET, SEEN = "tiny@48:weights=random", ("whole", "end")
+
+
+@dataclass
+class Nearest(Learner):
+    """The class whose mean features are nearest, in two views: the smallest learner with a member."""
+
+    looks_at = "views"
+
+    def _table(self, x):
+        return {
+            (NET, name, False): extract(NET, np.ascontiguousarray(x[:, VIEWS.index(name)])) for name in SEEN
+        }
+
+    def fit(self, train, seed, watch=None, checkpoint=None):
+        table = self._table(train.x)
+        scale = fit_scale("centred-l2", table[NET, "whole", False])
+        rows = scale(np.concatenate(list(table.values())))
+        labels = np.tile(train.y, len(SEEN))
+        means = np.stack([rows[labels == label].mean(0) for label in range(len(train.classes))], 1)
+        bias = -5 * np.square(means).sum(0)
+        self._member = Member((NET,), SEEN, False, False, "", "", (scale,), 10 * means, bias)
+        self.fitted = Fit(len(train), 0, 0, 0, {})
+        return self
+
+    def predict(self, x):
+        return self._member.probabilities(self._table(x))
+
+    def keras_model(self, shape):
+        from fewshot.learners.heads_graph import keras_model
+
+        return keras_model([self._member], shape[0])
+
+
+def save_photos(root):
+    """Wide and tall photos whose right, or lower, end tells the class."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("dull", "bright")):
+        (root / name).mkdir(parents=True)
+        for i in range(6):
+            pixels = rng.integers(0, 200, (60, 100 + 10 * i, 3))
+            pixels[:, 40:] = pixels[:, 40:] // 3 + 130 * label
+            pixels = pixels.swapaxes(0, 1) if i % 2 else pixels
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{i}.jpg", quality=90)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_photos(tmp_path_factory.mktemp("data") / "photos")
+
+
+@pytest.fixture(scope="module")
+def prepared(folder, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEWSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield prepare(DataSpec(str(folder), 48, views=True))
+
+
+FORMATS = ["keras", "saved_model", "tflite"] if backend.name() == "tensorflow" else ["keras"]
+
+
+@pytest.fixture(scope="module")
+def model(prepared, tmp_path_factory, started, tiny_backbone):
+    from fewshot.deploy.export import export
+
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    images = open_splits(prepared.folder).whole()
+    export(Nearest(), images, 0, path, {}, FORMATS, prepared.photos())
+    return path
+
+
+def test_every_format_takes_photos_of_any_size_and_says_what_the_learner_says(model, prepared):
+    card = json.loads(model.with_suffix(".json").read_text())
+    assert (card["image_size"], card["view_size"]) == (None, 48)
+    assert list(card["formats"]) == FORMATS
+    for written in card["formats"].values():
+        assert written["max_difference"] < 0.01, written
+    assert keras.saving.load_model(model).input_shape == (None, None, None, 3)
+
+
+def test_without_the_photos_nothing_is_exported(prepared, tmp_path):
+    from fewshot.deploy.export import export
+
+    images = open_splits(prepared.folder).whole()
+    with pytest.raises(ValueError, match="12 images in all their views come with as many files: 0 here"):
+        export(Nearest(), images, 0, tmp_path / "model.keras", {})
+
+
+def test_the_command_sees_photos_as_training_did(model, prepared, capsys):
+    images = open_splits(prepared.folder).whole()
+    wanted = Nearest().fit(images, 0).predict(images.x)
+    assert ((wanted.argmax(1) == images.y).mean()) == 1
+    assert main([str(model), *map(str, prepared.photos()), "--format", "json", "--threads", "1"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    found = np.array([list(answer["probabilities"].values()) for answer in answers])
+    np.testing.assert_allclose(found, wanted, atol=0.01)
+
+
+def test_python_sees_arrays_of_any_size(model, prepared):
+    import fewshot as fs
+
+    loaded = fs.load_model(model)
+    assert "any size" in repr(loaded)
+    photo = np.asarray(Image.open(prepared.photos()[0]))
+    np.testing.assert_allclose(loaded.predict(photo), loaded.predict(prepared.photos()[0]), atol=1e-6)
+    assert loaded.predict(np.stack([photo, photo])).shape == (2, 2)
