@@ -333,5 +333,5 @@ def _stamps(directory: Path, listing: Listing) -> list[tuple]:
 
 def _place(directory: Path, files: list[tuple], rendition: list) -> Path:
     """Return the cache folder of one rendition of these files."""
-    known = json.dumps([VERSION, directory.name, rendition, sorted(files)])
+    known = json.dumps([VERSION, duplicates.VERSION, directory.name, rendition, sorted(files)])
     return cache_dir() / "data" / f"folder-{hashlib.sha256(known.encode()).hexdigest()[:24]}"

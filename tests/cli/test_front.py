@@ -39,8 +39,8 @@ SHARED = {
     "--jobs",
 }
 WITHOUT = {  # what a command lacks, as it would do nothing there
-    "--plugin": {"search"},  # search hands it on
-    "--cache-dir": {"search", "report", "predict", "gan generate"},
+    "--plugin": {"search", "next"},  # search hands it on
+    "--cache-dir": {"search", "report", "predict", "next", "gan generate"},
 }
 
 

@@ -1,0 +1,166 @@
+"""Which photos to label next? Those that a saved model is unsure of, and that differ from each other.
+
+python -m experiments.next results/compare/model.keras unlabelled/photos --n 20
+python -m experiments.next results/compare/model.keras unlabelled/photos --n 20 --sheet next.png
+
+Measured on CIFAR-10's cats, dogs and trucks (frozen EfficientNet-Lite0 at 96 pixels, a logistic head, 20
+photos chosen from 1,000, 3,000 test images, 20 draws, mean ± standard error): beside 20 photos at random
+they bring 1.3 ± .5 points more where 5 a class are labelled (5.8 instead of 4.6), .8 ± .3 at 10, .4 ± .4 at
+20, and .0 ± .2 at 50.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend, cli
+from fewshot.data.folder import images_below, load_image
+from fewshot.errors import FewshotError, UsageError, field
+from fewshot.inspection.selection import select
+from fewshot.trials.plan import cores
+
+SURE = 0.9  # an answer above is not called unsure
+SHEET = 60, 160  # photos on a sheet, pixels of each
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv)
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        prog=cli.prog("experiments.next"),
+        description="Which photos to label next: the model is unsure of them, and they differ. Measured "
+        "(cats, dogs, trucks; 20 chosen of 1,000, 20 draws) against photos at random: +1.3 ± .5 points at "
+        "5 a class, +.8 ± .3 at 10, +.4 ± .4 at 20, none at 50.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+    parser.add_argument("photos", metavar="DIR", help="the unlabelled photos, also in nested directories")
+    parser.add_argument(
+        "--n", type=cli.positive, default=20, metavar="N", help="how many (default: %(default)s)"
+    )
+    parser.add_argument("--sheet", metavar="FILE.png", help="draw them there, and as FILE.svg")
+    cli.add_json(parser)
+    cli.add_seed(parser, "decides where clusters of photos begin")
+    cli.add_machine(parser)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    directory = Path(args.photos).expanduser()
+    if not directory.is_dir():
+        raise UsageError(f"no such directory: {directory}")
+    files = images_below(directory)
+    if not files:
+        raise UsageError(f"no images in {directory}")
+    if args.sheet and Path(args.sheet).suffix.lower() != ".png":
+        raise UsageError(f"{field('sheet')} wants the name of a PNG file. Received: '{args.sheet}'")
+    if not Path(args.model).is_file():  # known before TensorFlow is imported
+        raise UsageError(f"no such model: {args.model}")
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
+    from fewshot.deploy.saved import load
+
+    saved = load(args.model)
+    read, features, probabilities = _look(saved, files)
+    if not read:
+        raise FewshotError(f"none of the {len(files)} images in {directory} could be read")
+    if len(read) <= args.n:
+        counted = "is 1 photo" if len(read) == 1 else f"are {len(read)} photos"
+        print(f"there {counted}: all are listed, the least sure first", file=sys.stderr)
+    chosen = select(features, probabilities, args.n, args.seed)
+    rows = [_row(directory, read[i], probabilities[i], saved.classes) for i in chosen]
+    if args.sheet:
+        with cli.writing(Path(args.sheet).parent):
+            _sheet([read[i] for i in chosen], rows, Path(args.sheet).expanduser())
+    text = _document(directory, len(read), rows) if args.json else _table(rows)
+    print(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """Return the readable files, what the model sees in each, and its answers; the others get a line."""
+    from tqdm import tqdm
+
+    looking = replace(saved, forward=backend.compile_forward(_with_features(saved.model)))
+    read, rows = [], []
+    for file, row in tqdm(looking.stream(files), total=len(files), desc="photos", disable=None):
+        if isinstance(row, Exception):
+            reason = " ".join(str(row).split()) or type(row).__name__
+            tqdm.write(f"skipped {_shown(str(file))} ({reason})", file=sys.stderr)
+        else:
+            read.append(file)
+            rows.append(row)
+    both = np.array(rows).reshape(len(rows), -1)
+    count = len(saved.classes)
+    return read, both[:, count:] if both.shape[1] > count else both, both[:, :count]
+
+
+def _with_features(model):
+    """Return the model with, behind its answers, what it sees: the widest vector inside it, if any."""
+    import keras
+
+    # A layer that stands in two models has an `output` of either: the nodes are those of this one.
+    outputs = [output for nodes in model._nodes_by_depth.values() for node in nodes for output in node.outputs]
+    vectors = [output for output in outputs if len(output.shape) == 2 and output is not model.output]
+    if not vectors:
+        return model
+    widest = max(vectors, key=lambda vector: vector.shape[1])
+    return keras.Model(model.input, keras.layers.Concatenate()([model.output, widest]))
+
+
+def _row(directory: Path, file: Path, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
+    """Return what is said of a photo."""
+    first, second = np.argsort(-probabilities, kind="stable")[:2]
+    p, q = (float(probabilities[label]) for label in (first, second))
+    return {
+        "file": str(file.relative_to(directory)),
+        "answer": classes[first],
+        "probability": round(min(p, 0.999), 4),
+        "why": f"sure of {classes[first]}, but unlike the others"
+        if p > SURE
+        else f"{classes[first]} or {classes[second]}? {100 * p:.0f} to {100 * q:.0f} %",
+    }
+
+
+def _document(directory: Path, count: int, rows: list[dict]) -> str:
+    document = {"study": "next", "directory": str(directory), "photos": count, "next": rows}
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def _table(rows: list[dict]) -> str:
+    """Return a line a photo: answer, probability, why, file."""
+    cells = [
+        [row["answer"], f"{100 * row['probability']:.1f} %", row["why"], _shown(row["file"])] for row in rows
+    ]
+    cells.insert(0, ["answer", "probability", "why", "file"])
+    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    return "\n".join(
+        f"{answer:{widths[0]}}  {probability:>{widths[1]}}  {why:{widths[2]}}  {file}"
+        for answer, probability, why, file in cells
+    )
+
+
+def _sheet(files: Sequence[Path], rows: list[dict], path: Path) -> None:
+    from fewshot.report.plots.gallery import gallery
+
+    most, size = SHEET
+    pictures = [
+        (load_image(file, size), [row["file"], row["answer"], f"{100 * row['probability']:.1f} %"])
+        for file, row in zip(files[:most], rows, strict=False)
+    ]
+    title = f"{min(most, len(rows))} of {len(rows)}" if len(rows) > most else f"{len(rows)}"
+    gallery(pictures, path.with_suffix(""), f"To label next: {title} photos", at_most=most)
+
+
+def _shown(file: str) -> str:
+    """Return a file's name on one line, whatever characters are in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What an inspection found: each finding with its file, as JSON, as CSV, in words and in pictures."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from fewshot.inspection.shortcuts import Shortcut
+from fewshot.io.files import replacing
+
+TOLD = 5  # findings of a kind that the text names; the CSV has all
+KINDS = {  # kind → what it is called for several
+    "wrong label": "labels that may be wrong",
+    "two labels": "photos that stand in two classes",
+    "duplicate": "near-duplicates",
+    "outlier": "photos unlike all others",
+    "flat": "photos of one colour",
+    "dark": "dark photos",
+    "bright": "bright photos",
+    "blurred": "blurred photos",
+    "tiny": "tiny photos",
+    "oddly shaped": "oddly shaped photos",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One photo and what there is about it.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`.
+    position
+        Of the image.
+    file
+        Its file; where there are no files, its position in words.
+    label
+        The given class.
+    suggested
+        The class that it may be of; empty where the label is not in question.
+    sure
+        0 to 1.
+    why
+        In a few words.
+    other
+        The file that it repeats; empty where it repeats none.
+    """
+
+    kind: str
+    position: int
+    file: str
+    label: str
+    sure: float
+    why: str
+    suggested: str = ""
+    other: str = ""
+
+
+Picture: TypeAlias = tuple[np.ndarray, Sequence[str]]  # as a gallery takes them
+COLUMNS = tuple(column.name for column in fields(Finding))
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All findings, in the order of `KINDS` and the surest of a kind first.
+
+    Parameters
+    ----------
+    findings
+        One a photo and kind.
+    shortcuts
+        What each cue alone tells, warnings and others.
+    count
+        How many photos were looked at.
+    images
+        These, in the size to show them in, uint8 (N, height, width, 3).
+    files
+        Their names, in the same order.
+    """
+
+    findings: tuple[Finding, ...]
+    shortcuts: tuple[Shortcut, ...]
+    count: int
+    images: np.ndarray = field(repr=False, compare=False)
+    files: tuple[str, ...] = field(default=(), repr=False)
+
+    def of(self, kind: str) -> list[Finding]:
+        """Return the findings of a kind, the surest first."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def document(self) -> dict:
+        """Return all that was found, ready for JSON."""
+        return {
+            "photos": self.count,
+            "findings": [
+                {name: getattr(finding, name) for name in COLUMNS} | {"sure": round(finding.sure, 3)}
+                for finding in self.findings
+            ],
+            "shortcuts": [
+                {
+                    "cue": one.cue,
+                    "balanced_accuracy": round(one.accuracy, 2),
+                    "error": round(one.error, 2),
+                    "chance": round(one.chance, 2),
+                    "model": None if one.model is None else round(one.model, 2),
+                    "warning": one.warning,
+                }
+                for one in self.shortcuts
+            ],
+        }
+
+    def csv(self, path: str | Path) -> Path:
+        """Write a line a finding: a table to act on. Raises `OSError`."""
+        path = Path(path)
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for finding in self.findings:
+                values = [getattr(finding, name) for name in COLUMNS]
+                writer.writerow(f"{value:.3f}" if isinstance(value, float) else value for value in values)
+        return path
+
+    def text(self) -> list[str]:
+        """Return what was found, for people, line by line; one line where nothing was."""
+        lines = []
+        counts = Counter(finding.kind for finding in self.findings)
+        for kind, words in KINDS.items():
+            if not counts[kind]:
+                continue
+            more = f", the surest {TOLD}" if counts[kind] > TOLD else ""
+            lines.append(f"{words}: {counts[kind]} of {self.count}{more}")
+            lines += [f"  {_told(finding)}" for finding in self.of(kind)[:TOLD]]
+        lines += [_warned(one) for one in self.shortcuts if one.warning]
+        return lines or [f"{self.count} photos looked at: nothing suspicious"]
+
+    def sheets(self, folder: str | Path) -> list[Path]:
+        """Draw a gallery for each kind of finding into the folder; return the files' paths.
+
+        Raises `OSError` where they cannot be written.
+        """
+        from fewshot.report.plots.gallery import gallery
+
+        paths = []
+        for kind, words in KINDS.items():
+            pictures = [picture for finding in self.of(kind) for picture in self._pictures(finding)]
+            if pictures:
+                stem = Path(folder) / kind.replace(" ", "-")
+                paths += gallery(pictures, stem, words[0].upper() + words[1:])
+        return paths
+
+    def _pictures(self, finding: Finding) -> list[Picture]:
+        question = f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
+        lines = [finding.file, question, f"sure: {100 * finding.sure:.0f} %"]
+        pictures: list[Picture] = [(np.asarray(self.images[finding.position]), lines)]
+        if finding.other:
+            twin = self.images[self.files.index(finding.other)]
+            pictures.append((np.asarray(twin), [finding.other, "which it repeats"]))
+        return pictures
+
+
+def _told(finding: Finding) -> str:
+    label = f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
+    return f"{finding.file}: {label} ({finding.why}; sure: {100 * finding.sure:.0f} %)"
+
+
+def _warned(one: Shortcut) -> str:
+    against = "" if one.model is None else f", the model {one.model:.0f} %"
+    return (
+        f"shortcut: {one.cue} alone tells the classes in {one.accuracy:.0f} % of cases (chance "
+        f"{one.chance:.0f} %{against}); if that is how they were photographed, new photos will differ"
+    )

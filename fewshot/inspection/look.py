@@ -1,0 +1,116 @@
+"""Look at labelled photos: `inspect` puts together what the files of this room find."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fewshot.data.views import VIEWS
+from fewshot.inspection.findings import KINDS, Finding, Inspection
+from fewshot.inspection.labels import suspected_labels
+from fewshot.inspection.measurements import measure_files, measure_images
+from fewshot.inspection.outliers import outliers
+from fewshot.inspection.quality import faults
+from fewshot.inspection.shortcuts import shortcuts
+from fewshot.stats.metrics import measure
+
+
+def inspect(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    files: Sequence[str] = (),
+    directory: str | Path | None = None,
+    probabilities: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> Inspection:
+    """Return what is suspicious about labelled photos. Needs neither TensorFlow nor a GPU.
+
+    Parameters
+    ----------
+    images
+        uint8, (N, height, width, 3), or in all views, (N, V, size, size, 3), of which `padded` is shown.
+    labels, classes
+        (N,), positions in `classes`.
+    files
+        The photos' files, in the order of the images; none for images without.
+    directory
+        What the files' paths are relative to. Without it light, sharpness and border are measured on the
+        images, and size and shape are not.
+    probabilities
+        (N, classes), from models that were not trained on the image; rows of NaN where there are none.
+        Without them only labels of near-duplicates are questioned.
+    features
+        (N, D), of a frozen backbone. Without them no outliers are looked for.
+    groups
+        (N,), the numbers of near-duplicates, as `fewshot.data.duplicates.groups` returns them.
+    seed
+        Decides what is drawn at random.
+
+    Raises
+    ------
+    ValueError
+        Where the arrays do not fit each other.
+    """
+    labels = np.asarray(labels, np.int64)
+    _check(len(images), labels, files, probabilities, features, groups)
+    if images.ndim == 5:
+        images = images[:, VIEWS.index("padded")]
+    names = list(files) or [f"image {i}" for i in range(len(labels))]
+    if files and directory is not None:
+        measurements = measure_files([Path(directory) / file for file in files])
+    else:
+        measurements = list(measure_images(images))
+
+    def finding(kind: str, position: int, sure: float, why: str, **more: str) -> Finding:
+        return Finding(kind, position, names[position], classes[labels[position]], float(sure), why, **more)
+
+    found, twins = [], {}
+    for one in suspected_labels(labels, probabilities, groups):
+        suggested = classes[one.suggested]
+        if one.twin is None:
+            why = f"models that did not see it say {suggested}"
+            found.append(finding("wrong label", one.position, one.sure, why, suggested=suggested))
+        else:
+            other = twins[one.position] = names[one.twin]
+            why = f"the same photo as {other}: one label is wrong"
+            found.append(finding("two labels", one.position, one.sure, why, suggested=suggested, other=other))
+    for position, original in _repeats(groups):
+        if position not in twins and labels[position] == labels[original]:
+            why = f"nearly the same photo as {names[original]}"
+            found.append(finding("duplicate", position, 0.99, why, other=names[original]))
+    if features is not None:
+        found += [finding("outlier", i, sure, "unlike any other") for i, sure in outliers(features, groups)]
+    found += [finding(one.kind, one.position, one.sure, one.why) for one in faults(measurements)]
+    order = list(KINDS)
+    found.sort(key=lambda one: (order.index(one.kind), -one.sure, one.position))
+    return Inspection(
+        tuple(found),
+        shortcuts(measurements, labels, _accuracy(probabilities, labels), groups, seed),
+        len(labels),
+        images,
+        tuple(names),
+    )
+
+
+def _check(n: int, labels: np.ndarray, files: Sequence[str], *arrays: np.ndarray | None) -> None:
+    lengths = [n, len(labels), *([len(files)] if files else []), *(len(a) for a in arrays if a is not None)]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"an inspection needs as many of all as there are images. Received: {lengths}")
+
+
+def _repeats(groups: np.ndarray | None) -> list[tuple[int, int]]:
+    """Return each image that repeats one before it, with the first of its group."""
+    if groups is None:
+        return []
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    return [(i, int(first[group])) for i, group in enumerate(number) if first[group] != i]
+
+
+def _accuracy(probabilities: np.ndarray | None, labels: np.ndarray) -> float | None:
+    """Return the balanced accuracy of the answers that there are, in percent."""
+    if probabilities is None or not (known := np.isfinite(probabilities).all(1)).any():
+        return None
+    return measure(probabilities[known], labels[known])["balanced_accuracy"]
