@@ -68,8 +68,6 @@ def _run(args: argparse.Namespace) -> None:
 
     saved = load(args.model)
     read, features, probabilities = _look(saved, files)
-    if not read:
-        raise FewshotError(f"none of the {len(files)} images in {directory} could be read")
     if len(read) <= args.n:
         counted = "is 1 photo" if len(read) == 1 else f"are {len(read)} photos"
         print(f"there {counted}: all are listed, the least sure first", file=sys.stderr)
@@ -95,6 +93,8 @@ def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndar
         else:
             read.append(file)
             rows.append(row)
+    if not read:
+        raise FewshotError(f"none of the {len(files)} images could be read")
     both = np.array(rows).reshape(len(rows), -1)
     count = len(saved.classes)
     return read, both[:, count:] if both.shape[1] > count else both, both[:, :count]
