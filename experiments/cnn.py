@@ -25,6 +25,7 @@ from fewshot.methods.specification import changed, setting_names
 from fewshot.settings import current_name
 
 TUNING_TASKS = 20
+LENGTHS = ("epochs", "updates")  # what the command line may say for every method at once
 
 
 def add_options(parser: cli.Parser) -> None:
@@ -45,6 +46,12 @@ def answer(study: Study, request: Request) -> Report:
     setting, *values = request.options.tune
     if len(values) < 2:
         raise UsageError("--tune wants a setting and two values or more: --tune learning_rate 0.1 0.01")
+    length = request.training.fields()
+    if length and setting in LENGTHS:
+        said = next((name for name in LENGTHS if getattr(request.options, name)), "quick")
+        raise UsageError(
+            f"--tune {setting} and --{said} exclude each other: --{said} says how long every method trains"
+        )
     variants = {
         method: [changed(method, **{current_name(setting, setting_names(method)): value}) for value in values]
         for method in request.methods

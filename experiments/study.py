@@ -234,17 +234,23 @@ def measure(plan: Plan, request: Request) -> Measured:
     width, total = max(map(len, plan.learners)), len(plan.trials)
     with Store(request.out).open() as store:
         _print_header(plan, request)
-        with tqdm(total=total, unit="trial", disable=None, dynamic_ncols=True, smoothing=0.1) as bar:
+        bar = tqdm(total=0, unit="trial", disable=True)
 
-            def show(trial: Trial, record: Record, computed: bool) -> None:
-                if computed:
-                    bar.write(_row(record, width), file=sys.stderr)
-                    bar.update()
-                else:
-                    bar.total -= 1  # so that the time left is reckoned from what is computed now
+        def begin(pending: int) -> None:
+            nonlocal bar
+            off = None if pending else True
+            bar = tqdm(total=pending, unit="trial", disable=off, dynamic_ncols=True, smoothing=0.1)
 
+        def show(trial: Trial, record: Record, computed: bool) -> None:
+            if computed:
+                bar.write(_row(record, width), file=sys.stderr)
+                bar.update()
+
+        try:
             with _FeatureBar() as features:
-                by_method = plan.run(store, request.fresh, show, features.advance)
+                by_method = plan.run(store, request.fresh, show, features.advance, begin)
+        finally:
+            bar.close()
     if recorded := total - bar.total:
         print(f"{recorded} of {plural(total, 'trial')} in the records already", file=sys.stderr)
     return Measured(plan, by_method)

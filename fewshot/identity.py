@@ -19,8 +19,10 @@ import dis
 import functools
 import hashlib
 import inspect
+import site
 import sys
 import sysconfig
+import traceback
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fewshot.errors import FewshotError, UsageError
+from fewshot.wording import one_line
 
 _HOME = Path(__file__).resolve().parents[1]
 PACKAGE_FOLDERS = tuple(_HOME / name for name in ("fewshot", "gan", "experiments"))  # those of ours
@@ -91,6 +96,59 @@ def origin_of(make: Any, plugin: str | None = None, plugin_digest: str | None = 
         return Origin(module, "this session", line, None, None)
     interactive = module == "__main__"
     return Origin(str(path), path.name, line, None if interactive else whole, whole)
+
+
+def is_users(make: Any) -> bool:
+    """Return whether a function or class is a user's: neither ours, nor of Python or an installed library."""
+    file, _, module = _definition_place(make)
+    file = file or getattr(sys.modules.get(module), "__file__", None)
+    return _is_users_file(file) if file else module not in sys.builtin_module_names
+
+
+@contextlib.contextmanager
+def blamed(what: str, make: Any, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what a user's code raises in the block into a `UsageError` of one line that names the place.
+
+    what: what fails, such as "the network 'mine' fails". make: the function or class that runs; a user's
+    code may also be called by a library's. also: what a library raises where the request is at fault.
+    """
+    try:
+        yield
+    except (FewshotError, MemoryError):
+        raise
+    except Exception as error:
+        place = _users_place(error, make)
+        if place is None and not isinstance(error, also):
+            raise
+        where = f" ({place}): {type(error).__name__}" if place else ""
+        raise UsageError(f"{what}{where}: {one_line(error)}") from error
+
+
+def place_of(make: Any) -> str:
+    """Return the file and line of a user's definition, in words; its name where it has no file."""
+    file, line, module = _definition_place(make)
+    return _place(file, line) if file else f"{getattr(make, '__qualname__', make)} of {module}"
+
+
+def _users_place(error: BaseException, make: Any) -> str | None:
+    """Return where in a user's code an error arose; where it is called wrongly, where the code begins."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame for frame in frames if _is_users_file(frame.filename)]
+    if lines:
+        return _place(lines[-1].filename, lines[-1].lineno or 0)
+    return place_of(make) if is_users(make) else None
+
+
+def _place(file: str, line: int) -> str:
+    path = Path(file)
+    name = "the notebook's cell" if path.parent.name.startswith("ipykernel_") else path.name
+    return f"{name}, line {line}" if line else name
+
+
+def _is_users_file(file: str) -> bool:
+    if is_ours(file) or "autograph_generated" in file or (file[:1] == "<" and file != "<stdin>"):
+        return False
+    return not any(folder in _resolved(file).parents for folder in _library_folders())
 
 
 def source_digest(thing: Any) -> str:
@@ -270,16 +328,15 @@ def _unwrapped(attribute: Any) -> Any:
 def _users_file(module: types.ModuleType | None) -> Iterator[str]:
     """Yield the digest of a module's file, where it is the user's: not ours, no library's."""
     file = getattr(module, "__file__", None)
-    if file and not is_ours(file) and _resolved(file).is_file():
-        path = _resolved(file)
-        if not any(folder in path.parents for folder in _library_folders()):
-            yield _file_digest(path)
+    if file and _is_users_file(file) and _resolved(file).is_file():
+        yield _file_digest(_resolved(file))
 
 
 @functools.cache
 def _library_folders() -> tuple[Path, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple(_resolved(sysconfig.get_paths()[name]) for name in names)
+    paths = [*(sysconfig.get_paths()[name] for name in names), *site.getsitepackages()]
+    return tuple(map(_resolved, [*paths, site.getusersitepackages()]))
 
 
 @functools.lru_cache(maxsize=4096)

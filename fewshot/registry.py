@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fewshot.errors import unknown
-from fewshot.identity import Origin, origin_of, source_digest
+from fewshot.identity import Origin, blamed, origin_of, source_digest
 
 _registries: "weakref.WeakValueDictionary[str, Registry]" = weakref.WeakValueDictionary()  # by kind
 
@@ -41,6 +41,7 @@ class Definition:
     declared: int | str = 1
     traits: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin | None = None
+    kind: str = "definition"
 
     @property
     def version(self) -> int | str:
@@ -56,7 +57,9 @@ class Definition:
         return (self.make.__doc__ or "").strip().split("\n")[0]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.make(*args, **kwargs)
+        """Call it; what a user's code raises is a `UsageError` that names the definition and the place."""
+        with blamed(f"the {self.kind} '{self.name}' fails", self.make):
+            return self.make(*args, **kwargs)
 
 
 class Registry:
@@ -81,7 +84,7 @@ class Registry:
         def file(make: Make) -> Make:
             origin = origin_of(make, *((_visitor.file, _visitor.digest) if _visitor else ()))
             self._check_free(name, make, origin)
-            self._definitions[name] = Definition(name, make, version, traits, origin)
+            self._definitions[name] = Definition(name, make, version, traits, origin, self.kind)
             if origin and _visitor:
                 _visitor.registered.append((self, name))
             return make

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fewshot.arguments import names, whole_number
 from fewshot.data import Dataset, DataSpec, Prepared, Splits, open_splits, prepare
 from fewshot.data.arrays import prepare_arrays
 from fewshot.data.protocols import Protocol, Task, protocols
@@ -148,13 +148,6 @@ def loaded(data: Source, image_size: int | None, data_dir: str | Path | None = N
     return data.drawn(**draws)
 
 
-def whole_number(name: str, value: object, least: int = 1) -> int:
-    """Return an argument that is a whole number; `UsageError` for anything else."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise UsageError(f"{field(name)} wants a whole number from {least} on. Received: {value!r}")
-    return int(value)
-
-
 def checked_draws(
     protocol: str | None = None,
     ways: int | None = None,
@@ -164,14 +157,10 @@ def checked_draws(
     limit_train: int | None = None,
 ) -> Draws:
     """Return the draws, whose types are checked: a slip is known before anything is fetched."""
-    if protocol is not None:
-        protocols[protocol]
-    for name, value in (("ways", ways), ("shots", shots), ("limit_train", limit_train)):
-        if value is not None:
-            whole_number(name, value)
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise UsageError(f"{field('classes')} wants a list of names. Received: {classes!r}")
-    return Draws(protocol, ways, shots, tuple(classes), balanced, limit_train)
+    draws = Draws(protocol, ways, shots, names("classes", classes), balanced, limit_train)
+    if draws.protocol is not None:
+        protocols[draws.protocol]
+    return draws
 
 
 def _arrays(data: object) -> tuple:

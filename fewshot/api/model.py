@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fewshot import backend
-from fewshot.api.data import Data, Source, loaded, whole_number
+from fewshot.api.data import Data, Source, loaded
 from fewshot.api.results import Results
 from fewshot.api.run import Method, recipe_fields, resolve_all
+from fewshot.arguments import whole_number
 from fewshot.data import Prepared, open_splits
 from fewshot.data.dataset import Dataset
 from fewshot.data.folder import images_below, square

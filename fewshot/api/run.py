@@ -2,26 +2,28 @@
 
 import contextlib
 import dataclasses
-import re
+import itertools
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from fewshot import backend
-from fewshot.api.data import Source, loaded, whole_number
+from fewshot.api.data import Source, loaded
 from fewshot.api.results import Metric, Results
+from fewshot.arguments import MOST_SEED, flag, whole_number
 from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
 from fewshot.methods.resolve import resolve
 from fewshot.models import networks
 from fewshot.training.recipe import Recipe
-from fewshot.trials.plan import Machine, Plan, Training, make_plan
+from fewshot.trials.plan import MOST_SEEDS, Machine, Plan, Training, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
-from fewshot.wording import one_line
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Method: TypeAlias = "str | Learner | Callable[..., Any] | Any"
 Methods: TypeAlias = "Method | Sequence[Method] | Mapping[str, Method]"
@@ -76,6 +78,8 @@ def run(
 
     Raises `UsageError` for what cannot be run, before anything is computed.
     """
+    for name, value in (("fresh", fresh), ("curves", curves), ("progress", progress)):
+        flag(name, value)
     learners = resolve_all(methods, recipe_fields(training, epochs, updates))
     images = loaded(
         data,
@@ -95,16 +99,23 @@ def run(
 
 def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progress: bool = True) -> Results:
     """Run a plan under a bar, and return its results."""
-    with Store(out).open() as store, _bar(len(plan.trials), progress) as advance:
-        computed = []
+    computed = 0
+    with Store(out).open() as store, contextlib.ExitStack() as block:
+        bar = None
 
-        def count(trial: Trial, record: Record, now: bool) -> None:
-            computed.extend([record] if now else [])
-            advance(now)
+        def begin(total: int) -> None:
+            nonlocal bar
+            bar = block.enter_context(_bar(total, progress and total > 0))
 
-        records = plan.run(store, fresh, count)
+        def advance(trial: Trial, record: Record, now: bool) -> None:
+            nonlocal computed
+            if now and bar is not None:
+                computed += 1
+                bar.update()
+
+        records = plan.run(store, fresh, advance, on_begin=begin)
     metric: Metric = "accuracy" if plan.protocol.balanced else "balanced_accuracy"
-    return Results(records, plan.title, metric, len(computed), Path(out))
+    return Results(records, plan.title, metric, computed, Path(out))
 
 
 def resolve_all(methods: Methods, training: Mapping[str, object]) -> dict[str, Learner]:
@@ -138,18 +149,14 @@ def recipe_fields(
     recipe: dict[str, Any] = dict(training or {})
     inner_epochs, inner_updates = recipe.pop("epochs", None), recipe.pop("updates", None)
     length = Training(
-        _count("epochs", inner_epochs if epochs is None else epochs),
-        _count("updates", inner_updates if updates is None else updates),
+        inner_epochs if epochs is None else epochs, inner_updates if updates is None else updates
     )
     recipe |= length.fields()
     known = [entry.name for entry in dataclasses.fields(Recipe)]
     for name in recipe:
         if name not in known:
             raise unknown(f"field of {field('training')}", str(name), known)
-    try:
-        Recipe(**recipe)
-    except TypeError as error:  # a text where a number should be
-        raise UsageError(f"{field('training')}: {one_line(error)}") from error
+    Recipe(**recipe)  # which checks the values
     return recipe
 
 
@@ -177,19 +184,7 @@ def _none() -> dict[str, Learner]:
 
 def machine_of(jobs: int | None, threads: int | None, device: str, cluster: str | None) -> Machine:
     """Return the machine, whose fields are checked."""
-    if device not in backend.DEVICES:
-        raise unknown("device", str(device), backend.DEVICES)
-    if cluster is not None and not (
-        isinstance(cluster, str) and re.fullmatch(r"local|[a-z]+://.+:\d+", cluster)
-    ):
-        raise UsageError(
-            f"{field('cluster')} wants local or an address such as tcp://10.0.0.1:8786. Received: {cluster!r}"
-        )
-    return Machine(_count("jobs", jobs), _count("threads", threads), device, cluster)
-
-
-def _count(name: str, value: int | None) -> int | None:
-    return None if value is None else whole_number(name, value)
+    return Machine(jobs, threads, device, cluster)
 
 
 def _seeds(seeds: int | Iterable[int] | None) -> Sequence[int] | None:
@@ -197,28 +192,22 @@ def _seeds(seeds: int | Iterable[int] | None) -> Sequence[int] | None:
     if seeds is None:
         return None
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        return range(whole_number("seeds", seeds))
-    listed = list(dict.fromkeys(whole_number("seeds", seed, least=0) for seed in seeds))
+        return range(whole_number("seeds", seeds, most=MOST_SEED))
+    if isinstance(seeds, range) and seeds:  # which may be huge, and is not gone through
+        for end in (seeds[0], seeds[-1]):
+            whole_number("seeds", end, 0, MOST_SEED)
+        return seeds
+    some = itertools.islice(seeds, MOST_SEEDS + 1)  # one may give them without end
+    listed = list(dict.fromkeys(whole_number("seeds", seed, 0, MOST_SEED) for seed in some))
     if not listed:
         raise UsageError(f"{field('seeds')} is empty")
     return listed
 
 
-@contextlib.contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Callable[[bool], None]]:
-    """Yield what a bar is advanced with, at each trial: computed now, or recorded already."""
+def _bar(total: int, shown: bool) -> "tqdm":
+    """Return a bar of the trials that are computed; none is shown where all are recorded already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a notebook without ipywidgets shows a bar of text
         from tqdm.auto import tqdm
 
-        bar = tqdm(total=total, unit="trial", disable=not shown, smoothing=0.1, file=sys.stderr)
-
-    def advance(computed: bool) -> None:
-        if computed:
-            bar.update()
-            return
-        bar.total -= 1  # so that the time left is reckoned from what is computed now
-        bar.leave = bar.total > 0
-
-    with bar:
-        yield advance
+        return tqdm(total=total, unit="trial", disable=not shown, smoothing=0.1, file=sys.stderr)

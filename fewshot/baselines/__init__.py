@@ -8,15 +8,24 @@ scikit-learn; `dense`, how it becomes one dense layer where that is not seen (`f
 
 import numpy as np
 
+from fewshot.errors import UsageError
+from fewshot.identity import place_of
 from fewshot.registry import import_all
-from fewshot.settings import Configurable
+from fewshot.settings import Configurable, split
 
 estimators = Configurable("estimator", namespace="method")
 
 
 def build(text: str, seed: int):
     """Return the classifier that `text` names; what it draws at random follows from `seed`."""
-    return seeded(estimators.build(text), seed)
+    estimator = estimators.build(text)
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        place = place_of(estimators[split(text)[0]].make)
+        raise UsageError(
+            f"the estimator '{text}' ({place}) returns no scikit-learn estimator. "
+            f"Received: {type(estimator).__name__}"
+        )
+    return seeded(estimator, seed)
 
 
 def seeded(estimator, seed: int):

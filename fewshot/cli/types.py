@@ -3,6 +3,7 @@
 import argparse
 import re
 
+from fewshot.arguments import MOST_SEED
 from fewshot.compare import clock
 from fewshot.errors import UsageError
 
@@ -58,10 +59,10 @@ def cluster(text: str) -> str:
 def seeds(text: str) -> range:
     """Parse `10` (seeds 0 to 9) or `10-19`."""
     first, dash, last = text.partition("-")
-    if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+    if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last) <= MOST_SEED:
         return range(int(first), int(last) + 1)
-    if text.isdecimal() and int(text) > 0:
+    if text.isdecimal() and 0 < int(text) <= MOST_SEED:
         return range(int(text))
     raise argparse.ArgumentTypeError(
-        f"wants a number of seeds above 0 (10) or a range (10-19). Received: '{text}'"
+        f"wants a number of seeds above 0 (10) or a range (10-19), below 2³². Received: '{text}'"
     )

@@ -26,6 +26,7 @@ from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
 from fewshot.deploy.saved import FORMAT, card_path, pixels_of, read
 from fewshot.errors import FewshotError, UsageError
+from fewshot.identity import blamed
 from fewshot.io.digests import sha256_of
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
@@ -77,7 +78,9 @@ def export(
         raise ValueError(
             f"{len(train)} images in all their views come with as many files: {len(photos)} here"
         )
-    learner = copy.copy(learner).fit(train, seed)
+    learner = copy.copy(learner)
+    with blamed(f"the method '{card.get('method', type(learner).__name__)}' fails", type(learner)):
+        learner.fit(train, seed)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)

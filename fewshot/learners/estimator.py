@@ -1,6 +1,9 @@
 """scikit-learn's estimators as learners: the same tasks and records, on pixels or features."""
 
+import functools
+import pickle
 import sys
+import types
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from fewshot.baselines.dense import as_dense
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
-from fewshot.identity import source_digest
+from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
 from fewshot.wording import one_line
@@ -44,10 +47,15 @@ class EstimatorLearner(Learner):
         """Fit a new estimator. There is no curve: it has one end and no way."""
         examples = expand(train, self.offline, seed)
         rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
-        try:
-            self._estimator = self._new_estimator(seed).fit(rows, labels)
-        except ValueError as error:  # scikit-learn looks at its parameters as it begins to fit
-            raise UsageError(f"the estimator '{self.estimator}' does not fit: {one_line(error)}") from error
+        estimator = self._new_estimator(seed)
+        # scikit-learn looks at its parameters as it begins to fit
+        with blamed(f"the estimator '{self._name}' does not fit", type(estimator), (ValueError, TypeError)):
+            self._estimator = estimator.fit(rows, labels)
+        if not hasattr(self._estimator, "classes_"):
+            raise UsageError(
+                f"the estimator '{self._name}' is no classifier: fitted, it has no classes_. "
+                f"Received: {type(estimator).__name__}"
+            )
         self._width, self._classes = rows.shape[1], len(train.classes)
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
         self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
@@ -59,7 +67,14 @@ class EstimatorLearner(Learner):
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return probabilities, (N, classes)."""
         seen = [_rows(self.features, view) for view in views(x, self.tta_flip)]
-        return np.mean([baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0)
+        with blamed(f"the estimator '{self._name}' does not predict", type(self._estimator)):
+            return np.mean(
+                [baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0
+            )
+
+    @property
+    def _name(self) -> str:
+        return self.estimator
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images that offline augmentation or the estimator cannot take."""
@@ -134,6 +149,10 @@ class GivenEstimatorLearner(EstimatorLearner):
 
     estimator: object
 
+    @property
+    def _name(self) -> str:
+        return type(self.estimator).__name__
+
     def _new_estimator(self, seed: int):
         from sklearn.base import clone
 
@@ -170,19 +189,40 @@ def identified(value: object) -> object:
         return [identified(part) for part in value]
     if isinstance(value, type):
         return _class_identity(value)
-    if callable(value) and hasattr(value, "__code__"):
+    if isinstance(value, types.FunctionType):
         return f"{value.__qualname__} {source_digest(value)[:12]}"
-    import joblib
-
-    return f"{type(value).__qualname__} {joblib.hash(value)}"
+    return f"{type(value).__qualname__} {_digest(value)}"
 
 
 def _class_identity(kind: type) -> str:
-    """Return a class's name with the version of its package, or with the digest of its source."""
+    """Return a class's name with the version of its library; of a user's, the digest of its source."""
     package = kind.__module__.partition(".")[0]
-    version = getattr(sys.modules.get(package), "__version__", None)
+    version = None if is_users(kind) else getattr(sys.modules.get(package), "__version__", None)
     origin = f"{package} {version}" if version else source_digest(kind)[:12]
     return f"{kind.__module__}.{kind.__qualname__} of {origin}"
+
+
+def _digest(value: object) -> str:
+    """Return a digest of an object as it is pickled, with a user's code in it by source: wherever it is."""
+    try:
+        return _source_hasher()(hash_name="md5").hash(value)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise UsageError(
+            f"a parameter of an estimator cannot be identified: {type(value).__name__}: {one_line(error)}"
+        ) from error
+
+
+@functools.cache
+def _source_hasher() -> type:
+    """Return joblib's hasher, which knows a function or class by its name, but for a user's."""
+    from joblib.hashing import NumpyHasher
+
+    class SourceHasher(NumpyHasher):
+        def save(self, obj: object) -> None:
+            users = isinstance(obj, types.FunctionType | type) and is_users(obj)
+            super().save(f"{obj.__qualname__} {source_digest(obj)}" if users else obj)
+
+    return SourceHasher
 
 
 def _rows(features: str, x: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ compiled update depends on it are said there.
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -71,14 +72,25 @@ def _epoch(progress, epochs):
     return np.floor(progress * epochs + 1e-9)
 
 
+KINDS: dict[type, tuple[Any, str]] = {
+    bool: (bool, "yes or no"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a name"),
+}
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is said of a recipe's field beside its type and default, once: all else follows from it.
 
-    help: what it does. compiled: a compiled update depends on it, so that another value compiles anew.
+    kind: the type of its values; optional: None is one of them. help: what it does. compiled: a compiled
+    update depends on it, so that another value compiles anew.
     choices: the names it takes. fits, wanted: whether a value is in range, and the range in words.
     """
 
+    kind: type
+    optional: bool
     help: str
     compiled: bool
     choices: Collection[str] | None = None
@@ -86,16 +98,23 @@ class Setting:
     wanted: str = ""
 
     def check(self, name: str, value: object) -> None:
-        """Raise `UsageError` for a value that the field does not take; None is left out."""
+        """Raise `UsageError` for a value that the field does not take."""
+        if value is None and self.optional:
+            return
+        kinds, words = KINDS[self.kind]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and self.kind is not bool):
+            raise UsageError(f"the recipe's {name} is {self.wanted or words}. Received: {value!r}")
         if self.choices is not None and value not in self.choices:
             raise unknown(name, str(value), self.choices)
-        if value is not None and not self.fits(value):
+        if not self.fits(value):  # type: ignore[arg-type]
             raise UsageError(f"the recipe's {name} is {self.wanted}. Received: {value}")
 
 
 def setting(default: object, help: str, *, compiled: bool, **limits: Any) -> Any:
     """Return a field of `Recipe`. limits: `Setting`'s choices, or its fits and wanted."""
-    return field(default=default, metadata={"setting": Setting(help, compiled, **limits)})
+    kind = int if default is None else type(default)
+    described = Setting(kind, default is None, help, compiled, **limits)
+    return field(default=default, metadata={"setting": described})
 
 
 def settings_of(recipe: type) -> dict[str, Setting]:

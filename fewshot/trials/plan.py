@@ -12,6 +12,7 @@ share their records.
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend
+from fewshot.arguments import count, flag, names
 from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
 from fewshot.data.folder import short_side
 from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols, takes_shots
-from fewshot.errors import UsageError, field
+from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
 from fewshot.trials import cluster as dask
 from fewshot.trials import together
@@ -35,6 +37,8 @@ from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
 from fewshot.wording import plural
 
+MOST_SEEDS = 100_000  # of a plan, which lists its trials
+ADDRESS = re.compile(r"local|[a-z]+://.+:\d+")
 SEEDS = 10  # tasks, where neither the caller nor the protocol says how many
 SHOTS = 50  # as the few-shot report has it
 HELD_OUT_SHARE = 0.3  # of the smallest class of a folder, where nobody says how many shots
@@ -56,6 +60,19 @@ class Draws:
     classes: tuple[str, ...] = ()
     balanced: bool = True
     limit_train: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.protocol, str | None):
+            raise UsageError(f"{field('protocol')} wants a name. Received: {self.protocol!r}")
+        for name in ("ways", "shots", "limit_train"):
+            count(name, getattr(self, name))
+        names("classes", self.classes)
+        flag("balanced", self.balanced)
+        if self.classes and self.ways not in (None, len(self.classes)):
+            raise UsageError(
+                f"{field('ways', self.ways)} and the {plural(len(self.classes), 'class', 'classes')} of "
+                f"{field('classes')} disagree: leave {field('ways')} out"
+            )
 
     def resolve(self, data: Prepared, least_ways: int = 2) -> Protocol:
         """Return the protocol for these data.
@@ -108,6 +125,18 @@ class Machine:
     device: str = "auto"
     cluster: str | None = None
 
+    def __post_init__(self) -> None:
+        count("jobs", self.jobs)
+        count("threads", self.threads)
+        if self.device not in backend.DEVICES:
+            raise unknown("device", str(self.device), backend.DEVICES)
+        address = self.cluster
+        if not (address is None or (isinstance(address, str) and ADDRESS.fullmatch(address))):
+            raise UsageError(
+                f"{field('cluster')} wants local or an address such as tcp://10.0.0.1:8786. "
+                f"Received: {address!r}"
+            )
+
     def resolve(self, whole: bool = False) -> "Machine":
         """Return the machine with nothing left open but the jobs of a cluster that runs already.
 
@@ -158,6 +187,10 @@ class Training:
 
     epochs: int | None = None
     updates: int | None = None
+
+    def __post_init__(self) -> None:
+        count("epochs", self.epochs)
+        count("updates", self.updates)
 
     def fields(self) -> dict[str, int | None]:
         """Return the recipe's fields that this sets; `UsageError` where both say how long."""
@@ -234,17 +267,26 @@ class Plan:
         fresh: bool = False,
         on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
         on_prepared: Callable[[int], None] = lambda total: None,
+        on_begin: Callable[[int], None] = lambda total: None,
     ) -> dict[str, list[Record]]:
         """Return the records of each method, seed by seed; what the store lacks is computed and stored.
 
-        fresh, on_record, on_prepared: as in `fewshot.trials.run.run`.
+        fresh, on_record, on_prepared, on_begin: as in `fewshot.trials.run.run`.
         """
         with self.machine.open(self.trials) as executor:
-            records = run(list(self.trials), store, executor, on_record, fresh, on_prepared)
+            records = run(list(self.trials), store, executor, on_record, fresh, on_prepared, on_begin)
         by_method: dict[str, list[Record]] = {name: [] for name in self.learners}
         for trial, record in zip(self.trials, records, strict=True):
             by_method[trial.method].append(record)
         return by_method
+
+
+def _ends(seeds: Sequence[int]) -> tuple[int, int]:
+    """Return the least and the greatest seed; a range, which may be huge, is not gone through."""
+    if not seeds:
+        raise UsageError(f"{field('seeds')} is empty")
+    ends = (seeds[0], seeds[-1]) if isinstance(seeds, range) else seeds
+    return min(ends), max(ends)
 
 
 def make_plan(
@@ -271,7 +313,10 @@ def make_plan(
     if seeds is None:
         count = traits.get("seeds", usual_seeds)
         seeds = range(count if at_most is None else min(at_most, count))
-    if seeds and min(seeds) < TUNING <= max(seeds):
+    least, most = _ends(seeds)
+    if len(seeds) > MOST_SEEDS and not least < TUNING <= most:
+        raise UsageError(f"{field('seeds')}: {MOST_SEEDS:,} tasks are the most. Received: {len(seeds):,}")
+    if least < TUNING <= most:
         raise UsageError(
             f"{field('seeds')}: those from {TUNING} on draw tuning tasks, which no table mixes with others"
         )

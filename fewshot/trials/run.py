@@ -16,8 +16,8 @@ import fewshot
 from fewshot import backend
 from fewshot.data import open_splits, verify
 from fewshot.data.protocols import Task, protocols
-from fewshot.errors import DivergedError, FewshotError
-from fewshot.identity import receive_digests
+from fewshot.errors import DivergedError, FewshotError, UsageError
+from fewshot.identity import blamed, place_of, receive_digests
 from fewshot.learners.contract import Learner
 from fewshot.stats import metrics
 from fewshot.trials.executor import Executor, each
@@ -34,6 +34,7 @@ def run(
     on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
+    on_begin: Callable[[int], None] = lambda total: None,
 ) -> list[Record]:
     """Return the records of trials; what the store lacks is computed and stored.
 
@@ -54,6 +55,8 @@ def run(
     on_prepared
         Called with the number of tasks on which learners share something, as each of these is ready; before
         the trials begin.
+    on_begin
+        Called with the number of trials to compute, when nothing is found to be wrong with them.
 
     Raises
     ------
@@ -70,6 +73,7 @@ def run(
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())
+    on_begin(len(pending))
     if executor.shares_disk:
         pending = {i: _with_checkpoint(trial, store.checkpoint_path(keys[i])) for i, trial in pending.items()}
     if fresh:
@@ -108,11 +112,22 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     try:
         with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
             watch = task.test if trial.curves else None
-            learner.fit(task.train, trial.seed, watch, trial.checkpoint)
-            probabilities = learner.predict(task.test.x)
+            with blamed(f"the method '{trial.method}' fails", type(learner)):
+                learner.fit(task.train, trial.seed, watch, trial.checkpoint)
+                probabilities = learner.predict(task.test.x)
+        _check_fitted(trial, learner, np.shape(probabilities), (len(task.test), len(task.train.classes)))
     except DivergedError as error:
         return outcome(trial, task, error, time.perf_counter() - begin)
     return outcome(trial, task, learner, time.perf_counter() - begin, probabilities)
+
+
+def _check_fitted(trial: Trial, learner: Learner, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise `UsageError` where a learner does not do what the contract says."""
+    place = f"the method '{trial.method}' ({place_of(type(learner))})"
+    if shape != wanted:
+        raise UsageError(f"{place} predicts probabilities of shape {shape}, and the task wants {wanted}")
+    if not hasattr(learner, "fitted"):
+        raise UsageError(f"{place} does not set `fitted`: its fit does, to a fewshot.learners.contract.Fit")
 
 
 def outcome(

@@ -1,11 +1,15 @@
 """Bad input: one line with the nearest name and the cure, in the words of whichever face was asked."""
 
+import contextlib
+import itertools
+
 import pytest
 from helpers import one_line, photos
 
 import fewshot as fs
 from experiments import augment
 from fewshot.errors import UsageError
+from fewshot.trials.plan import Draws, Machine, Training
 
 DIGITS = ["--data", "digits"]
 # What is wrong; how Python asks for it; the command line's options; what both say; how each names the field.
@@ -52,6 +56,12 @@ CASES = {
         ["--seeds", "990-1009"],
         "those from 1000 on draw tuning tasks",
         ("seeds=", "--seeds"),
+    ),
+    "ways of fixed classes": (
+        {"ways": 3, "classes": ["3", "8"]},
+        ["--ways", "3", "--classes", "3", "8"],
+        "and the 2 classes of",
+        ("ways=3 and", "--ways 3 and"),
     ),
     "jobs on a cluster": (
         {"jobs": 2, "cluster": "tcp://10.0.0.1:8786"},
@@ -102,6 +112,32 @@ def test_python_and_the_command_line_say_the_same(case, tmp_path, capsys):
         ({"methods": 5}, "Received: 5"),
         ({"methods": {3: "ridge"}}, "the names of methods= are texts. Received: 3"),
         ({"training": {"epoch": 3}}, "did you mean 'epochs'"),
+        (
+            {"training": {"learning_rate": "x"}},
+            "learning_rate is a number above 0. Received: 'x'",
+        ),
+        ({"training": {"nesterov": "no"}}, "the recipe's nesterov is yes or no. Received: 'no'"),
+        ({"training": {"batch": 2.5}}, "the recipe's batch is a whole number above 0. Received: 2.5"),
+        ({"training": {"epochs": "x"}}, "epochs= wants a whole number from 1 on. Received: 'x'"),
+        ({"training": {"online": 3}}, "the recipe's online is a name. Received: 3"),
+        ({"training": {"optimizer": ["sgd"]}}, "the recipe's optimizer is a name. Received: ['sgd']"),
+        ({"training": {"momentum": None}}, "the recipe's momentum is 0 or more, and below 1. Received: None"),
+        ({"protocol": 3}, "protocol= wants a name. Received: 3"),
+        ({"classes": 3}, "classes= wants a list of names. Received: 3"),
+        ({"classes": [3, 8]}, "classes= wants a list of names. Received: [3, 8]"),
+        ({"balanced": "no"}, "balanced= is True or False. Received: 'no'"),
+        ({"fresh": "no"}, "fresh= is True or False. Received: 'no'"),
+        ({"shots": "x"}, "shots= wants a whole number from 1 on. Received: 'x'"),
+        ({"threads": "x"}, "threads= wants a whole number from 1 on. Received: 'x'"),
+        ({"device": 3}, "unknown device '3'"),
+        ({"cluster": 3}, "cluster= wants local or an address such as tcp://10.0.0.1:8786. Received: 3"),
+        ({"seeds": "abc"}, "seeds= wants a whole number from 1 on"),
+        ({"seeds": [1, "abc"]}, "seeds= wants a whole number from 0 on. Received: 'abc'"),
+        ({"seeds": range(10**12)}, "seeds= wants a whole number, 4,294,967,295 at most"),
+        ({"seeds": 10**12}, "seeds= wants a whole number, 4,294,967,295 at most"),
+        ({"seeds": range(1000, 2**32)}, "seeds=: 100,000 tasks are the most. Received: 4,294,966,296"),
+        ({"seeds": itertools.count(1000)}, "seeds=: 100,000 tasks are the most"),
+        ({"seeds": range(0)}, "seeds= is empty"),
         ({"data": 5}, "data= wants a name, a folder, or arrays"),
     ],
 )
@@ -110,6 +146,43 @@ def test_what_only_python_can_get_wrong(options, message, tmp_path):
         fs.run(**{"methods": "ridge", "data": "digits", "out": tmp_path, **options})
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Draws(protocol=3), "protocol="),
+        (lambda: Draws(classes=3), "classes="),
+        (lambda: Draws(shots="x"), "shots="),
+        (lambda: Draws(limit_train=0), "limit_train="),
+        (lambda: Machine(jobs="x"), "jobs="),
+        (lambda: Machine(threads=1.5), "threads="),
+        (lambda: Machine(device=None), "unknown device 'None'"),
+        (lambda: Machine(cluster="here"), "cluster="),
+        (lambda: Training(epochs="x"), "epochs="),
+        (lambda: Training(updates=-1), "updates="),
+    ],
+)
+def test_parts_of_a_plan_name_the_field(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_a_huge_range_of_seeds_is_refused_at_once(tmp_path, capsys):
+    for seeds, message in (
+        ("0-1000000000000", "below 2³²"),
+        ("0-4000000000", "tuning tasks"),
+        ("1000-4000000000", "100,000"),
+    ):
+        with contextlib.suppress(SystemExit):
+            augment.main([*DIGITS, "--method", "ridge", "--seeds", seeds, "--out", str(tmp_path)])
+        assert message in one_line(capsys.readouterr().err)
+
+
+def test_no_bar_begins_before_an_error(tmp_path, capsys):
+    with pytest.raises(UsageError, match="too few images"):
+        fs.run("ridge", "digits", shots=5000, out=tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

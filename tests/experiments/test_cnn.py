@@ -187,3 +187,12 @@ def test_the_search_looks_at_tuning_tasks_only(monkeypatch):
     (argv,) = seen
     assert argv[argv.index("--seeds") + 1] == "1000-1002"
     assert argv[:2] == ["--jobs", "1"]
+
+
+@pytest.mark.parametrize("length", [["--quick"], ["--epochs", "3"], ["--updates", "3"]])
+@pytest.mark.parametrize("setting", ["epochs", "updates"])
+def test_a_length_for_every_method_does_not_defeat_its_tuning(setting, length, capsys):
+    assert STUDY.main(["--data", "digits", "--method", "bn", "--tune", setting, "2", "3", *length]) == 2
+    said = capsys.readouterr().err
+    assert f"--tune {setting} and {length[0]} exclude each other" in said
+    assert len(said.splitlines()) == 1
