@@ -252,7 +252,8 @@ def measure(plan: Plan, request: Request) -> Measured:
         finally:
             bar.close()
     if recorded := total - bar.total:
-        print(f"{recorded} of {plural(total, 'trial')} in the records already", file=sys.stderr)
+        were = "was" if recorded == 1 else "were"
+        print(f"{recorded} of {plural(total, 'trial')} {were} in the records already", file=sys.stderr)
     return Measured(plan, by_method)
 
 

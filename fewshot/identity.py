@@ -38,6 +38,9 @@ _HOME = Path(__file__).resolve().parents[1]
 PACKAGE_FOLDERS = tuple(_HOME / name for name in ("fewshot", "gan", "experiments"))  # those of ours
 
 
+SESSION = ("<stdin>", "<dynamic-code>")  # files of what is typed, and of what another process sent by value
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a user's definition comes from.
@@ -140,13 +143,15 @@ def _users_place(error: BaseException, make: Any) -> str | None:
 
 
 def _place(file: str, line: int) -> str:
+    if file in SESSION:
+        return "your session's code"
     path = Path(file)
     name = "the notebook's cell" if path.parent.name.startswith("ipykernel_") else path.name
     return f"{name}, line {line}" if line else name
 
 
 def _is_users_file(file: str) -> bool:
-    if is_ours(file) or "autograph_generated" in file or (file[:1] == "<" and file != "<stdin>"):
+    if is_ours(file) or "autograph_generated" in file or (file[:1] == "<" and file not in SESSION):
         return False
     return not any(folder in _resolved(file).parents for folder in _library_folders())
 

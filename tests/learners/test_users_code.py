@@ -250,3 +250,16 @@ def test_libraries_are_identified_by_their_version():
 def test_what_cannot_be_identified_is_said():
     with pytest.raises(UsageError, match="a parameter of an estimator cannot be identified: generator"):
         identified(FunctionTransformer(x for x in "ab"))
+
+
+def test_code_that_was_sent_by_value_is_a_users_too():
+    import cloudpickle
+
+    from fewshot.identity import is_users, place_of
+
+    sent = cloudpickle.loads(
+        cloudpickle.dumps(eval("lambda shape, outputs: 1 // 0", {"__name__": "__main__"}))
+    )
+    sent.__code__ = sent.__code__.replace(co_filename="<dynamic-code>")
+    assert is_users(sent)
+    assert place_of(sent) == "your session's code"
