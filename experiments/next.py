@@ -105,8 +105,9 @@ def _with_features(model):
     import keras
 
     # A layer that stands in two models has an `output` of either: the nodes are those of this one.
-    outputs = [output for nodes in model._nodes_by_depth.values() for node in nodes for output in node.outputs]
-    vectors = [output for output in outputs if len(output.shape) == 2 and output is not model.output]
+    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
+    outputs = [output for node in nodes for output in node.outputs if output is not model.output]
+    vectors = [output for output in outputs if len(output.shape) == 2]
     if not vectors:
         return model
     widest = max(vectors, key=lambda vector: vector.shape[1])

@@ -1,8 +1,8 @@
 """Which photos to label next: those that the model is unsure of, and that differ from each other.
 
-The unsure ones, ten times as many as are asked for or a third of all, are divided into as many clusters as are asked for, an
-unsure photo weighing more (Zhdanov, "Diverse mini-batch active learning", 2019); of each cluster the photo
-nearest to its centre is taken.
+The unsure ones, no more than ten times as many as are asked for, are divided into as many clusters as are
+asked for, an unsure photo weighing more (Zhdanov, "Diverse mini-batch active learning", 2019); of each
+cluster the photo nearest to its centre is taken.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from fewshot.seeding import stream_seed
 
 CONSIDERED = 10  # times as many photos as are asked for: the least sure ones …
-SHARE = 3  # … and no more than a third of all: the surest teach nothing, however much they differ
+HALF = 0.5  # … that are half as unsure as the least sure `n`: the surest teach little, however they differ
 DIMENSIONS = 64  # of the space in which photos are compared
 
 
@@ -36,7 +36,8 @@ def select(features: np.ndarray, probabilities: np.ndarray, n: int, seed: int = 
 
     unsure = doubt(probabilities)
     order = np.argsort(-unsure, kind="stable")
-    considered = order[: max(n, min(CONSIDERED * n, len(order) // SHARE))]
+    considered = order[: CONSIDERED * n]
+    considered = considered[unsure[considered] >= HALF * unsure[considered[:n]].min()]
     if len(considered) <= n:
         return considered
     points = _directions(np.asarray(features, np.float64)[considered])

@@ -56,7 +56,7 @@ def test_the_unsure_ones_come_first(label_next, photos):
     heads, *rows = out.splitlines()
     assert code == 0
     assert heads.split() == ["answer", "probability", "why", "file"]
-    assert {row.split("  ")[-1] for row in rows} == {f"März/grey {i}.png" for i in range(3)}
+    assert {row.split("  ")[-1].strip() for row in rows} == {f"März/grey {i}.png" for i in range(3)}
     assert all("dark or light?" in row or "light or dark?" in row for row in rows)
     assert "skipped" in err
     assert "broken.jpg" in err
