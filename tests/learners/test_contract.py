@@ -21,6 +21,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.learners.contract import Learner, Wrapper, learners, wrappers
 from fewshot.learners.estimator import EstimatorLearner, GivenEstimatorLearner
+from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.learners.transfer import TransferLearner
@@ -37,21 +38,26 @@ REPRESENTATIVES: dict[str, Learner] = {
     "an estimator on pixels": EstimatorLearner("centroid"),
     "an estimator on features": EstimatorLearner("ridge:alpha=1", features=FEATURES),
     "an estimator as an object": GivenEstimatorLearner(LogisticRegression(max_iter=50)),
+    "heads": HeadsLearner(backbones=FEATURES),
     "transfer": TransferLearner(NETWORK, transfer="digits", last=1, pretrain_epochs=1),
     "synthetic": gan.learner.SyntheticLearner(EstimatorLearner("centroid"), synthetic=4, gan=TINY_GAN),
     "the tests' own": Brightness(),
 }
 # Other values of the settings that are names; those of numbers and switches are made up.
 OTHERWISE: dict[str, object] = {
+    "backbones": "tiny@56:weights=random",
     "base": Brightness(scale=3.0),
     "estimator": {EstimatorLearner: "logistic", GivenEstimatorLearner: RidgeClassifier()},
     "features": "tiny@56:weights=random",
     "gan": "report",
+    "heads": "lda+svm",
     "keep": "agree",
     "network": {KerasLearner: "baseline", NumpyLearner: "numpy-fc3"},
     "offline": "flip",
     "recipe": replace(SHORT, learning_rate=0.5),
+    "scales": "l2",
     "transfer": "none",
+    "views": "whole+padded",
 }
 SHAPE = (32, 32, 3)
 TOLERANCE = 1e-4  # of a probability

@@ -116,3 +116,12 @@ methods.define(
     tags=("compare",),
     cost_seconds=30,
 )
+
+methods.define(
+    "lite-heads",
+    "heads:backbones=efficientnet-lite0@224",
+    "the best heads on EfficientNet-Lite0's features of several views, averaged",
+    tags=("finetune", "compare"),
+    cost_seconds=2,
+)
+methods.define("heads", summary="the same on two backbones", tags=("finetune", "compare"), cost_seconds=6)

@@ -1,0 +1,239 @@
+"""Heads on frozen features of several views: candidates are tried on the training photos, the best averaged.
+
+A candidate is backbones × views × scale × head. Photos are looked at by every backbone in every view, and
+mirrored; features are kept by content, so that they are computed once. Candidates are judged by predictions
+of photos held out, all views of a photo and all near-duplicates on one side. With few photos the best is best
+partly by luck: the best few are averaged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fewshot import backend
+from fewshot.backbones.features import Term, extract, parse
+from fewshot.baselines.scales import SCALES, fit_scale
+from fewshot.data import duplicates
+from fewshot.data.dataset import Dataset
+from fewshot.data.protocols import Task
+from fewshot.data.views import VERSION as VIEWS_VERSION
+from fewshot.data.views import VIEWS
+from fewshot.errors import UsageError, unknown
+from fewshot.learners.contract import Fit, Learner, learners
+from fewshot.learners.members import FeatureTable, Member, rows_of
+
+HEADS = ("ridge-gcv", "logistic-cv", "lda", "svm", "centroid")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a member is before it is fitted; see `fewshot.learners.members.Member`."""
+
+    backbones: tuple[str, ...]
+    views: tuple[str, ...]
+    beside: bool
+    scale: str
+    head: str
+
+    def __str__(self) -> str:
+        """Return a name: "efficientnet-lite0@224, whole beside centre, l2, lda"."""
+        between = " beside " if self.beside else " and "
+        parts = ("+".join(self.backbones), between.join(self.views), self.scale, self.head)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a candidate predicts training photos that are held out, classes weighing alike."""
+
+    log_loss: float
+    accuracy: float
+
+
+@learners.register("heads")
+@dataclass
+class HeadsLearner(Learner):
+    """Linear heads on frozen features of several views: the best few by cross-validation, averaged.
+
+    backbones: as features are named, side by side by "+". views: names of `fewshot.data.views`; images that
+    are no views of photos are taken as one, the whole. scales, heads: those to try. mirror: whether every
+    view is looked at mirrored, too. average: how many of the candidates are averaged.
+
+    After `fit`: `members`, what is averaged; `scores`, candidate → `Score`, the best first, empty where no
+    photo could be held out.
+    """
+
+    backbones: str = "efficientnet-lite0@224+resnet50@224"
+    views: str = "whole+centre"
+    scales: str = "zscore+l2"
+    heads: str = "ridge-gcv+logistic-cv+lda+svm"
+    mirror: bool = True
+    average: int = 3
+
+    looks_at = "views"
+
+    def fit(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> "HeadsLearner":
+        """Try all candidates on the training photos, and keep the best few, fitted to all of them."""
+        views = self._distinct_views(train.x)
+        table = self._features(train.x, views)
+        photos = duplicates.groups(Dataset(_pick(train.x, views[0]), train.y, train.classes))
+        present, labels = np.unique(train.y, return_inverse=True)
+        if len(present) == 1:
+            best, scores = [self._only(views[0], table)], {}
+        else:
+            best, scores = self._best(table, views, labels, photos, seed)
+        self.members = tuple(_on_all_classes(member, present, len(train.classes)) for member in best)
+        self.scores = dict(sorted(scores.items(), key=lambda part: part[1].log_loss))
+        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
+        self.fitted = Fit(len(train), updates=0, images_seen=len(train), parameters=0, curve=curve)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return probabilities, (N, classes), of views (N, V, S, S, 3) or images (N, height, width, 3)."""
+        table = self._features(x, tuple(dict.fromkeys(v for member in self.members for v in member.views)))
+        return np.mean([member.probabilities(table) for member in self.members], axis=0)
+
+    def _best(
+        self, table: FeatureTable, views: tuple[str, ...], labels: np.ndarray, photos: np.ndarray, seed: int
+    ) -> tuple[list[Member], dict[Candidate, Score]]:
+        """Return the members with the least log loss, and the scores of all candidates."""
+        from fewshot.baselines.heads import Rotated, deal, fit_head
+
+        folds, n = deal(labels, photos, seed), len(labels)
+        scores: dict[Candidate, Score] = {}
+        best: list[tuple[float, Member]] = []
+        for backbones, seen, beside in self._sets(views):
+            rows = list(rows_of(backbones, seen, beside, self.mirror))
+            blocks = [np.concatenate([table[row[i]] for row in rows]) for i in range(len(rows[0]))]
+            copied = [np.tile(part, len(rows)) for part in (labels, photos, folds)]
+            for name in self.scales.split("+"):
+                scales = tuple(fit_scale(name, block) for block in blocks)
+                scaled = [scale(block) for scale, block in zip(scales, blocks, strict=True)]
+                rotated = Rotated(np.concatenate(scaled, 1), *copied)
+                for head in self.heads.split("+"):
+                    found = fit_head(head, rotated)
+                    score = _score(found.held_out.reshape(len(rows), n, -1).mean(0), labels)
+                    if np.isfinite(score.log_loss):
+                        scores[Candidate(backbones, seen, beside, name, head)] = score
+                    member = Member(
+                        backbones, seen, beside, self.mirror, name, head, scales, found.kernel, found.bias
+                    )
+                    # Of equal ones the first: the sort is stable.
+                    best = sorted([*best, (score.log_loss, member)], key=lambda part: part[0])
+                    del best[self.average :]
+        return [member for _, member in best], scores
+
+    def _sets(self, views: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], bool]]:
+        """Yield backbones, views, and whether these stand side by side, of the features to try."""
+        each = self._terms()
+        for backbones in [(term,) for term in each] + ([each] if len(each) > 1 else []):
+            for view in views:
+                yield backbones, (view,), False
+            if len(views) > 1:
+                yield backbones, views, False
+                yield backbones, views, True
+
+    def _only(self, view: str, table: FeatureTable) -> Member:
+        """Return what always answers the one class that there is."""
+        term = self._terms()[0]
+        none = fit_scale("none", table[term, view, False])
+        kernel = np.zeros((table[term, view, False].shape[1], 1))
+        return Member((term,), (view,), False, self.mirror, "none", "centroid", (none,), kernel, np.zeros(1))
+
+    def _terms(self) -> tuple[str, ...]:
+        """Return the backbones one by one, as `features.extract` takes them."""
+        return tuple(_text(term) for term in parse(self.backbones))
+
+    def _distinct_views(self, x: np.ndarray) -> tuple[str, ...]:
+        """Return the views to look at: of square photos several are the same."""
+        if x.ndim == 4:
+            return VIEWS[:1]
+        distinct: list[str] = []
+        for view in dict.fromkeys(self.views.split("+")):
+            if not any(np.array_equal(_pick(x, view), _pick(x, other)) for other in distinct):
+                distinct.append(view)
+        return tuple(distinct)
+
+    def _features(self, x: np.ndarray, views: tuple[str, ...]) -> dict[tuple[str, str, bool], np.ndarray]:
+        """Return the features of images by backbone, view, and whether they are mirrored."""
+        table = {}
+        for backbone in self._terms():
+            for view in views:
+                picked = _pick(x, view)
+                table[backbone, view, False] = extract(backbone, picked)
+                if self.mirror:
+                    table[backbone, view, True] = extract(backbone, picked[:, :, ::-1])
+        return table
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise `UsageError` for names of backbones, views, scales and heads that are unknown."""
+        parse(self.backbones)
+        for kind, text, known in (
+            ("view", self.views, VIEWS),
+            ("scale", self.scales, SCALES),
+            ("head", self.heads, HEADS),
+        ):
+            for name in text.split("+"):
+                if name not in known:
+                    raise unknown(kind, name, known)
+        if self.average < 1:
+            raise UsageError(f"heads: average is 1 or more. Received: {self.average}")
+
+    def shared(self) -> tuple:
+        """Return of which backbones and views there are features."""
+        return ("heads", self.backbones, self.views, self.mirror)
+
+    def prepare(self, task: Task) -> None:
+        """Compute the features of a task, for this and every other learner."""
+        views = self._distinct_views(task.train.x)
+        for part in (task.train, task.test):
+            self._features(part.x, views)
+
+    def describe(self) -> dict:
+        """Return the settings, what determines the features, and the libraries that compute."""
+        described = super().describe()
+        versions = {**described["versions"], "views": VIEWS_VERSION}
+        return {
+            **asdict(self),
+            "features": [term.describe() for term in parse(self.backbones)],
+            "versions": versions,
+            "libraries": backend.versions("scikit-learn", "scipy", "numpy"),
+        }
+
+    def workload(self, n: int) -> str:
+        """Return in words what training on `n` images takes."""
+        return f"{n:9,} images, heads on features"
+
+
+def _pick(x: np.ndarray, view: str) -> np.ndarray:
+    """Return one view of photos, (N, S, S, 3); images that are no views as they are."""
+    return x if x.ndim == 4 else x[:, VIEWS.index(view)]
+
+
+def _text(term: Term) -> str:
+    """Return the one text of a term."""
+    return f"{term.backbone}@{term.size}" + (f":weights={term.weights}" if term.weights else "")
+
+
+def _score(held_out: np.ndarray, labels: np.ndarray) -> Score:
+    """Return the score of probabilities of photos, (n, C); NaN for those that no fold holds out."""
+    tested = ~np.isnan(held_out).any(1)
+    if not tested.any():
+        return Score(np.inf, np.nan)
+    held_out, labels = held_out[tested], labels[tested]
+    right = held_out[np.arange(len(labels)), labels]
+    weights = 1 / np.bincount(labels)[labels]
+    losses = -np.log(np.maximum(right, 1e-12))
+    accuracy = 100 * np.average(held_out.argmax(1) == labels, weights=weights)
+    return Score(float(np.average(losses, weights=weights)), float(accuracy))
+
+
+def _on_all_classes(member: Member, present: np.ndarray, classes: int) -> Member:
+    """Return the member with all classes: those without a photo are never the answer."""
+    kernel, bias = np.zeros((len(member.kernel), classes)), np.full(classes, -np.inf)
+    kernel[:, present], bias[present] = member.kernel, member.bias
+    return replace(member, kernel=kernel, bias=bias)
