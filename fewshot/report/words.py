@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fewshot.report.groups import Group
 from fewshot.report.table import interval, mean_std, p_value
-from fewshot.stats.comparison import MethodResult, Paired, holm, least_p, paired, summary
+from fewshot.stats.comparison import DIFFERENCES, MethodResult, Paired, holm, least_p, paired, summary
 from fewshot.wording import plural
 
 LEVEL = 0.05
@@ -61,7 +61,7 @@ def differs(delta: Paired, least: float) -> bool:
     """
     if least <= LEVEL:
         return delta.p <= LEVEL
-    return not delta.ci95[0] <= 0 <= delta.ci95[1]
+    return bool(delta.ci95) and not delta.ci95[0] <= 0 <= delta.ci95[1]
 
 
 def _least(group: Group) -> float:
@@ -80,8 +80,8 @@ def _leading(group: Group, best: MethodResult) -> Sentence:
     if best.delta.mean is None:
         return [*lead, "; it shares no task with ", *_baseline(group), "."]
     lead += [f", {best.delta.mean:+.2f} points against ", *_baseline(group)]
-    if best.delta.p is None:
-        return [*lead, "."]
+    if best.delta.ci95 is None:
+        return [*lead, f": too few to say on {plural(best.delta.n, 'task')}."]
     least = _least(group)
     judgement = f"a {_clear(least)} difference"
     if not differs(best.delta, least):
@@ -114,7 +114,7 @@ def _against(best: str, methods: list[str], scores: Mapping[str, Scores], least:
         others = {}
         for method in methods:
             shared = scores[method].keys() & scores[best].keys()
-            s = summary(scores[method][seed] - scores[best][seed] for seed in shared)
+            s = summary((scores[method][seed] - scores[best][seed] for seed in shared), limits=DIFFERENCES)
             others[method] = Paired(s.n, s.mean, s.std, s.ci95, None, 0)
         return {method: delta for method, delta in others.items() if delta.ci95}
     others = {method: paired(scores[method], scores[best]) for method in methods}

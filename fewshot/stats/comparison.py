@@ -16,6 +16,9 @@ from fewshot.errors import unknown
 
 EXACT = 13  # pairs up to which p is exact in any case
 Interval = tuple[float, float]
+ACCURACIES: Interval = (0.0, 100.0)
+DIFFERENCES: Interval = (-100.0, 100.0)  # of two accuracies
+WIDEST = 50.0  # percent: an interval that reaches further to each side says nothing
 Metric = Literal["accuracy", "balanced_accuracy"]
 
 
@@ -55,7 +58,7 @@ R = TypeVar("R", bound=Measured)
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, std (ddof = 1) and the 95 % t interval of n values; None where n is too small for them."""
+    """Mean, std (ddof = 1) and the 95 % t interval of n values; None where there are too few for them."""
 
     n: int
     mean: float | None
@@ -68,7 +71,8 @@ class Paired:
     """A method minus the baseline over their n shared seeds.
 
     `p` is the two-sided Wilcoxon signed-rank p (None below two pairs); `wins` counts the seeds on which
-    the method is strictly better.
+    the method is strictly better. `ci95` is None where too few pairs say nothing: below two, or where it
+    would reach further than WIDEST.
     """
 
     n: int
@@ -103,9 +107,16 @@ class MethodResult(Generic[R]):
     records: list[R]
 
 
-def summary(values: Iterable[float], overlap: float = 0.0, bound: float = math.inf) -> Summary:
+def summary(
+    values: Iterable[float],
+    overlap: float = 0.0,
+    bound: float = math.inf,
+    limits: Interval | None = None,
+) -> Summary:
     """Summarise the values of one method, one a seed.
 
+    limits: what the mean can be, ACCURACIES or DIFFERENCES: the interval ends there, and there is none where
+    it would reach further than WIDEST.
     overlap: 0 for seeds that are tasks of their own. Where they draw again and again from the same few
     images, it is the number held out over the number of all others: the mean's variance is larger by so much
     of the values' (Nadeau and Bengio 2003), though by no more than `bound`, in percent².
@@ -120,7 +131,10 @@ def summary(values: Iterable[float], overlap: float = 0.0, bound: float = math.i
 
     std = float(values.std(ddof=1))
     half = half_width((std**2 + n * min(overlap * std**2, bound)) ** 0.5, n)
-    return Summary(n, mean, std, (mean - half, mean + half))
+    if limits is None:
+        return Summary(n, mean, std, (mean - half, mean + half))
+    bounded = max(limits[0], mean - half), min(limits[1], mean + half)
+    return Summary(n, mean, std, bounded if half <= WIDEST else None)
 
 
 def half_width(std: float, n: int, level: float = 0.95) -> float:
@@ -143,7 +157,7 @@ def paired(
     seeds = sorted(values.keys() & baseline.keys())
     # 71.3 - 70.2 and 61.3 - 60.2 are the same difference: float noise must not break their tie.
     differences = np.round([values[seed] - baseline[seed] for seed in seeds], 9)
-    s = summary(differences, overlap, bound)
+    s = summary(differences, overlap, bound, DIFFERENCES)
     p = None
     if s.std is not None:
         p = _resampled_t_p(s, min(overlap * s.std**2, bound)) if overlap else _signed_rank_p(differences)
@@ -220,7 +234,13 @@ def analyse(
     for method, p in zip(tested, holm(list(tested.values())), strict=True):
         deltas[method] = replace(deltas[method], p=p)
     return [
-        _result(method, metric, list(records), summary(scores[method].values()), deltas.get(method))
+        _result(
+            method,
+            metric,
+            list(records),
+            summary(scores[method].values(), limits=ACCURACIES),
+            deltas.get(method),
+        )
         for method, records in records_by_method.items()
     ]
 

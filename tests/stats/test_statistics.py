@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from fewshot.errors import UsageError
-from fewshot.stats.comparison import analyse, holm, least_p, paired, summary
+from fewshot.stats.comparison import ACCURACIES, analyse, holm, least_p, paired, summary
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,22 @@ def test_summary_agrees_with_scipy():
 def test_summary_leaves_undefined_what_too_few_values_cannot_say():
     assert (summary([70.5]).mean, summary([70.5]).std, summary([70.5]).ci95) == (70.5, None, None)
     assert (summary([]).n, summary([]).mean, summary([]).std, summary([]).ci95) == (0, None, None, None)
+
+
+def test_intervals_end_where_accuracies_end():
+    assert summary([97.0, 99.0, 100.0], limits=ACCURACIES).ci95[1] == 100
+    assert summary([0.0, 2.0, 1.0], limits=ACCURACIES).ci95[0] == 0
+    assert summary([97.0, 99.0, 100.0]).ci95[1] > 100
+    base, a = analyse({"base": records([2, 1, 0, 0]), "a": records([99, 100, 100, 97])}, "base")
+    assert (base.ci95[0], a.ci95[1]) == (0, 100)
+    assert a.delta.ci95[1] <= 100
+
+
+def test_two_values_far_apart_are_too_few_to_say():
+    """Differences of 10 and 90 once gave [-458.2, 558.2]."""
+    assert summary([40.0, 90.0], limits=ACCURACIES).ci95 is None
+    assert paired({0: 10.0, 1: 90.0}, {0: 0.0, 1: 0.0}).ci95 is None
+    assert paired({0: 10.0, 1: 11.0}, {0: 0.0, 1: 0.0}).ci95 == pytest.approx((4.15, 16.85), abs=0.01)
 
 
 def test_equal_values_have_an_interval_of_no_width():

@@ -9,7 +9,7 @@ import numpy as np
 from fewshot.data.protocols import TUNING
 from fewshot.report.groups import labelled
 from fewshot.report.plots.figures import COLOURS, MARKERS
-from fewshot.stats.comparison import Summary, summary
+from fewshot.stats.comparison import ACCURACIES, Summary, summary
 from fewshot.trials.record import Record
 
 LARGEST = 8  # methods in a picture
@@ -48,7 +48,9 @@ def _curve(records: list[Record]) -> Curve:
         by_shots[record.protocol["shots"]][record.seed] = record.accuracy
     shared = set.intersection(*map(set, by_shots.values()))
     return {
-        shots: summary(value for seed, value in values.items() if seed in shared or not shared)
+        shots: summary(
+            (value for seed, value in values.items() if seed in shared or not shared), limits=ACCURACIES
+        )
         for shots, values in sorted(by_shots.items())
     }
 
@@ -63,7 +65,8 @@ def plot_shots(curves: Mapping[str, Curve]):
     for i, (method, curve) in enumerate(curves.items()):
         colour, marker = COLOURS[i % len(COLOURS)], (MARKERS[i // len(COLOURS) % len(MARKERS)] or "D")
         means = np.array([point.mean for point in curve.values()])
-        half = [point.ci95[1] - point.mean if point.ci95 else 0 for point in curve.values()]
+        bounds = np.array([point.ci95 or (point.mean, point.mean) for point in curve.values()])
+        half = np.abs(bounds.T - means)
         shift = 1.02 ** (i - (len(curves) - 1) / 2)  # so that intervals do not hide one another
         x = np.array(list(curve)) * shift
         axes.errorbar(x, means, half, color=colour, marker=marker, markersize=4, capsize=3, label=method)
