@@ -180,6 +180,19 @@ def group_of(by_method, baseline="base"):
     return Group("s", "", baseline, analyse(by_method, baseline))
 
 
+def test_few_tasks_are_too_few_to_say():
+    """One task has no interval; of two that disagree, it would reach from -458 to 558."""
+    for accuracies in ([70.0], [70.0, 95.0]):
+        by_method = {
+            "base": [kept("base", seed, 60.0 - 40 * seed) for seed in range(len(accuracies))],
+            "good": [kept("good", seed, value) for seed, value in enumerate(accuracies)],
+        }
+        text = said(group_of(by_method))
+        assert "too few to say on" in text
+        assert "distinguishable" not in text
+        assert "[" not in text
+
+
 def test_a_leader_a_rival_and_the_worse():
     by_method = {method: runs(method, mean) for method, mean in WORSE.items()}
     by_method["rival"] = [kept("rival", seed, 69.9 + seed % 4) for seed in range(10)]
