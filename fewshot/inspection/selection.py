@@ -1,16 +1,15 @@
 """Which photos to label next: those that the model is unsure of, and that differ from each other.
 
-The unsure ones, no more than ten times as many as are asked for, are divided into as many clusters as are
-asked for, an unsure photo weighing more (Zhdanov, "Diverse mini-batch active learning", 2019); of each
-cluster the photo nearest to its centre is taken.
+The unsure ones are divided into as many clusters as are asked for, an unsure photo weighing more (Zhdanov,
+"Diverse mini-batch active learning", 2019); of each cluster the photo nearest to its centre is taken.
 """
 
 import numpy as np
 
 from fewshot.seeding import stream_seed
 
-CONSIDERED = 10  # times as many photos as are asked for: the least sure ones …
-HALF = 0.5  # … that are half as unsure as the least sure `n`: the surest teach little, however they differ
+UNSURE = 0.5  # times as unsure as the n-th least sure photo: what is surer teaches little, however it differs
+MOST = 5000  # photos that are compared, the least sure ones
 DIMENSIONS = 64  # of the space in which photos are compared
 
 
@@ -36,8 +35,8 @@ def select(features: np.ndarray, probabilities: np.ndarray, n: int, seed: int = 
 
     unsure = doubt(probabilities)
     order = np.argsort(-unsure, kind="stable")
-    considered = order[: CONSIDERED * n]
-    considered = considered[unsure[considered] >= HALF * unsure[considered[:n]].min()]
+    considered = order[: max(n, MOST)]
+    considered = considered[unsure[considered] >= UNSURE * unsure[considered[:n]].min()]
     if len(considered) <= n:
         return considered
     points = _directions(np.asarray(features, np.float64)[considered])

@@ -13,7 +13,7 @@ from fewshot.inspection.measurements import Measurement
 from fewshot.seeding import stream_seed
 from fewshot.stats.metrics import measure
 
-FOLDS, TREES = 5, 40
+FOLDS, TREES = 5, 20
 LEAST_IMAGES = 10  # of every class: with fewer, nothing is clearly above chance
 DEVIATIONS = 3.0  # above chance by so many: four cues and several classes are looked at
 COMPARABLE = 2 / 3  # of what the model gains over chance
