@@ -4,6 +4,13 @@ A class's threshold is the mean probability that images of this label get for it
 where another class reaches its threshold and is likelier than the given label. How sure that is comes from
 how many times likelier it is; the rule was fitted to flipped labels (see `SCALE`).
 
+Measured with flipped labels (10 draws of three classes × 50, EfficientNet-Lite0 and a logistic head; textiles
+at 96 pixels, and CIFAR-10's cats, dogs and trucks). Clean labels bring 6 to 7 suspicions among 150.
+
+    flipped   suspected: recall, precision        of those at least .9 sure: how many, precision
+    5 %       textiles .56, .51; CIFAR .66, .49   1.6, 1.00; 3.4, .97
+    10 %      textiles .54, .74; CIFAR .61, .73   1.0, 1.00; 3.3, 1.00
+
 The surest error needs no model: the same picture under two labels, one of which is wrong.
 """
 
