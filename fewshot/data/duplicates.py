@@ -4,8 +4,9 @@ One of them in training and another held out make a method look better than it i
 thumbnails of 16×16 colours: near-duplicates correlate almost perfectly, and differ little in brightness. So
 do two photos of the open sky; therefore what a blur takes away must correlate, too, in up to 32×32 cells.
 
-Of CIFAR-10's 50,000 training images the first check alone finds 342 pairs, about 18 of which are different
-scenes (blue skies, ships on the horizon: looked at); both checks find 320, of which about 4 are.
+Of CIFAR-10's 50,000 training images the first check alone finds 342 pairs, about 20 of which are different
+scenes (blue skies, ships on the horizon: looked at); both checks find 320, of which about 4 are, and lose 6
+of one scene. Among 2,000 simulated textiles neither finds any.
 """
 
 from collections.abc import Iterator

@@ -136,6 +136,11 @@ def test_a_gallery_says_that_there_are_more(tmp_path):
     assert smaller != png.stat().st_size
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_name_in_any_script_is_drawn_without_a_warning(tmp_path):
+    assert gallery([(np.zeros((4, 4, 3), np.uint8), ["猫/写真 😀.jpg", "猫"])], tmp_path / "cats", "猫")
+
+
 def test_a_long_name_loses_its_middle():
     assert shortened("a/b.png") == "a/b.png"
     short = shortened("a very long folder/with a photo 0815.jpeg", 20)

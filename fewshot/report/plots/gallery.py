@@ -1,6 +1,7 @@
 """A gallery: images beside and below each other, each with a few lines of its own."""
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def gallery(
                     *(x / inches[0], 1 - y / inches[1], shortened(line)),
                     va="top", fontsize=7.5, color=INK if at else COLOURS[0],
                 )  # fmt: skip
-        return write(figure, path_stem)
+        with warnings.catch_warnings():  # a letter that no font has is a box; the name stands elsewhere, too
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            return write(figure, path_stem)
 
 
 def shortened(text: str, letters: int = LETTERS) -> str:
