@@ -135,11 +135,14 @@ class Rotated:
         targets = np.full(scores.shape, doubt / (self.classes - 1))
         targets[np.arange(len(y)), y] = 1 - doubt
         unit = np.sqrt(np.square(scores).mean()) or 1.0
-        factors = STEEPNESS
+        scores = (scores - scores.max(1, keepdims=True)) / unit
+        aim = (targets * scores).sum(1) @ weights
+        logs = STEEPNESS
         for _ in range(2):  # the loss is convex: coarsely, then between the neighbours of the best
-            logs = log_softmax(10.0 ** factors[:, None, None] * (scores / unit), 2)
-            best = factors[((targets * logs).sum(2) @ weights).argmax()]
-            factors = best + np.linspace(-0.25, 0.25, 11)
+            factors = 10.0**logs
+            sums = np.log(np.exp(factors[:, None, None] * scores).sum(2)) @ weights
+            best = logs[(sums - factors * aim).argmin()]
+            logs = best + np.linspace(-0.25, 0.25, 11)
         return 10.0**best / unit
 
 
@@ -227,7 +230,11 @@ class _Loss:
 
 
 def _logistic_gradient(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    shares = expit(scores) if scores.shape[2] == 1 else softmax(scores, 2)
+    if scores.shape[2] == 1:
+        shares = expit(scores)
+    else:
+        shares = np.exp(scores - scores.max(2, keepdims=True))
+        shares /= (shares @ np.ones(shares.shape[2]))[:, :, None]  # faster than a sum over few
     shares -= targets
     shares *= weights
     return shares
@@ -252,7 +259,7 @@ def _hinge_second(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) 
 # Of the second derivative of the softmax: Böhning 1992.
 LOGISTIC = _Loss(_logistic_gradient, _logistic_second, (0.25, 0.5), True, np.logspace(-2, 2, 9))
 HINGE = _Loss(_hinge_gradient, _hinge_second, (2.0, 2.0), False, np.logspace(-3, 1, 5))
-ROUGH, FINE = 1e-3, 1e-7  # of all rows' losses, what a step may still take off: for a choice, for a result
+ROUGH, FINE = 3e-4, 1e-8  # of all rows' losses, what a step may still take off: for a choice, for a result
 STEPS, NEWTON_STEPS = 1000, 20  # at most
 
 
@@ -261,42 +268,39 @@ def _by_strength(rows: Rotated, loss: _Loss) -> Parts:
     problems = _Problems(rows, loss)
     strengths = loss.strengths / rows.square
     start = np.zeros((rows.z.shape[1] + 1, problems.count, problems.columns))
-    best, worse, chosen = np.inf, 0, (1 / rows.square, start)
+    best, worse, chosen = np.inf, 0, (1 / rows.square, start, problems.held_out(start), 1.0)
     for strength in strengths if rows.tested.any() else ():
         start = problems.approach(strength, start, ROUGH)
         scores = problems.held_out(start)
         steep = 1.0 if loss.calibrated else rows.steepness(scores)
         if (tried := rows.loss(scores * steep)) < best:
-            best, worse, chosen = tried, 0, (strength, start)
+            best, worse, chosen = tried, 0, (strength, start, scores, steep)
         elif (worse := worse + 1) == 2:  # over C the loss has one valley
             break
-    strength, start = chosen
-    point = problems.solve(strength, start)
-    scores = problems.held_out(point)
-    coefficients, bias = _two_sided(point[:-1, -1]), _two_sided(point[-1:, -1])[0]
-    steep = 1.0
-    if not loss.calibrated:
-        tested = rows.tested.any()
-        steep = rows.steepness(scores if tested else rows.z @ coefficients + bias)
+    strength, start, scores, steep = chosen
+    whole = _Problems(rows, loss, folds=False).solve(strength, start[:, -1:])[:, 0]
+    coefficients, bias = _two_sided(whole[:-1]), _two_sided(whole[-1:])[0]
+    if not loss.calibrated and not rows.tested.any():
+        steep = rows.steepness(rows.z @ coefficients + bias)
     return coefficients * steep, bias * steep, scores * steep, strength
 
 
 class _Problems:
-    """The same penalised problem on the training rows of every fold and, last, on all rows.
+    """The same penalised problem on the training rows of every fold, unless `folds` is no, and on all rows.
 
     They are solved side by side, by accelerated gradient steps (Beck & Teboulle 2009) whose lengths are the
     bounds of the curvature: along principal axes these are the weighted sums of squares times that of the
     loss. The constant is not penalised.
     """
 
-    def __init__(self, rows: Rotated, loss: _Loss):
+    def __init__(self, rows: Rotated, loss: _Loss, folds: bool = True):
         self.rows, self.loss = rows, loss
-        self.count = len(rows.masks) + 1
+        masks = np.concatenate([rows.masks[: len(rows.masks) * folds], np.ones((1, len(rows.y)), bool)])
+        self.count = len(masks)
         self.columns = 1 if rows.classes == 2 else rows.classes
         self.x = np.concatenate([rows.z, np.ones((len(rows.y), 1))], 1)
         curvature = loss.curvature[self.columns > 1]
         self.bound = np.append(rows.energy, rows.weights.sum())[:, None, None] * curvature
-        masks = np.concatenate([rows.masks, np.ones((1, len(rows.y)), bool)])
         self.weights = (masks * rows.weights).T[:, :, None]
         self.targets = (rows.y[:, None] == np.arange(rows.classes))[:, None, -self.columns :].astype(float)
         self.out = np.arange(self.count) == rows.folds[:, None]

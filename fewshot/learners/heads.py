@@ -67,8 +67,8 @@ class HeadsLearner(Learner):
 
     backbones: str = "efficientnet-lite0@224+resnet50@224"
     views: str = "whole+centre"
-    scales: str = "zscore+l2"
-    heads: str = "ridge-gcv+logistic-cv+lda+svm"
+    scales: str = "zscore+centred-l2"
+    heads: str = "ridge-gcv+logistic-cv+lda"
     mirror: bool = True
     average: int = 3
 
