@@ -3,6 +3,7 @@
 Import this after `fewshot.backend.start`.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -10,27 +11,34 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from fewshot import backend
 from fewshot.data.folder import decoded, read_photo
+from fewshot.deploy.compiled import compiled
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
 from fewshot.wording import one_line
+
+if TYPE_CHECKING:
+    import keras
 
 FORMAT = 2  # of the card
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A model, its card, and the compiled forward pass."""
+    """A model file, its card, and the compiled forward pass."""
 
-    model: keras.Model
+    path: Path
     card: dict[str, Any]
     forward: Any
+
+    @functools.cached_property
+    def model(self) -> "keras.Model":
+        """The model itself, for more than its answers."""
+        return read(self.path)
 
     @property
     def classes(self) -> list[str]:
@@ -82,20 +90,21 @@ def load(path: str | os.PathLike) -> Saved:
         raise UsageError(
             f"{card_path(path)} is the card of another model than {path.name}: keep them together"
         )
-    model = read(path)
+    forward, *shapes = compiled(card["sha256"], lambda: read(path))
     size, classes = card["image_size"], len(card["classes"])
-    shapes = (None, size, size, 3), (None, classes)
-    if (model.input_shape, model.output_shape) != shapes:
+    if shapes != [(None, size, size, 3), (None, classes)]:
         pixels = f"{size}×{size} pixels" if size else "photos of any size"
         raise UsageError(f"{path} does not do what its card says: {pixels} to {classes} classes")
-    return Saved(model, card, backend.compile_forward(model))
+    return Saved(path, card, forward)
 
 
-def read(path: Path) -> keras.Model:
+def read(path: Path) -> "keras.Model":
     """Return the model in a `.keras` file, whatever card it has; no code of the file is run.
 
     Raises `UsageError` for what is no such file, or needs code to be run.
     """
+    import keras
+
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever comes up

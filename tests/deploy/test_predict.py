@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import keras
 import numpy as np
@@ -145,6 +146,29 @@ def test_an_empty_folder_and_wrong_options(predict, tmp_path, photos):
     assert (code, err.count("\n"), "no images in" in err) == (2, 1, True)
     with pytest.raises(SystemExit, match="2"):
         predict(photos, "--threshold", "80")
+
+
+def test_a_model_is_traced_once(model, photos, monkeypatch, tmp_path):
+    """Then its graph is in the cache; where that cannot be written, it is traced again."""
+    from fewshot.deploy import compiled, saved
+
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "cache"))
+    image = load_image(photos / "scan.png", 24)[None]
+    read, reads = saved.read, []
+    monkeypatch.setattr(saved, "read", lambda path: reads.append(path) or read(path))
+    first, again = load(model).predict(image), load(model).predict(image)
+    assert len(reads) == 1
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, read(model)(image.astype(np.float32)), atol=1e-6)
+    monkeypatch.setattr(compiled, "KEPT", 1)
+    (tmp_path / "cache" / "graphs" / "older").mkdir()
+    os.utime(tmp_path / "cache" / "graphs" / "older", (0, 0))
+    load(model)
+    assert len(list((tmp_path / "cache" / "graphs").glob("[!.]*"))) == 1
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "file"))
+    np.testing.assert_array_equal(load(model).predict(image), first)
+    assert len(reads) == 2
 
 
 def broken_card(**changes):

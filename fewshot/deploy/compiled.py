@@ -1,0 +1,105 @@
+"""The compiled forward pass of a saved model, kept in the cache: reading and tracing a model takes seconds.
+
+What is kept is TensorFlow's graph, and the weights beside it (inside, TensorFlow would copy them several
+times), under the digest of the model file, which was read in safe mode when the graph was made. Other
+backends read the model each time.
+
+Import this after `fewshot.backend.start`.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from fewshot import backend
+from fewshot.errors import FewshotError
+from fewshot.io.cache import build_once, cache_dir
+
+if TYPE_CHECKING:
+    import keras
+
+VERSION = 2
+KEPT = 5  # graphs, those used last
+GRAPH, WEIGHTS = "graph.pb", "weights.npz"
+LARGE = 1024  # bytes of a constant that counts as a weight
+
+Shape: TypeAlias = tuple[int | None, ...]
+Compiled: TypeAlias = tuple[Callable[[np.ndarray], np.ndarray], Shape, Shape]
+
+
+def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
+    """Return the forward pass of a model, and the shapes of its input and output.
+
+    digest: of the model's file. read: returns the model, where its graph is not kept yet.
+    """
+    if backend.name() != "tensorflow":
+        model = read()
+        return backend.compile_forward(model), model.input_shape, model.output_shape
+    import tensorflow as tf
+
+    folder = cache_dir() / "graphs" / f"{digest[:24]}-{tf.__version__}-{VERSION}"
+    try:
+        build_once(folder, lambda temporary: _write(read(), temporary))
+        os.utime(folder)
+        _forget(folder.parent)
+        return _loaded(folder)
+    except (FewshotError, OSError):  # a cache that cannot be written costs time, no more
+        with tempfile.TemporaryDirectory() as elsewhere:
+            _write(read(), Path(elsewhere))
+            return _loaded(Path(elsewhere))
+
+
+def _write(model: "keras.Model", folder: Path) -> None:
+    """Write the model's forward pass as a graph, and the constants that it names."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    inputs = [tf.TensorSpec(model.input_shape, tf.float32, name="pixels")]
+    traced = tf.function(lambda x: model(x, training=False), inputs, autograph=False)
+    function = convert_variables_to_constants_v2(traced.get_concrete_function())
+    graph = function.graph.as_graph_def()
+    weights = {}
+    for node in graph.node:
+        if node.op == "Const" and node.attr["value"].ByteSize() > LARGE:
+            weights[node.name] = tf.make_ndarray(node.attr["value"].tensor)
+            kind = node.attr["dtype"].type
+            node.Clear()
+            node.name, node.op = list(weights)[-1], "Placeholder"
+            node.attr["dtype"].type = kind
+    (folder / GRAPH).write_bytes(graph.SerializeToString())
+    ends = {"input": function.inputs[0].name, "output": function.outputs[0].name}
+    shapes = {name: [side or 0 for side in getattr(model, f"{name}_shape")] for name in ends}
+    names = {"names": list(weights), **ends, **{f"{name}_shape": shapes[name] for name in ends}}
+    np.savez(folder / WEIGHTS, *weights.values(), **{name: np.array(value) for name, value in names.items()})
+
+
+def _loaded(folder: Path) -> Compiled:
+    import tensorflow as tf
+
+    graph = tf.compat.v1.GraphDef.FromString((folder / GRAPH).read_bytes())
+    with np.load(folder / WEIGHTS, allow_pickle=False) as kept:
+        shapes = [tuple(int(side) or None for side in kept[f"{name}_shape"]) for name in ("input", "output")]
+        names, pixels, answer = kept["names"].tolist(), str(kept["input"]), str(kept["output"])
+        weights = {f"{name}:0": tf.constant(kept[f"arr_{i}"]) for i, name in enumerate(names)}
+
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec(shapes[0], tf.float32)], autograph=False)
+    def forward(x):
+        given = {pixels: x, **{name: tf.identity(value) for name, value in weights.items()}}
+        return tf.graph_util.import_graph_def(graph, given, [answer], name="")[0]
+
+    return (lambda x: forward(tf.constant(x)).numpy()), shapes[0], shapes[1]
+
+
+def _forget(folder: Path) -> None:
+    """Delete all but the graphs used last."""
+    kept = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    with contextlib.suppress(FileNotFoundError):  # another process deletes, too
+        for path in sorted(kept, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
