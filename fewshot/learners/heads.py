@@ -208,6 +208,12 @@ class HeadsLearner(Learner):
         """Return in words what training on `n` images takes."""
         return f"{n:9,} images, heads on features"
 
+    def keras_model(self, shape: tuple[int, int, int]):
+        """Return the members as one `keras.Model` that takes photos of any size and cuts the views itself."""
+        from fewshot.learners.heads_graph import keras_model
+
+        return keras_model(self.members, shape[0])
+
 
 def _pick(x: np.ndarray, view: str) -> np.ndarray:
     """Return one view of photos, (N, S, S, 3); images that are no views as they are."""

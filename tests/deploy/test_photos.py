@@ -1,7 +1,6 @@
 """Models that take photos of any size: exported with the photos, opened anywhere, asked by the command."""
 
 import json
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -10,47 +9,14 @@ from PIL import Image
 
 from experiments.predict import main
 from fewshot import backend
-from fewshot.backbones.features import extract
-from fewshot.baselines.scales import fit_scale
 from fewshot.data import DataSpec, open_splits, prepare
-from fewshot.data.views import VIEWS
-from fewshot.learners.contract import Fit, Learner
-from fewshot.learners.members import Member
+from fewshot.learners.heads import HeadsLearner
 
 pytestmark = pytest.mark.usefixtures("started", "tiny_backbone")
 
-NET, SEEN = "tiny@48:weights=random", ("whole", "end")
 
-
-@dataclass
-class Nearest(Learner):
-    """The class whose mean features are nearest, in two views: the smallest learner with a member."""
-
-    looks_at = "views"
-
-    def _table(self, x):
-        return {
-            (NET, name, False): extract(NET, np.ascontiguousarray(x[:, VIEWS.index(name)])) for name in SEEN
-        }
-
-    def fit(self, train, seed, watch=None, checkpoint=None):
-        table = self._table(train.x)
-        scale = fit_scale("centred-l2", table[NET, "whole", False])
-        rows = scale(np.concatenate(list(table.values())))
-        labels = np.tile(train.y, len(SEEN))
-        means = np.stack([rows[labels == label].mean(0) for label in range(len(train.classes))], 1)
-        bias = -5 * np.square(means).sum(0)
-        self._member = Member((NET,), SEEN, False, False, "", "", (scale,), 10 * means, bias)
-        self.fitted = Fit(len(train), 0, 0, 0, {})
-        return self
-
-    def predict(self, x):
-        return self._member.probabilities(self._table(x))
-
-    def keras_model(self, shape):
-        from fewshot.learners.heads_graph import keras_model
-
-        return keras_model([self._member], shape[0])
+def learner():
+    return HeadsLearner("tiny@48:weights=random", "whole+end", heads="ridge-gcv+lda")
 
 
 def save_photos(root):
@@ -87,7 +53,7 @@ def model(prepared, tmp_path_factory, started, tiny_backbone):
 
     path = tmp_path_factory.mktemp("model") / "model.keras"
     images = open_splits(prepared.folder).whole()
-    export(Nearest(), images, 0, path, {}, FORMATS, prepared.photos())
+    export(learner(), images, 0, path, {}, FORMATS, prepared.photos())
     return path
 
 
@@ -105,12 +71,12 @@ def test_without_the_photos_nothing_is_exported(prepared, tmp_path):
 
     images = open_splits(prepared.folder).whole()
     with pytest.raises(ValueError, match="12 images in all their views come with as many files: 0 here"):
-        export(Nearest(), images, 0, tmp_path / "model.keras", {})
+        export(learner(), images, 0, tmp_path / "model.keras", {})
 
 
 def test_the_command_sees_photos_as_training_did(model, prepared, capsys):
     images = open_splits(prepared.folder).whole()
-    wanted = Nearest().fit(images, 0).predict(images.x)
+    wanted = learner().fit(images, 0).predict(images.x)
     assert ((wanted.argmax(1) == images.y).mean()) == 1
     assert main([str(model), *map(str, prepared.photos()), "--format", "json", "--threads", "1"]) == 0
     answers = json.loads(capsys.readouterr().out)
