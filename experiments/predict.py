@@ -2,6 +2,8 @@
 
 python -m experiments.predict results/model.keras photo.jpg more/photos
 python -m experiments.predict results/model.keras photos --threshold 0.9 --format csv > answers.csv
+python -m experiments.predict results/model.keras unlabelled --sort-into sorted
+python -m experiments.predict results/model.keras test    # a sub-folder a class: what the model is worth
 """
 
 import argparse
@@ -14,11 +16,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from fewshot import backend, cli
 from fewshot.data.folder import images_below
+from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
+from fewshot.stats import metrics
+from fewshot.stats.calibration import calibration_error
 from fewshot.trials.plan import cores
+from fewshot.wording import one_line, plural
 
 FORMATS = ("table", "csv", "json")
 
@@ -35,7 +42,8 @@ def _parser() -> cli.Parser:
         prog=cli.prog("experiments.predict"),
         description="What is on these photos? For each the class, its calibrated probability, and 'unsure' "
         "below a threshold. Photos are read as for training; one that cannot be read is a line on standard "
-        "error, the others go on, and the exit code is 1 at the end.",
+        "error, the others go on, and the exit code is 1 at the end. Of a folder with a sub-folder a class "
+        "it says how many answers are right, too.",
     )
     parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
     parser.add_argument(
@@ -52,50 +60,151 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--batch", type=cli.positive, default=32, metavar="N", help="images at a time (default: %(default)s)"
     )
+    parser.add_argument(
+        "--sort-into",
+        type=Path,
+        metavar="DIR",
+        help="copy each photo into DIR/CLASS, or DIR/unsure; nothing is overwritten",
+    )
+    parser.add_argument(
+        "--labelled",
+        action="store_true",
+        help="the sub-folders of DIR are classes (default: where all of them are classes of the model)",
+    )
     cli.add_machine(parser)
     cli.add_common(parser, cache=False)
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    files = _files(args.images)
+    broken: list[Path] = []
+    files = _files(args.images, broken)
+    total = len(files) + len(broken)
     if not Path(args.model).is_file():  # known before TensorFlow is imported
         raise UsageError(f"no such model: {args.model}")
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     from fewshot.deploy.saved import load
 
     saved = load(args.model)
-    broken: list[Path] = []
+    labels = _labels(args.images, saved.classes, args.labelled)
+    sorter = Sorter(args.sort_into, saved.classes) if args.sort_into else None
     write = {"table": _table, "csv": _csv, "json": _json}[args.format]
+    seen: list[Answer] = []
     try:
-        for text in write(_answers(saved, files, args.batch, broken), saved.classes, args.threshold):
-            print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+        with tqdm(total=len(files), unit="photo", disable=None) as bar:
+            answers = _answers(saved, files, args.batch, broken, bar)
+            for text in write(_noted(answers, seen, sorter, args.threshold), saved.classes, args.threshold):
+                with bar.external_write_mode(sys.stdout):
+                    print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+        for line in _measured(seen, labels, saved.classes):
+            print(line, file=sys.stdout if args.format == "table" else sys.stderr)
     except BrokenPipeError:  # who reads has enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if broken:
-        raise FewshotError(f"{len(broken)} of {len(files)} images could not be read")
+        raise FewshotError(f"{len(broken)} of {total} images could not be read")
 
 
-def _files(named: Iterable[str]) -> list[Path]:
-    """Return all files that are meant; `UsageError` for a directory without images."""
+def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
+    """Return all files that are meant; those that are not there go to `missing` and to standard error.
+
+    Raises `UsageError` for a directory without images, and where no file is left.
+    """
     files = []
     for path in map(Path, named):
-        images = images_below(path) if path.is_dir() else [path]
-        if not images:
-            raise UsageError(f"no images in {path}")
-        files += images
+        if path.is_dir():
+            images = images_below(path)
+            if not images:
+                raise UsageError(f"no images in {path}")
+            files += images
+        elif path.exists():
+            files.append(path)
+        else:
+            missing.append(path)
+    if not files:
+        raise UsageError(f"no such file: {_shown(missing[0])}")
+    for path in missing:
+        print(f"skipped {_shown(path)} (no such file)", file=sys.stderr)
     return files
 
 
-def _answers(saved, files: list[Path], batch: int, broken: list[Path]) -> Iterator[Answer]:
+def _labels(named: Iterable[str], classes: list[str], asked: bool) -> dict[Path, int]:
+    """Return the labels of files in sub-folders of the directories that are named as classes are.
+
+    asked: all sub-folders are classes; `UsageError` for one that the model does not know.
+    """
+    labels = {}
+    for directory in (path for path in map(Path, named) if path.is_dir()):
+        by_folder: dict[str, list[Path]] = {}
+        for file in images_below(directory):
+            folder, *rest = file.relative_to(directory).parts
+            by_folder.setdefault(folder if rest else "", []).append(file)
+        unknown = sorted(by_folder.keys() - set(classes))
+        if unknown and asked:
+            what = f"the sub-folder '{unknown[0]}' is" if unknown[0] else "photos outside of sub-folders are"
+            raise UsageError(f"{directory}: {what} of no class of the model ({', '.join(classes)})")
+        if not unknown:
+            labels |= {file: classes.index(name) for name, files in by_folder.items() for file in files}
+    return labels
+
+
+def _answers(saved, files: list[Path], batch: int, broken: list[Path], bar) -> Iterator[Answer]:
     """Yield the answers; what cannot be read goes to `broken` and to standard error."""
     for file, result in saved.stream(files, batch):
+        bar.update()
         if isinstance(result, Exception):
             broken.append(file)
-            reason = " ".join(str(result).split()) or type(result).__name__
-            print(f"skipped {_shown(file)} ({reason})", file=sys.stderr)
+            with bar.external_write_mode(sys.stderr):
+                print(f"skipped {_shown(file)} ({one_line(result)})", file=sys.stderr)
         else:
             yield file, result
+
+
+def _noted(
+    answers: Iterable[Answer], seen: list[Answer], sorter: Sorter | None, threshold: float
+) -> Iterator[Answer]:
+    """Yield the answers, having noted each and copied its photo."""
+    for file, probabilities in answers:
+        seen.append((file, probabilities))
+        if sorter:
+            best = int(probabilities.argmax())
+            sorter.copy(file, None if probabilities[best] < threshold else best)
+        yield file, probabilities
+
+
+def _measured(answers: list[Answer], labels: dict[Path, int], classes: list[str]) -> Iterator[str]:
+    """Yield in lines how right the answers are to photos whose class is known; nothing where none is."""
+    known = [(labels[file], probabilities) for file, probabilities in answers if file in labels]
+    if not known:
+        return
+    truth, probabilities = np.array([label for label, _ in known]), np.stack([row for _, row in known])
+    matrix = metrics.confusion(truth, probabilities.argmax(1), len(classes))
+    recalls = metrics.per_class(matrix)
+    width = max(len("class"), *map(len, classes))
+    right = int(np.diag(matrix).sum())
+    yield ""
+    yield (
+        f"{right} of {plural(len(known), 'photo')} right: {100 * right / len(known):.1f} %, balanced "
+        f"{np.nanmean(recalls):.1f} %; calibration error {calibration_error(probabilities, truth):.1f} points"
+    )
+    yield f"{'class':{width}}  photos   recall  taken for"
+    for label, name in enumerate(classes):
+        wrong = [
+            f"{classes[other]} {count}"
+            for other, count in enumerate(matrix[label])
+            if count and other != label
+        ]
+        recall = f"{recalls[label]:6.1f} %" if matrix[label].sum() else "      --"
+        yield f"{name:{width}}  {matrix[label].sum():6}  {recall}  {', '.join(wrong)}".rstrip()
+
+
+def _percent(probability: float) -> str:
+    """Return a probability in percent; nothing that was learnt from photos is certain."""
+    text = f"{100 * probability:.1f}"
+    return ">99.9" if text == "100.0" else text
+
+
+def _decimals(probability: float) -> float:
+    return min(round(float(probability), 4), 0.9999)
 
 
 def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
@@ -105,7 +214,7 @@ def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> I
     for file, probabilities in answers:
         best = int(probabilities.argmax())
         doubt = "unsure" if probabilities[best] < threshold else ""
-        yield f"{classes[best]:{width}}  {100 * probabilities[best]:9.1f} %  {doubt:6}  {_shown(file)}"
+        yield f"{classes[best]:{width}}  {_percent(probabilities[best]):>9} %  {doubt:6}  {_shown(file)}"
 
 
 def _csv(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
@@ -114,7 +223,7 @@ def _csv(answers: Iterable[Answer], classes: list[str], threshold: float) -> Ite
     for file, probabilities in answers:
         best = int(probabilities.argmax())
         doubt = "yes" if probabilities[best] < threshold else "no"
-        numbers = [f"{p:.4f}" for p in probabilities]
+        numbers = [f"{_decimals(p):.4f}" for p in probabilities]
         yield _row([str(file), classes[best], numbers[best], doubt, *numbers])
 
 
@@ -127,11 +236,9 @@ def _json(answers: Iterable[Answer], classes: list[str], threshold: float) -> It
         entry = {
             "file": str(file),
             "class": classes[best],
-            "probability": round(float(probabilities[best]), 4),
+            "probability": _decimals(probabilities[best]),
             "unsure": bool(probabilities[best] < threshold),
-            "probabilities": {
-                name: round(float(p), 4) for name, p in zip(classes, probabilities, strict=True)
-            },
+            "probabilities": {name: _decimals(p) for name, p in zip(classes, probabilities, strict=True)},
         }
         yield f"{before} {json.dumps(entry, ensure_ascii=False)}"
         before = ","

@@ -9,6 +9,7 @@ Import this after `fewshot.backend.start`.
 
 import contextlib
 import functools
+import json
 import os
 import shutil
 import tempfile
@@ -25,9 +26,9 @@ from fewshot.io.cache import build_once, cache_dir
 if TYPE_CHECKING:
     import keras
 
-VERSION = 2
+VERSION = 3
 KEPT = 5  # graphs, those used last
-GRAPH, WEIGHTS = "graph.pb", "weights.npz"
+GRAPH, WEIGHTS, NAMES = "graph.pb", "weights.npz", "names.json"
 LARGE = 1024  # bytes of a constant that counts as a weight
 
 Shape: TypeAlias = tuple[int | None, ...]
@@ -74,27 +75,31 @@ def _write(model: "keras.Model", folder: Path) -> None:
             node.name, node.op = list(weights)[-1], "Placeholder"
             node.attr["dtype"].type = kind
     (folder / GRAPH).write_bytes(graph.SerializeToString())
-    ends = {"input": function.inputs[0].name, "output": function.outputs[0].name}
-    shapes = {name: [side or 0 for side in getattr(model, f"{name}_shape")] for name in ends}
-    names = {"names": list(weights), **ends, **{f"{name}_shape": shapes[name] for name in ends}}
-    np.savez(folder / WEIGHTS, *weights.values(), **{name: np.array(value) for name, value in names.items()})
+    known = {
+        "ends": [function.inputs[0].name, function.outputs[0].name],
+        "shapes": [model.input_shape, model.output_shape],
+        "weights": list(weights),
+    }
+    (folder / NAMES).write_text(json.dumps(known))
+    np.savez(folder / WEIGHTS, *weights.values())
 
 
 def _loaded(folder: Path) -> Compiled:
     import tensorflow as tf
 
     graph = tf.compat.v1.GraphDef.FromString((folder / GRAPH).read_bytes())
+    known = json.loads((folder / NAMES).read_text())
+    pixels, answer = known["ends"]
+    taken, given = map(tuple, known["shapes"])
     with np.load(folder / WEIGHTS, allow_pickle=False) as kept:
-        shapes = [tuple(int(side) or None for side in kept[f"{name}_shape"]) for name in ("input", "output")]
-        names, pixels, answer = kept["names"].tolist(), str(kept["input"]), str(kept["output"])
-        weights = {f"{name}:0": tf.constant(kept[f"arr_{i}"]) for i, name in enumerate(names)}
+        weights = {f"{name}:0": tf.constant(kept[f"arr_{i}"]) for i, name in enumerate(known["weights"])}
 
-    @functools.partial(tf.function, input_signature=[tf.TensorSpec(shapes[0], tf.float32)], autograph=False)
-    def forward(x):
-        given = {pixels: x, **{name: tf.identity(value) for name, value in weights.items()}}
-        return tf.graph_util.import_graph_def(graph, given, [answer], name="")[0]
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec(taken, tf.float32)], autograph=False)
+    def forward(x: tf.Tensor) -> tf.Tensor:
+        inputs = {pixels: x, **{name: tf.identity(value) for name, value in weights.items()}}
+        return tf.graph_util.import_graph_def(graph, inputs, [answer], name="")[0]
 
-    return (lambda x: forward(tf.constant(x)).numpy()), shapes[0], shapes[1]
+    return (lambda x: forward(tf.constant(x)).numpy()), taken, given
 
 
 def _forget(folder: Path) -> None:

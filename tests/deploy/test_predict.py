@@ -14,7 +14,8 @@ from experiments.predict import main
 from fewshot.data import Dataset
 from fewshot.data.folder import load_image
 from fewshot.deploy.saved import load
-from fewshot.errors import UsageError
+from fewshot.deploy.sorting import Sorter
+from fewshot.errors import FewshotError, UsageError
 from fewshot.io.digests import sha256_of
 from fewshot.learners.estimator import EstimatorLearner
 
@@ -110,10 +111,86 @@ def test_a_broken_image_is_one_line_and_the_rest_goes_on(predict, photos):
     code, out, err = predict(photos, photos / "gone.jpg", "--format", "json")
     assert code == 1
     assert len(answers(out)) == 4
-    skipped, gone, end = err.splitlines()
+    gone, skipped, end = err.splitlines()
     assert skipped.startswith(f"skipped {photos}/broken\\n.jpg (")
-    assert "gone.jpg (" in gone
+    assert gone.endswith("gone.jpg (no such file)")
     assert end == "fewshot predict: error: 2 of 6 images could not be read"
+
+
+def test_a_missing_file_is_named_before_the_model_is_read(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr("fewshot.deploy.saved.load", None)
+    code, _, err = predict(tmp_path / "gone.jpg")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no such file: " in err
+
+
+def test_nothing_is_certain(predict, photos, monkeypatch):
+    monkeypatch.setattr(
+        "fewshot.deploy.saved.Saved.predict", lambda self, x: np.tile([1.0, 0.0], (len(x), 1))
+    )
+    out = {name: predict(photos / "scan.png", "--format", name)[1] for name in ("table", "csv", "json")}
+    assert ">99.9 %" in out["table"]
+    assert "dark,0.9999,no,0.9999,0.0000" in out["csv"]
+    assert json.loads(out["json"])[0]["probability"] == 0.9999
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Two dark photos and three light ones, of which one lies in the wrong folder."""
+    root = tmp_path / "labelled"
+    for name, levels in (("dark", (DARK, DARK)), ("ünlicht", (LIGHT, LIGHT, DARK))):
+        (root / name).mkdir(parents=True)
+        for i, level in enumerate(levels):
+            Image.new("L", (30, 30), level + i).save(root / name / f"{i}.png")
+    return root
+
+
+def test_a_labelled_folder_tells_what_the_model_is_worth(predict, labelled):
+    code, out, _ = predict(labelled)
+    assert code == 0
+    verdict, head, dark, light = out.splitlines()[-4:]
+    assert verdict.startswith("4 of 5 photos right: 80.0 %, balanced 83.3 %; calibration error ")
+    assert head.split() == ["class", "photos", "recall", "taken", "for"]
+    assert dark.split() == ["dark", "2", "100.0", "%"]
+    assert light.split() == ["ünlicht", "3", "66.7", "%", "dark", "1"]
+    code, out, err = predict(labelled, "--format", "json")
+    assert len(json.loads(out)) == 5
+    assert "4 of 5 photos right" in err
+    (labelled / "dark").rename(labelled / "night")
+    assert "right" not in predict(labelled)[1]
+    code, _, err = predict(labelled, "--labelled")
+    assert code == 2
+    assert "the sub-folder 'night' is of no class of the model (dark, ünlicht)" in err
+
+
+def test_photos_are_sorted_and_nothing_is_overwritten(predict, labelled, tmp_path):
+    grey = labelled / "grey.png"
+    Image.new("L", (24, 24), (DARK + LIGHT) // 2).save(grey)
+    folder = tmp_path / "sorted"
+    (folder / "dark").mkdir(parents=True)
+    (folder / "dark" / "0.png").write_text("mine")
+    for _ in range(2):  # what is there already is not copied again
+        assert predict(labelled, "--sort-into", folder, "--threshold", "0.9")[0] == 0
+        found = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+        assert found == {
+            *("dark/0.png", "dark/0-2.png", "dark/1.png", "dark/2.png"),
+            *("ünlicht/0.png", "ünlicht/1.png", "unsure/grey.png"),
+        }
+    assert (folder / "dark" / "0.png").read_text() == "mine"
+    assert (folder / "dark" / "0-2.png").read_bytes() == (labelled / "dark" / "0.png").read_bytes()
+
+
+def test_sorting_stays_in_its_folder(tmp_path, labelled):
+    sorter = Sorter(tmp_path / "sorted", ["../up", "..", "a/b", "a-b", "unsure"])
+    places = [sorter.copy(labelled / "dark" / "0.png", label).parent for label in (None, *range(5))]
+    assert len(set(places)) == 6
+    assert {place.parent for place in places} == {tmp_path / "sorted"}
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dark").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FewshotError, match="leads out of"):
+        Sorter(tmp_path / "other", ["dark"]).copy(labelled / "dark" / "0.png", 0)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_only_broken_images(predict, photos, tmp_path):
