@@ -13,11 +13,9 @@ import numpy as np
 from fewshot.seeding import rng
 from fewshot.stats.comparison import summary
 from fewshot.stats.intervals import LEAST, Estimate, Z
-from fewshot.stats.promise import WIDENED, balanced_estimate
+from fewshot.stats.promise import WIDENED, balanced_estimate, scenes
 
 BOOTSTRAPS = 500
-
-
 LEAST_DRAWS = 3  # for an interval
 DRAWS = -2  # the label of a whole draw
 
@@ -84,7 +82,9 @@ def choose(right: Mapping[str, np.ndarray], labels: np.ndarray, groups: np.ndarr
         if name != winner:
             both = asked[name] & asked[winner]
             difference = right[name][both] - right[winner][both]
-            differences[name] = _mean(difference) if draws else _difference(difference, labels[both])
+            differences[name] = (
+                _mean(difference) if draws else _difference(difference, labels[both], groups[both])
+            )
     return Choice(winner, accuracy, accuracies, differences)
 
 
@@ -116,12 +116,13 @@ def _balanced(weights: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np
     return np.mean(means, 0)
 
 
-def _difference(differences: np.ndarray, labels: np.ndarray) -> Estimate:
-    """Return the balanced mean of differences in [-1, 1], in points.
+def _difference(differences: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Return the balanced mean of differences in [-1, 1], in points; near-duplicates count once.
 
     The variance is at least that of one photo in the class on which the two differ: that none did is no
     certainty that none will.
     """
+    labels, differences, _ = scenes(labels, groups, differences)
     n = len(differences)
     if n < LEAST:
         return Estimate(100 * float(differences.mean()) if n else 0.0, n, None, "too few to say")

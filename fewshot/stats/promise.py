@@ -85,8 +85,8 @@ def promise(
             f"Received: {probabilities.shape} and {labels.shape}"
         )
     right = (probabilities.argmax(2) == labels).mean(0)
-    scenes = np.arange(len(labels)) if groups is None else np.asarray(groups)
-    unit_label, unit_right, weight = _units(labels, scenes, right)
+    groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    unit_label, unit_right, weight = scenes(labels, groups, right)
     unit_right = 1 - error_ratio * (1 - unit_right)
 
     counts = np.bincount(unit_label, minlength=probabilities.shape[2])
@@ -114,19 +114,22 @@ def balanced_estimate(right: np.ndarray, labels: np.ndarray, groups: np.ndarray)
 
     right: (N,), how often each photo was right, from 0 to 1. labels, groups: (N,), as for `promise`.
     """
-    unit_label, unit_right, _ = _units(labels, groups, right)
+    unit_label, unit_right, _ = scenes(labels, groups, right)
     label = np.unique(unit_label, return_inverse=True)[1]
     counts = np.bincount(label)
     share, effective = _balanced(np.bincount(label, unit_right) / counts, counts)
     return estimate(share, int(counts.sum()), effective / WIDENED)
 
 
-def _units(labels: np.ndarray, scenes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return label and mean of `right` of each scene (of one class), and each photo's share of its scene."""
-    pairs, unit = np.unique(np.stack([labels, scenes], 1), axis=0, return_inverse=True)
-    unit = unit.reshape(-1)
-    size = np.bincount(unit)
-    return pairs[:, 0], np.bincount(unit, right) / size, 1 / size[unit]
+def scenes(labels: np.ndarray, groups: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return label and mean value of each scene, the near-duplicates of one class, and what a photo weighs.
+
+    labels, groups, values: (N,), of photos. Returns (S,), (S,) and (N,): one over how many its scene has.
+    """
+    pairs, scene = np.unique(np.stack([labels, groups], 1), axis=0, return_inverse=True)
+    scene = scene.reshape(-1)
+    size = np.bincount(scene)
+    return pairs[:, 0], np.bincount(scene, values) / size, 1 / size[scene]
 
 
 def _balanced(recall: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

@@ -44,6 +44,19 @@ def test_bounds_are_shares_and_no_difference_is_no_certainty(share):
     assert choice.differences["b"].interval[0] < 0 < choice.differences["b"].interval[1]
 
 
+def test_near_duplicates_count_once_in_differences():
+    """One scene, photographed twenty times, on which the other is right: one photo's word, not twenty's."""
+    labels, groups = np.repeat([0, 1], 30), np.r_[np.zeros(20, int), np.arange(1, 41)]
+    other = np.ones(60)
+    chosen = other.copy()
+    chosen[:20] = 0
+    other[30:58] = 0  # so that it is not chosen
+    difference = choose({"chosen": chosen, "other": other}, labels, groups).differences["other"]
+    assert difference.n == 41
+    assert difference.value == pytest.approx(100 * (1 / 11 - 28 / 30) / 2)
+    assert difference.interval[1] < 0
+
+
 def test_too_few_photos_choose_nobody():
     assert choose({"a": np.ones(4)}, np.array([0, 0, 1, 1]), np.arange(4)) is None
 
