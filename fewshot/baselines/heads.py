@@ -257,9 +257,9 @@ def _hinge_second(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) 
 
 
 # Of the second derivative of the softmax: Böhning 1992.
-LOGISTIC = _Loss(_logistic_gradient, _logistic_second, (0.25, 0.5), True, np.logspace(-2, 2, 9))
-HINGE = _Loss(_hinge_gradient, _hinge_second, (2.0, 2.0), False, np.logspace(-3, 1, 5))
-ROUGH, FINE = 3e-4, 1e-8  # of all rows' losses, what a step may still take off: for a choice, for a result
+LOGISTIC = _Loss(_logistic_gradient, _logistic_second, (0.25, 0.5), True, np.logspace(-2, 2, 7))
+HINGE = _Loss(_hinge_gradient, _hinge_second, (2.0, 2.0), False, np.logspace(-2, 1, 4))
+ROUGH, FINE = 5e-4, 1e-7  # of all rows' losses, what a step may still take off: for a choice, for a result
 STEPS, NEWTON_STEPS = 1000, 20  # at most
 
 

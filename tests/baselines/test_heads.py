@@ -78,7 +78,7 @@ def test_logistic_is_scikit_learns(three):
     np.testing.assert_allclose(head.held_out, held_out, atol=0.05)  # what chooses is solved roughly
     plain = LogisticRegression(C=head.chosen, tol=1e-8, max_iter=10000).fit(x, y, weights)
     new = rows(np.bincount(y), seed=1)[0]
-    np.testing.assert_allclose(answers(head, new), plain.predict_proba(new), atol=1e-3)
+    np.testing.assert_allclose(answers(head, new), plain.predict_proba(new), atol=3e-3)
 
 
 def test_lda_is_scikit_learns(three):
