@@ -1,4 +1,4 @@
-"""From a folder of photos to an answer: every strategy that fits, on the same draws, within a budget of time.
+"""From a folder of photos to an answer: strategies on the same draws, within a budget of time.
 
 python -m experiments.compare --data path/to/photos --budget 10m
 python -m experiments.compare --data cifar10 --budget 30m
@@ -17,6 +17,8 @@ from fewshot.compare.strategies import strategies, usual_methods
 from fewshot.methods.catalogue import methods
 from fewshot.trials.plan import load_images
 
+FORMATS = ("keras", "saved_model", "tflite", "onnx")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
@@ -28,11 +30,12 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(
         prog=cli.prog("experiments.compare"),
         usage="%(prog)s --data DIR [--budget 20m] [options]",
-        description="Which strategy is best for your images? Runs those that fit into the budget, cheapest "
-        "first, on the same repeated draws; stops the hopeless ones; says what to use, how sure that is, "
-        "what more images would bring, which labels look wrong; saves the winner, trained on all images.",
-        epilog=f"strategies:\n{listed}\nDraws alternate: odd ones choose the winner, even ones give its "
-        "accuracy.\nThe same command again resumes where it stopped.",
+        description="Which strategy is best for your photos, and how many of 100 new ones will it get right? "
+        "First heads on frozen features, then fine-tuning, then training from scratch, as far as the budget "
+        "goes; every photo is held out in turn. Says what more photos would bring and which labels look "
+        "wrong; saves the winner, trained on all photos.",
+        epilog=f"strategies:\n{listed}\nA longer budget only adds to what a shorter one finds out.\n"
+        "The same command again resumes where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -52,6 +55,13 @@ def _parser() -> cli.Parser:
     cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
     output = cli.add_output(parser, "records, pictures and the winner")
     output.add_argument("--no-export", action="store_true", help="do not train and save the winner")
+    output.add_argument(
+        "--format",
+        nargs="+",
+        choices=FORMATS,
+        default=["keras"],
+        help="of the model (default: keras; the others need TensorFlow, onnx the extra 'export')",
+    )
     cli.add_common(parser)
     return parser
 
@@ -66,6 +76,7 @@ def _run(args: argparse.Namespace) -> None:
         cli.machine(args),
         args.out,
         export=not args.no_export,
+        formats=args.format,
         progress=Board(cli.flag),
         command=args.command,
     )

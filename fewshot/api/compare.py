@@ -12,7 +12,7 @@ from fewshot.compare.board import Board, Progress
 from fewshot.compare.clock import check_budget, seconds
 from fewshot.compare.findings import Findings
 from fewshot.compare.run import compare as run_comparison
-from fewshot.compare.strategies import Strategy, cost_of, strategies
+from fewshot.compare.strategies import in_order, strategies
 from fewshot.report import comparison
 from fewshot.report.page.markup import tag
 from fewshot.report.page.parts import table as html_table
@@ -27,12 +27,12 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whom to use, and how sure that is, in a sentence."""
-        return self._read().verdict
+        """What to use, what it will do, what is weak, and what to do next, in sentences."""
+        return " ".join(self.findings.comparison().verdict)
 
     @property
-    def winner(self) -> str:
-        """The name of the method to use."""
+    def winner(self) -> str | None:
+        """The name of the method to use; None where too little was held out to name one."""
         return self.findings.winner
 
     @functools.cached_property
@@ -54,25 +54,19 @@ class Comparison:
         return "\n".join(aligned(self._columns()))
 
     def __repr__(self) -> str:
-        return "\n".join([self.table(), "", self.verdict, *self._read().consequences()])
+        return self.findings.text()
 
     def _repr_html_(self) -> str:
-        reading = self._read()
-        lines = [tag("p", line) for line in reading.consequences()]
-        model = self.findings.model
+        compared = self.findings.comparison()
         return tag(
             "div",
-            tag("p", tag("b", self.verdict)),
-            html_table(self._columns(), self.winner, "Comparison"),
-            *lines,
-            tag("p", f"model: {model['path']} ({model['method']})") if model else None,
+            *(tag("p", tag("b", line) if not i else line) for i, line in enumerate(compared.verdict)),
+            html_table(self._columns(), compared.winner, "Comparison"),
+            *(tag("p", line) for line in compared.use()),
         )
 
     def _columns(self) -> list[list[str]]:
-        return comparison.columns(self.findings.table, self.findings.costs)
-
-    def _read(self) -> comparison.Comparison:
-        return comparison.read(self.document())
+        return comparison.columns(self.findings.comparison().table)
 
 
 def compare(
@@ -94,28 +88,30 @@ def compare(
     cluster: str | None = None,
     out: str | Path = "results",
     export: bool = True,
+    formats: Sequence[str] = ("keras",),
     progress: bool = True,
 ) -> Comparison:
     """Return which strategy is best for images: `fs.compare("photos/", budget="10m")`.
 
-    Strategies that fit into the budget run, cheapest first, on the same draws; the hopeless ones are stopped.
-    Odd draws choose the winner, even ones give its accuracy.
+    First heads on frozen features, then fine-tuning, then training from scratch, as far as the budget goes;
+    every photo is held out in turn, and a longer budget only adds to what a shorter one finds out.
 
     Parameters
     ----------
     data : a folder of photos, or whatever `fs.load` takes or returned.
     budget : a time, such as "90s", "20m" or "1h", or seconds; for all of it, export included.
     methods : what to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
-    export : train the winner on all images and save it: `comparison.model`.
+    export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
     progress : tell how it goes.
 
-    The others are those of `fs.run`. Pictures, document and model go to the folder `compare` in `out`.
+    The others are those of `fs.run`. Pictures, document and model go to a folder of
+    their own in `out/compare`.
 
     Raises `UsageError` for a budget that is too short, and for what cannot be run.
     """
     limit = seconds(budget)
     check_budget(limit)
-    candidates = strategies() if methods is None else _strategies(methods)
+    candidates = strategies() if methods is None else in_order(resolve_all(methods, {}))
     images = loaded(
         data,
         image_size,
@@ -135,11 +131,7 @@ def compare(
         machine_of(jobs, threads, device, cluster),
         out,
         export=export,
+        formats=formats,
         progress=Board() if progress else Progress(),
     )
     return Comparison(findings)
-
-
-def _strategies(methods: Methods) -> list[Strategy]:
-    """Return what is compared; what a method that is in no list costs is a guess."""
-    return [Strategy(name, learner, cost_of(name)) for name, learner in resolve_all(methods, {}).items()]

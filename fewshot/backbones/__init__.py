@@ -3,8 +3,8 @@
 A registered body, in any file of this folder, is `body(x, top) -> features`, or 1000 logits where `top`. Its
 traits: `size`, at which it looks at images by default, and `least_size`, which it takes; where there is a
 file of pretrained weights, `weights`, its `WeightFile`, whether that holds a `top`, and where it names layers
-in another way, the `alias` of a layer's name. Every network of `keras.applications` is there as well, as
-`keras/NAME`.
+in another way, the `alias` of a layer's name; the `milliseconds` that one core takes for an image of 224×224.
+Every network of `keras.applications` is there as well, as `keras/NAME`.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 backbones = Registry("backbone")
 
 RANDOM = "random"
+UNKNOWN_MILLISECONDS = 100.0
 KERAS_SIZE, KERAS_LEAST_SIZE = 224, 32  # of keras/NAME; some need more: Keras itself says so
 
 
@@ -70,6 +71,12 @@ def digest(name: str, weights: str | None) -> str:
     if _keras_name(name):
         return name
     return _weights(name).sha256
+
+
+def milliseconds(name: str) -> float:
+    """Return how long one core takes for an image of 224×224 pixels, roughly."""
+    traits = backbones[name].traits if name in backbones else {}
+    return traits.get("milliseconds", UNKNOWN_MILLISECONDS)
 
 
 def check(name: str, size: int | None = None) -> int:

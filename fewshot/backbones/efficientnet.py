@@ -26,7 +26,7 @@ STAGES = (  # expansion, channels, blocks, stride of the first, kernel
 EPSILON = 1e-3
 
 
-@backbones.register("efficientnet-lite0", weights=LITE0, size=160, least_size=32, top=True)
+@backbones.register("efficientnet-lite0", weights=LITE0, size=160, least_size=32, top=True, milliseconds=25)
 def efficientnet_lite0(x, top: bool):
     """EfficientNet-Lite0: 1280 features."""
     from keras import layers

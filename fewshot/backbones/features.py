@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend, settings
-from fewshot.backbones import backbones, check, digest, load
+from fewshot.backbones import backbones, check, digest, load, milliseconds
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.cache import cache_dir
 from fewshot.seeding import seed_globally
@@ -81,6 +81,11 @@ def extract(text: str, x: np.ndarray, keep: bool = True) -> np.ndarray:
     """
     read = _extract if keep else _compute
     return np.concatenate([read(term, x) for term in parse(text)], axis=1, dtype=np.float32)
+
+
+def seconds(text: str, images: int) -> float:
+    """Return the seconds on one core that the features of so many images take, roughly."""
+    return images * sum(1e-3 * milliseconds(term.backbone) * (term.size / 224) ** 2 for term in parse(text))
 
 
 def clear() -> None:

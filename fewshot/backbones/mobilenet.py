@@ -17,7 +17,7 @@ MOBILENET_V2 = WeightFile(
 )
 
 
-@backbones.register("mobilenetv2", weights=MOBILENET_V2, size=160, least_size=32, top=True)
+@backbones.register("mobilenetv2", weights=MOBILENET_V2, size=160, least_size=32, top=True, milliseconds=22)
 def mobilenet_v2(x, top: bool):
     """MobileNetV2 (torchvision): 1280 features."""
     from keras import layers

@@ -43,6 +43,7 @@ def _counted(prefix: str, table: dict):
 
 @backbones.register(
     "alexnet",
+    milliseconds=12,
     weights=ALEXNET_WEIGHTS,
     size=224,
     least_size=63,
@@ -55,7 +56,13 @@ def alexnet(x, top: bool):
 
 
 @backbones.register(
-    "vgg16", weights=VGG16_WEIGHTS, size=224, least_size=32, top=False, alias=_counted("VGG16_0", VGG16)
+    "vgg16",
+    milliseconds=300,
+    weights=VGG16_WEIGHTS,
+    size=224,
+    least_size=32,
+    top=False,
+    alias=_counted("VGG16_0", VGG16),
 )
 def vgg16(x, top: bool):
     """VGG-16's convolutions (torchvision): 7×7×512 = 25,088 features."""

@@ -41,7 +41,9 @@ def newer_name(name: str) -> str:
     return f"conv{stage}_block{'abcdef'.index(letter) + 1}_{part}_{kind}"
 
 
-@backbones.register("resnet50", weights=KERAS_50, size=160, least_size=32, top=True, alias=newer_name)
+@backbones.register(
+    "resnet50", weights=KERAS_50, size=160, least_size=32, top=True, alias=newer_name, milliseconds=100
+)
 def resnet50(x, top: bool):
     """ResNet-50 (Keras): 2048 features."""
     from keras import layers
@@ -74,7 +76,7 @@ def _bottleneck(x, name: str, filters: int, strides: int, widen: bool):
     return relu(layers.Add()([step(x, "2c", 4 * filters), shortcut]))
 
 
-@backbones.register("resnet18", weights=TORCHVISION_18, size=160, least_size=32, top=True)
+@backbones.register("resnet18", weights=TORCHVISION_18, size=160, least_size=32, top=True, milliseconds=40)
 def resnet18(x, top: bool):
     """ResNet-18 (torchvision): 512 features."""
     from keras import layers

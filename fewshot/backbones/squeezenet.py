@@ -35,7 +35,9 @@ def file_name(name: str) -> str:
     return name.replace(".", "/")
 
 
-@backbones.register("squeezenet", weights=SQUEEZENET, size=160, least_size=48, top=True, alias=file_name)
+@backbones.register(
+    "squeezenet", weights=SQUEEZENET, size=160, least_size=48, top=True, alias=file_name, milliseconds=15
+)
 def squeezenet(x, top: bool):
     """SqueezeNet 1.1 (keras-squeezenet): 512 features."""
     from keras import layers

@@ -20,9 +20,13 @@ class Clock:
     budget: float
     begin: float = dataclasses.field(default_factory=time.monotonic)
 
-    def left(self, share: float = 1.0) -> float:
-        """Return the seconds until a share of the budget is gone."""
-        return self.begin + share * self.budget - time.monotonic()
+    def gone(self) -> float:
+        """Return the seconds that are gone."""
+        return time.monotonic() - self.begin
+
+    def left(self) -> float:
+        """Return the seconds that are left; negative where the budget is overdrawn."""
+        return self.budget - self.gone()
 
 
 def seconds(budget: str | float) -> float:

@@ -1,19 +1,31 @@
 """What a comparison found: as JSON, in words, and in pictures."""
 
+import functools
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fewshot.data import Dataset, Prepared, Splits
+from fewshot.compare.answer import Answer
+from fewshot.compare.hard import hard_images
+from fewshot.compare.held_out import Pool
+from fewshot.compare.photos import Photo, photos_to_look_at, write_thumbnails
+from fewshot.compare.photos import document as photos_document
+from fewshot.compare.place import DOCUMENT, Place
+from fewshot.compare.verdict import verdict
+from fewshot.data import Dataset, Splits, open_splits
 from fewshot.data.protocols import Protocol
-from fewshot.report.comparison import columns, read
+from fewshot.data.views import VIEWS
+from fewshot.inspection.findings import Inspection
+from fewshot.io.files import replacing, writing
+from fewshot.report import comparison
 from fewshot.report.table import aligned
-from fewshot.stats import selection
-from fewshot.trials.record import Record
-
-SHOWN = 24  # images on a sheet
+from fewshot.stats import learning_curve, metrics
+from fewshot.stats.calibration import scaled
+from fewshot.stats.learning_curve import Curve
+from fewshot.trials.plan import Images
 
 
 @dataclass(frozen=True)
@@ -22,20 +34,18 @@ class Findings:
 
     Parameters
     ----------
-    table
-        The methods, the winner first.
-    costs
-        Method → median seconds of a trial.
-    records
-        Method → draw → record.
+    answer
+        Who won, what it promises, and how the others stand.
+    left_out
+        Strategy → why it was not tried.
     points
-        The winner's accuracies, training images a class → one a draw.
-    hard
-        The images that every method gets wrong, as `fewshot.compare.hard.hard_images` returns them.
-    repeated
-        The groups of near-duplicates that were kept on one side, each as positions.
-    data, protocol
-        The images, and how the draws were made.
+        The winner's balanced accuracies, training images a class → one a draw.
+    images, protocol, pool
+        The images, how the draws were made, and what they held out from.
+    inspection
+        What is suspicious about the images; None where draws differ in their classes.
+    place
+        Where document, pictures and model go.
     command
         The command line that asked for it, if one did.
     model
@@ -44,99 +54,174 @@ class Findings:
         The paths of the pictures.
     """
 
-    table: Sequence[selection.Standing]
-    costs: Mapping[str, float]
-    records: Mapping[str, Mapping[int, Record]]
+    answer: Answer
+    left_out: Mapping[str, str]
     points: Mapping[int, Sequence[float]]
-    hard: Sequence[tuple[int, str, int]]
-    repeated: Sequence[np.ndarray]
-    data: Prepared
+    images: Images
     protocol: Protocol
+    pool: Pool
+    inspection: Inspection | None
+    place: Place
     command: str = ""
     model: Mapping[str, str] | None = None
     figures: Sequence[str] = ()
 
     @property
-    def winner(self) -> str:
-        """The name of the method to use."""
-        return self.table[0].method
+    def winner(self) -> str | None:
+        """The name of the strategy to use; None where none can be named."""
+        return self.answer.winner
+
+    @property
+    def splits(self) -> Splits:
+        """The images, small."""
+        return open_splits(self.images.small.folder)
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Class → how many images it has."""
+        counts = np.bincount(self.splits.train.y, minlength=len(self.splits.classes))
+        return dict(zip(self.splits.classes, counts.tolist(), strict=True))
+
+    @property
+    def hard(self) -> list[tuple[int, int]]:
+        """The images that every strategy gets wrong, each with its answer."""
+        return hard_images(self.answer.said) if self.pool.same_classes else []
+
+    @property
+    def curve(self) -> Curve | None:
+        """The winner's learning curve, where one was measured."""
+        return learning_curve.fit(self.points) if len(self.points) > 2 else None
+
+    def comparison(self) -> comparison.Comparison:
+        """Return what reports tell of it."""
+        told = self.answer.promise
+        recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
+        return comparison.Comparison(
+            verdict=tuple(verdict(self.answer, self.classes, self.curve, self.left_out)),
+            source=self.place.source,
+            classes=self.classes,
+            protocol={**self.protocol.describe(), "data": self.images.small.name},
+            table=self.answer.rows,
+            left_out=self.left_out,
+            recall={name: estimate for name, estimate in recall.items() if estimate is not None},
+            curve={shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()},
+            model=self.model,
+            figures=frozenset(self.figures),
+            command=self.command,
+        )
 
     def document(self) -> dict:
         """Return all that was found, ready for JSON."""
-        curve = {shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()}
-        gain = selection.extrapolate(curve)
+        told = self.answer.promise
+        files = self.images.small.files(self.pool.part)
+        part = self.splits.parts[self.pool.part]
         return {
-            "study": "compare",
-            "data": self.data.name,
-            "protocol": self.protocol.describe(),
-            "verdict": selection.verdict(self.table),
-            "methods": [self._row(standing) for standing in self.table],
-            "shots": curve,
-            "fifty_more": {"points": gain[0], "exponent": gain[1]} if gain else None,
+            **comparison.document(self.comparison()),
+            "promise": asdict(told) if told else None,
+            "accuracy_of_the_chosen": asdict(self.answer.accuracy) if self.answer.accuracy else None,
+            "confusion": self.confusion().tolist() if told else None,
+            "calibration": self._bins() if told else None,
+            "photos": photos_document(*self.photos) if told else None,
             "wrong_under_every_method": [
-                {"image": index, "part": part, "answer": self.data.classes[answer]}
-                for index, part, answer in self.hard
+                {
+                    "image": index,
+                    "file": files[index] if files else None,
+                    "label": part.classes[part.y[index]],
+                    "answer": self.splits.classes[answer],
+                }
+                for index, answer in self.hard
             ],
-            "command": self.command,
-            **({"model": dict(self.model)} if self.model else {}),
-            "figures": list(self.figures),
+            "inspection": self.inspection.document() if self.inspection else None,
+        }
+
+    def confusion(self) -> np.ndarray:
+        """Return how many held-out images of each class (rows) got each of the winner's answers."""
+        said = self.answer.said[self.answer.winner or ""]
+        labels = said.labels[said.tested]
+        return metrics.confusion(labels, said.mean()[said.tested].argmax(1), len(self.splits.classes))
+
+    def _bins(self) -> dict[str, list[float]]:
+        """Return the winner's answers in bins of confidence: its mean, the accuracy, how many."""
+        labels = self.splits.parts[self.pool.part].y
+        tested = ~np.isnan(self.calibrated[:, 0])
+        confidence = self.calibrated[tested].max(1)
+        right = self.calibrated[tested].argmax(1) == labels[tested]
+        bins = np.array_split(np.argsort(confidence, kind="stable"), max(1, min(10, len(right) // 20)))
+        return {
+            "confidence": [float(confidence[part].mean()) for part in bins],
+            "accuracy": [float(right[part].mean()) for part in bins],
+            "count": [len(part) for part in bins],
         }
 
     def text(self) -> str:
         """Return the table, the verdict and what follows from it, for people."""
-        comparison = read(self.document())
-        lines = [*aligned(columns(self.table, self.costs)), "", comparison.verdict]
-        lines += [*comparison.consequences(), *comparison.use()]
-        return "\n".join([*lines, f"pictures: {', '.join(self.figures)}"])
+        compared = self.comparison()
+        lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
+        lines += self.inspection.text() if self.inspection else []
+        lines += compared.use()
+        return "\n".join([*lines, f"pictures and all numbers: {self.place.folder}"])
 
-    def plot(self, folder: Path, splits: Splits) -> list[str]:
-        """Plot accuracies, the curve of shots, hard images and near-duplicates; return the files' paths.
+    def written(self) -> "Findings":
+        """Draw the pictures, write the document, and return the findings with the pictures' paths."""
+        folder = self.place.folder
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.place.clear(set(comparison.SHEETS))
+            findings = replace(self, figures=tuple(self._plot(folder)))
+            with replacing(folder / DOCUMENT) as temporary:
+                temporary.write_text(json.dumps(findings.document(), indent=1), encoding="utf-8")
+        return findings
 
-        Parameters
-        ----------
-        folder
-            Where the pictures are written.
-        splits
-            The images, in the size to show them in.
-        """
+    def _plot(self, folder: Path) -> list[str]:
+        """Draw what there is to see; return the files' paths."""
         from matplotlib import rc_context
 
-        from fewshot.report.plots import Compared, figures, write_plot
-        from fewshot.report.plots.sheet import sheet
+        from fewshot.report.plots import figures
+        from fewshot.report.plots.gallery import gallery
         from fewshot.report.plots.shots import plot_shots
-        from fewshot.stats.comparison import analyse, summary
+        from fewshot.stats.comparison import summary
 
-        records = {row.method: list(self.records[row.method].values()) for row in self.table}
-        title = f"{self.data.name}: every method on the same draws"
-        paths = write_plot(
-            "accuracy", Compared(analyse(records, self.winner), self.winner, title), folder / "accuracy"
-        )
-        if len(self.points) > 1:
+        paths: list[Path] = []
+        if len(self.points) > 1 and self.winner:
             curve = {shots: summary(accuracies) for shots, accuracies in self.points.items()}
             with rc_context(figures.STYLE):
                 paths += figures.write(plot_shots({self.winner: curve}), folder / "shots")
-        if rows := [_questioned(splits, *image) for image in self.hard[:SHOWN]]:
-            paths += sheet(rows, folder / "hard", "Wrong under every method: given label, and the answer")
-        if rows := [_pair(splits.train, group) for group in self.repeated[:SHOWN]]:
-            paths += sheet(rows, folder / "duplicates", "Near-duplicates")
+        if self.answer.promise:
+            write_thumbnails(self.photos[0], self._shown, folder)
+            for kind, pictures in self._pictures().items():
+                paths += gallery(pictures, folder / kind, comparison.SHEETS[kind])
+        if self.inspection:
+            paths += self.inspection.sheets(folder)
         return [str(path) for path in paths]
 
-    def _row(self, standing: selection.Standing) -> dict:
-        return {
-            "method": standing.method,
-            "draws": standing.draws,
-            "stopped": standing.stopped,
-            "accuracy": asdict(standing.accuracy),
-            "to_winner": asdict(standing.to_winner) if standing.to_winner else None,
-            "seconds": self.costs[standing.method],
-        }
+    def _pictures(self) -> dict[str, list[tuple[np.ndarray, list[str]]]]:
+        """Return the galleries of photos: kind → each with its file, its label, and what was said of it."""
+        pictures: dict[str, list[tuple[np.ndarray, list[str]]]] = {}
+        for index, photo in self.photos[0]:
+            if photo.kind != "suspicious":  # these have galleries of their own
+                said = f"answer: {photo.answer}, {100 * photo.probability:.0f} %"
+                lines = [photo.file, f"label: {photo.label}", said]
+                pictures.setdefault(photo.kind, []).append((np.asarray(self._shown.x[index]), lines))
+        return pictures
 
+    @functools.cached_property
+    def photos(self) -> tuple[list[tuple[int, Photo]], dict[str, int]]:
+        """Photos to look at, with their positions, and how many there are of each kind."""
+        files = self.images.small.files(self.pool.part)
+        return photos_to_look_at(self.calibrated, self._shown.y, self._shown.classes, files, self.inspection)
 
-def _questioned(splits: Splits, index: int, part: str, answer: int):
-    images = splits.parts[part]
-    label = f"{images.classes[images.y[index]]}, not {images.classes[answer]}?"
-    return label, [("", np.asarray(images.x[index]))]
+    @functools.cached_property
+    def calibrated(self) -> np.ndarray:
+        """What the winner said of each held-out image, calibrated, (N, classes); NaN of the others."""
+        assert self.answer.winner
+        assert self.answer.promise
+        mean = self.answer.said[self.answer.winner].mean()
+        return np.where(np.isnan(mean), np.nan, scaled(mean, self.answer.promise.temperature))
 
-
-def _pair(images: Dataset, group: np.ndarray):
-    return images.classes[images.y[group[0]]], [("", np.asarray(images.x[index])) for index in group[:2]]
+    @functools.cached_property
+    def _shown(self) -> Dataset:
+        """The images in the size to show them in."""
+        views = open_splits(self.images.views.folder).parts[self.pool.part]
+        if views.x.ndim == 5:
+            return replace(views, x=views.x[:, VIEWS.index("padded")])
+        return open_splits(self.images.large.folder).parts[self.pool.part]

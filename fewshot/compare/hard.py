@@ -1,41 +1,32 @@
-"""Images that every method gets wrong: hard ones, or ones with a wrong label."""
+"""Images that every strategy gets wrong: hard ones, or ones with a wrong label."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from fewshot.trials.predictions import read_predictions
-from fewshot.trials.record import Record
-from fewshot.trials.store import Store
+from fewshot.compare.held_out import HeldOut
 
 
-def hard_images(records: Mapping[str, Mapping[int, Record]], store: Store) -> list[tuple[int, str, int]]:
-    """Return the held-out images that every method gets wrong in most draws: position, part, its answer.
+def hard_images(said: Mapping[str, HeldOut]) -> list[tuple[int, int]]:
+    """Return the held-out images that every strategy gets wrong in most rounds, each with its answer.
 
-    The answer is the class that the methods give most often. An image counts once it was held out twice.
+    The answer is the class that the strategies give most often. What fewer than two strategies, or one in
+    fewer than two rounds, were asked about is no evidence yet. The surest come first.
 
     Parameters
     ----------
-    records
-        Method → draw → record.
-    store
-        Where their predictions are.
+    said
+        Strategy → what it said of the held-out images.
     """
-    votes: dict[tuple[int, str], dict[str, list[tuple[int, int]]]] = {}
-    for method, by_draw in records.items():
-        for record in by_draw.values():
-            predictions = read_predictions(store, record) if record.ok else None
-            if predictions is None:
-                continue
-            images = zip(predictions.index, predictions.labels, predictions.answers, strict=True)
-            for index, label, answer in images:
-                by_method = votes.setdefault((int(index), predictions.part), {})
-                by_method.setdefault(method, []).append((int(label), int(answer)))
-    hard = []
-    for (index, part), by_method in votes.items():
-        accuracies = [np.mean([label == answer for label, answer in pairs]) for pairs in by_method.values()]
-        answers = [answer for pairs in by_method.values() for _, answer in pairs]
-        if max(accuracies) < 0.5 and len(answers) >= 2 * len(by_method):
-            hard.append((index, part, int(np.bincount(answers).argmax()), len(answers)))
-    hard.sort(key=lambda image: (-image[3], image[0]))
-    return [(index, part, answer) for index, part, answer, _ in hard]
+    if not said:
+        return []
+    correct = np.stack([of_one.correct() for of_one in said.values()])
+    asked = sum((~np.isnan(of_one.probabilities[:, :, 0])).sum(0) for of_one in said.values())
+    with np.errstate(invalid="ignore"):
+        wrong = np.all(np.isnan(correct) | (correct < 0.5), 0) & (asked >= 2)
+    # A mean over strategies that were asked; where none was, the image is not among the wrong ones.
+    mean = np.nanmean(np.stack([of_one.mean() for of_one in said.values()])[:, wrong], 0)
+    answers = mean.argmax(1)
+    order = np.argsort(-mean.max(1), kind="stable")
+    positions = np.flatnonzero(wrong)
+    return [(int(positions[i]), int(answers[i])) for i in order]

@@ -1,36 +1,39 @@
 """From a folder of photos to an answer: strategies on the same draws, within a budget of time."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from fewshot.compare.board import Progress
+from fewshot.compare.answer import answer, is_behind
+from fewshot.compare.board import Progress, minutes
 from fewshot.compare.clock import Clock, check_budget
 from fewshot.compare.findings import Findings
-from fewshot.compare.hard import hard_images
-from fewshot.compare.strategies import Strategy
-from fewshot.compare.tournament import SLACK, Tournament, pool
+from fewshot.compare.held_out import DRAWS, pool_of
+from fewshot.compare.inspected import inspected
+from fewshot.compare.place import place_of
+from fewshot.compare.strategies import STAGES, Strategy
+from fewshot.compare.tournament import SLACK, Tournament
 from fewshot.compare.winner import save_winner
-from fewshot.data import duplicates, open_splits
-from fewshot.data.protocols import near_duplicates
-from fewshot.errors import FewshotError, UsageError
-from fewshot.io.files import writing
+from fewshot.data import Prepared, Splits, datasets, open_splits
+from fewshot.data.protocols import FOLDS
+from fewshot.errors import FewshotError
 from fewshot.learners.contract import Learner
-from fewshot.stats import selection
-from fewshot.trials.executor import Executor
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
-from fewshot.trials.run import run
 from fewshot.trials.store import Store
 from fewshot.wording import plural
 
-MOST_DRAWS = 40
-SHOTS = (5, 10, 20, 50, 100, 200)
-CURVE = 0.85  # the share of the budget after which the curve of shots ends
-CURVE_DRAWS = 4
 BUDGET = 1200.0
+ROUNDS = 3  # how often every photo is held out, where there is time
+LEAST_DRAWS = 3  # of a strategy that takes long: so many tell whether it is far behind
+LARGEST_ROUND = max(DRAWS, FOLDS)
+SHOTS = (3, 5, 10, 20, 50, 100, 200)
+CURVE_DRAWS = 5
+CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
+EXPORTING = 25.0  # seconds that training, saving and checking the model take, roughly
+KEPT = 0.3  # at most this share of the budget is kept for them
+EXACT = 0.05  # share of the budget that guesses may cost in the end
 
 
 def compare(
@@ -41,29 +44,30 @@ def compare(
     machine: Machine | None = None,
     out: str | Path = "results",
     export: bool = True,
+    formats: Sequence[str] = ("keras",),
     progress: Progress | None = None,
     command: str = "",
 ) -> Findings:
     """Return which strategy is best for the images, and write pictures, document and model.
 
-    The strategies that fit into the budget run, cheapest first, on the same draws; the hopeless ones are
-    stopped. Odd draws choose the winner, even ones give its accuracy. What `out` has recorded is not computed
-    again.
+    Stage by stage: heads on frozen features, fine-tuning, training from scratch. What comes first is known
+    in any case; a longer budget only adds to it. What `out` has recorded is not computed again.
 
     Parameters
     ----------
     load
         Returns the images that these learners look at, as `fewshot.trials.plan.load_images` does.
     strategies
-        What to compare.
+        What to compare, in order (`fewshot.compare.strategies`).
     budget
         Seconds for all of it, loading and export included.
     draws, machine
-        How tasks are drawn, and where they are computed, as for any plan.
+        How tasks are drawn (of a folder: repeated stratified folds of all images, unless a protocol or a
+        number of shots is given), and where they are computed, as for any plan.
     out
-        The folder of the records; pictures, document and model go to its folder `compare`.
-    export
-        Train the winner on all images and save it.
+        The folder of the records; pictures, document and model go to a folder of their own in its `compare`.
+    export, formats
+        Train the winner on all images and save it, in these formats.
     progress
         Is told how it goes.
     command
@@ -74,119 +78,158 @@ def compare(
     UsageError
         For a budget that is too short, and for what `make_plan` refuses.
     FewshotError
-        Where no trial succeeds, or files cannot be written.
+        Where no strategy can run, or files cannot be written.
     """
     check_budget(budget)
     clock, progress = Clock(budget), progress or Progress()
     learners = {strategy.name: strategy.learner for strategy in strategies}
     images = load(learners.values())
-    draws, machine = draws or Draws(), machine or Machine()
-    plan = make_plan(learners, images, draws, machine=machine, usual_seeds=MOST_DRAWS)
+    draws, machine = _usual(draws or Draws(), images.small), machine or Machine()
     splits = open_splits(images.small.folder)
-    costs = {strategy.name: strategy.cost for strategy in strategies}
-    tournament = Tournament(plan, costs, clock, pool(plan.protocol, splits))
-    if not tournament.active:
-        raise _too_short(tournament, clock)
-    repeated = (
-        duplicates.repeated(near_duplicates(splits.train, splits.train)[0]) if _keeps_apart(plan) else []
-    )
-    progress.say(*images.small.notes, *_announcement(plan, tournament, clock, repeated))
-    folder = Path(out) / "compare"
+    plan = make_plan(learners, images, draws, machine=machine, usual_seeds=ROUNDS * LARGEST_ROUND)
+    pool, place = pool_of(plan, splits), place_of(Path(out), images.small)
+    progress.say(*images.small.notes, *_announcement(plan, splits), *place.notes)
+    reserve = min(EXPORTING, KEPT * budget) if export else 0.0
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:
-            for at_once in _blocks(plan.seeds, executor):
-                if not tournament.run_draws(at_once, store, executor, progress.on_record):
-                    break
-                progress.on_draw(tournament)
-            table = tournament.standings()
-            if not table:
-                raise FewshotError(f"no trial succeeded ({tournament.failure()}): add another method")
-            winner = table[0].method
-
-            def accuracies_with(shots: int, seeds: Sequence[int]) -> list[float]:
-                """Return the winner's accuracies on draws with another number of training images."""
-                fewer = make_plan(
-                    {winner: learners[winner]}, images, replace(draws, shots=shots), seeds, machine
-                )
-                records = run(list(fewer.trials), store, executor, progress.on_record)
-                return [record.accuracy for record in records if record.ok]
-
-            points = _curve(winner, tournament, plan, accuracies_with, clock)
+            tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
+            _run_stages(tournament, strategies, plan, progress)
+            found = answer(tournament)
+            if not found.rows:
+                reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
+                raise FewshotError(f"no strategy could run ({'; '.join(reasons)})")
+            points = _curve(found.winner, tournament, plan, images, draws, progress) if found.winner else {}
+        inspection = inspected(found, images, pool, plan.machine)
         findings = Findings(
-            table,
-            tournament.costs,
-            tournament.records,
-            points,
-            hard_images(tournament.records, store),
-            repeated,
-            images.small,
-            plan.protocol,
-            command,
+            found, tournament.left_out, points, images, plan.protocol, pool, inspection, place, command
         )
-        if export:
-            model = save_winner(findings, plan, store, folder / "model.keras", progress.say)
-            findings = replace(findings, model=model)
-    with writing(folder):
-        findings = replace(findings, figures=findings.plot(folder, open_splits(images.large.folder)))
-        content = json.dumps(findings.document(), indent=1)
-        (folder / "comparison.json").write_text(content, encoding="utf-8")
+        if export and found.winner:
+            findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
+    findings = findings.written()
+    progress.say(*_lateness(clock))
     return findings
 
 
-def _blocks(draws: Sequence[int], executor: Executor) -> list[Sequence[int]]:
-    """Return the draws one by one; where seeds train together, as many at once as no method stops before."""
-    size = selection.LEAST_DRAWS if executor.trains_together else 1
-    return [draws[start : start + size] for start in range(0, len(draws), size)]
+def _usual(draws: Draws, images: Prepared) -> Draws:
+    """Return the draws; of a folder, folds of all its images where nobody says how they are drawn."""
+    if images.name in datasets or draws.protocol or draws.shots:
+        return draws
+    return replace(draws, protocol="folds")
 
 
-def _keeps_apart(plan: Plan) -> bool:
-    """Tell whether draws keep near-duplicates on one side."""
-    return plan.protocol.name == "distinct"
-
-
-def _too_short(tournament: Tournament, clock: Clock) -> UsageError:
-    gone = clock.budget - clock.left()
-    again = f"; {gone:.0f} s went into reading the images, which are kept: try again" if gone > 10 else ""
-    return UsageError(
-        f"a budget of {clock.budget:.0f} s is too short for five draws of any strategy: "
-        f"the cheapest takes about {tournament.least():.0f} s in all{again}"
-    )
-
-
-def _announcement(
-    plan: Plan, tournament: Tournament, clock: Clock, repeated: Sequence[np.ndarray]
-) -> list[str]:
-    """Return what is compared, what does not fit into the budget, and which images repeat, a line each."""
-    protocol, data = plan.protocol, plan.data
-    left_out = [name for name in plan.learners if name not in tournament.active]
+def _announcement(plan: Plan, splits: Splits) -> list[str]:
+    """Return what is compared, and which images repeat, a line each."""
+    data = plan.data
+    counts = np.bincount(splits.train.y, minlength=len(data.classes))
+    classes = ", ".join(f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True))
     lines = [
-        f"{data.name}: {len(data.classes)} classes, {protocol.shots} training images each ({protocol.name})",
-        f"strategies: {', '.join(tournament.active)}",
+        f"{data.name}: {plural(len(data.classes), 'class', 'classes')} ({classes})",
+        f"draws: {plan.protocol}; strategies: {', '.join(plan.learners)}",
     ]
-    if left_out:
-        minutes = plural(round(clock.budget / 60), "minute")
-        lines.append(f"not within {minutes}: {', '.join(left_out)} (a longer budget has room)")
-    if repeated:
-        count = sum(map(len, repeated))
-        lines.append(
-            f"{count} images are near-duplicates, in {plural(len(repeated), 'group')}: kept on one side"
-        )
+    if "test" in splits.parts:
+        lines.append(f"its {plural(len(splits.parts['test']), 'test image')} stand apart until the end")
     return lines
+
+
+def _run_stages(
+    tournament: Tournament, strategies: Sequence[Strategy], plan: Plan, progress: Progress
+) -> None:
+    """Run the strategies in order, as far as there is time; what is far behind gets few draws."""
+    per_round = tournament.pool.per_round
+    first_round = plan.seeds[:per_round]
+    tried = 0
+    for strategy, following in zip(strategies, [*strategies[1:], None], strict=True):
+        enough = first_round if strategy.stage == 0 else first_round[:LEAST_DRAWS]
+        if tried and not tournament.fits(strategy, enough):
+            seconds = minutes(tournament.expected(strategy, enough))
+            tournament.left_out[strategy.name] = f"it takes about {seconds}, more than there was time for"
+            continue
+        then = f"{following.name}" if following else "saving"
+        progress.on_stage(
+            f"{strategy.name} ({STAGES[strategy.stage]})",
+            tournament.clock,
+            len(enough),
+            tournament.expected(strategy, enough),
+            then,
+        )
+        if not tournament.run(strategy, enough):
+            progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
+            continue
+        tried += 1
+        for draw in first_round[len(enough) :]:
+            if is_behind(tournament, strategy.name) or not tournament.fits(strategy, [draw]):
+                break
+            tournament.run(strategy, [draw])
+        if tried == 1:
+            progress.say(*_so_far(tournament))
+    contenders = [
+        strategy
+        for strategy in strategies
+        if strategy.stage == 0
+        and strategy.name in tournament.records
+        and not is_behind(tournament, strategy.name)
+    ]
+    for start in range(per_round, ROUNDS * per_round, per_round):
+        draws = plan.seeds[start : start + per_round]
+        for strategy in contenders:
+            if tournament.fits(strategy, draws):
+                progress.on_stage(
+                    f"{strategy.name}, once more with other folds",
+                    tournament.clock,
+                    len(draws),
+                    tournament.expected(strategy, draws),
+                    "saving",
+                )
+                tournament.run(strategy, draws)
 
 
 def _curve(
     winner: str,
     tournament: Tournament,
     plan: Plan,
-    accuracies_with: Callable[[int, Sequence[int]], list[float]],
-    clock: Clock,
+    images: Images,
+    draws: Draws,
+    progress: Progress,
 ) -> dict[int, list[float]]:
-    """Return the winner's accuracies with fewer images, shots → one a draw, as far as time allows."""
-    most = plan.protocol.shots
-    points = {most: list(selection.reporting(tournament.scores[winner]).values())}
-    cost = tournament.costs[winner] * CURVE_DRAWS / plan.machine.jobs
-    seeds = [draw for draw in plan.seeds if draw % 2 == 1][:CURVE_DRAWS]
-    for shots in (count for count in SHOTS if count < most):
-        if seeds and cost * SLACK < clock.left(CURVE):
-            points[shots] = accuracies_with(shots, seeds)
-    return {shots: accuracies for shots, accuracies in sorted(points.items()) if accuracies}
+    """Return the winner's balanced accuracies with fewer images, shots → one a draw, as time allows."""
+    smallest = int(np.bincount(open_splits(images.small.folder).train.y).min())
+    points: dict[int, list[float]] = {}
+    learner = plan.learners[winner]
+    least = replace(draws, protocol="distinct" if draws.protocol == "folds" else draws.protocol)
+    for shots in (count for count in SHOTS if count <= CURVE_SHARE * smallest):
+        if CURVE_DRAWS * tournament.costs[winner] / tournament.jobs * SLACK > tournament.time_left():
+            break
+        fewer = make_plan(
+            {winner: learner}, images, replace(least, shots=shots), range(CURVE_DRAWS), plan.machine
+        )
+        progress.on_stage(
+            f"{winner} with {plural(shots, 'photo')} a class",
+            tournament.clock,
+            CURVE_DRAWS,
+            CURVE_DRAWS * tournament.costs[winner] / tournament.jobs,
+            "saving",
+        )
+        records = tournament.run_others(fewer.trials)
+        points[shots] = [record.balanced_accuracy for record in records if record.ok]
+    return {shots: accuracies for shots, accuracies in points.items() if accuracies}
+
+
+def _so_far(tournament: Tournament) -> list[str]:
+    """Return the verdict after the first strategy, in a line."""
+    found = answer(tournament)
+    if found.winner is None or found.promise is None:
+        return []
+    told = found.promise.balanced_accuracy
+    between = f" ({told.interval[0]:.0f} to {told.interval[1]:.0f})" if told.interval else ""
+    return [
+        f"so far, after {minutes(tournament.clock.gone())}: {found.winner} gets about "
+        f"{told.value:.0f} of 100 new photos right{between}"
+    ]
+
+
+def _lateness(clock: Clock) -> list[str]:
+    """Return a line where the budget was overdrawn by more than guesses may cost."""
+    late = -clock.left()
+    if late <= EXACT * clock.budget:
+        return []
+    return [f"this took {minutes(clock.gone())}, {minutes(late)} more than the budget: guesses were too low"]

@@ -1,24 +1,23 @@
 """The winner, ready to use: trained on all images, and saved with what to expect of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
 from fewshot.errors import UsageError
+from fewshot.stats.promise import promise
 from fewshot.trials.plan import Plan, cores
-from fewshot.trials.predictions import temperature
-from fewshot.trials.store import Store
 
 
 def save_winner(
-    findings: Findings, plan: Plan, store: Store, path: Path, say: Callable[[str], None]
+    findings: Findings, plan: Plan, formats: Sequence[str], say: Callable[[str], None]
 ) -> Mapping[str, str] | None:
-    """Train the best method that can be saved on all images; return its name, and where it and its card are.
+    """Train the best strategy that can be saved on all images; return its name, and where its files are.
 
-    Its temperature is fitted to the held-out predictions of the draws.
+    The card promises what exactly this recipe did on photos that it was not trained on, and its temperature
+    is fitted to those predictions.
 
     Parameters
     ----------
@@ -26,12 +25,10 @@ def save_winner(
         Who won.
     plan
         The trials: their learners and images.
-    store
-        The predictions of the draws.
-    path
-        Where the model goes, `NAME.keras`; its card goes beside it.
+    formats
+        The formats to write, "keras" among them in any case.
     say
-        Is told why a method, or no model at all, is saved.
+        Is told why a strategy, or no model at all, is saved.
 
     Returns
     -------
@@ -40,28 +37,36 @@ def save_winner(
     if plan.protocol.ways is not None or plan.protocol.classes:
         say("no model is saved: these draws take some classes of the data only")
         return None
-    backend.ensure(cores(), plan.machine.device)
+    # As in the trials: features then lie in the store already.
+    backend.ensure(plan.machine.threads or cores(), plan.machine.device)
     from fewshot.deploy.export import export
 
-    prepared = {trial.method: trial.data for trial in plan.trials}
-    for standing in findings.table:
-        method = standing.method
+    path = findings.place.folder / "model.keras"
+    for row in findings.answer.rows:
+        if row.method not in findings.answer.said:
+            continue
+        learner, data = plan.learners[row.method], findings.images.of(plan.learners[row.method])
+        said = findings.answer.said[row.method]
+        told = promise(said.complete, said.labels[said.tested], findings.pool.groups[said.tested])
         card = {
-            "method": method,
+            "method": row.method,
             "protocol": plan.protocol.describe(),
-            "expected": asdict(standing.accuracy),
-            "temperature": temperature(store, findings.records[method].values()),
-            "data": findings.data.name,
-            "fingerprint": prepared[method].fingerprint,
+            "expected": asdict(told.balanced_accuracy),
+            "accuracy": asdict(told.accuracy),
+            "recall": [asdict(recall) if recall else None for recall in told.recall],
+            "calibration_error": told.ece,
+            "temperature": told.temperature,
+            "unseen_photos": told.n,
+            "data": findings.images.small.name,
+            "fingerprint": data.fingerprint,
             "command": findings.command,
         }
         try:
-            data = prepared[method]
             images = open_splits(data.folder).whole()
-            export(plan.learners[method], images, 0, path, card, photos=data.photos())
+            export(learner, images, 0, path, card, ("keras", *formats), photos=data.photos())
         except UsageError as error:
-            say(f"{method} is not saved: {error.args[0]}")
+            say(f"{row.method} is not saved: {error.args[0]}")
             continue
-        return {"method": method, "path": str(path), "card": str(path.with_suffix(".json"))}
-    say("none of the methods can be saved as a model: add one that can, such as lite-logistic")
+        return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
+    say("none of the strategies can be saved as a model: add one that can, such as lite-logistic")
     return None

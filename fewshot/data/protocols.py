@@ -31,7 +31,7 @@ FOLDS = 10  # at most: a tenth is held out, so that what is measured knows nearl
 # Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
 # tasks, where there is one; `whole`, trials are long trainings on whole datasets; `shots`, False where the
 # rule takes all training images that it does not hold out; `balanced`, False where it holds out images of
-# the classes as they come.
+# the classes as they come; `everything`, every task has all images of the training part.
 protocols = Registry("protocol")
 
 # labels, training positions, held-out positions, and the part of the latter
@@ -89,9 +89,13 @@ class Protocol:
         shots = f" × {self.shots} images" if takes_shots(self.name) else ""
         return f"{self.name}: {ways}{shots}"
 
-    def sample_task(self, splits: Splits, seed: int) -> Task:
-        """Return the task of one seed; `UsageError` where the data cannot give it."""
+    def sample_task(self, splits: Splits, seed: int, share: tuple[int, int] = (0, 1)) -> Task:
+        """Return the task of one seed; `UsageError` where the data cannot give it.
+
+        share: (i, n) for every n-th of its images, the i-th of them first: what one of n workers prepares.
+        """
         labels, train, test, part = self.positions(splits, seed)
+        train, test = train[share[0] :: share[1]], test[share[0] :: share[1]]
         return Task(
             seed=seed,
             classes=tuple(splits.classes[label] for label in labels),
@@ -341,7 +345,7 @@ def full(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     return labels, np.concatenate(index), np.concatenate(_balance(held_out, protocol)), part
 
 
-@protocols.register("folds", ways=None, shots=False, balanced=False)
+@protocols.register("folds", ways=None, shots=False, balanced=False, everything=True)
 def folds(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """All images in ten parts, each held out once; the next ten seeds divide them anew (stratified K-fold).
 

@@ -59,6 +59,7 @@ class Learner:
     fitted: Fit
     looks_at: LooksAt = "small"  # the rendition of a folder's photos; backbones look at larger ones
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
+    prepares_each_image: bool = False  # whether `prepare` does the same to an image in any company
     starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
 
     def fit(
@@ -87,6 +88,10 @@ class Learner:
 
     def prepare(self, task: Task) -> None:
         """Compute what several learners share on a task, and keep it on disk."""
+
+    def feature_seconds(self, images: int) -> float:
+        """Return the seconds on one core that `prepare` takes for so many images, roughly."""
+        return 0.0
 
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
@@ -164,6 +169,10 @@ class Wrapper(Learner):
         """Return the settings, and what the base is described by."""
         settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "base"}
         return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
+
+    def feature_seconds(self, images: int) -> float:
+        """Return the seconds that the base's features take."""
+        return self.base.feature_seconds(images)
 
     @property
     def looks_at(self) -> LooksAt:

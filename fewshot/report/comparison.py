@@ -1,61 +1,83 @@
-"""What a comparison of strategies found, from its document: whom to use, the others beside it, what follows.
+"""What a comparison of strategies found, from its document: the verdict, the others beside it, the model.
 
 The document is a file like any other: what is not as it should be is a ValueError, TypeError or KeyError.
 """
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fewshot.report.names import tasks
-from fewshot.report.table import NONE, difference, interval, mean_std, p_value
-from fewshot.stats.comparison import Paired, Summary
-from fewshot.stats.selection import Standing
+from fewshot.report.table import NONE
+from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
-from fewshot.wording import plural
 
 READING = (
-    "Odd draws choose the winner and who is stopped, even draws give the accuracies, so that luck in the "
-    "choice does not flatter it. Δ is the mean paired difference to the winner with its 95 % interval, p a "
-    "two-sided Wilcoxon signed-rank test, not corrected for the number of methods; who was stopped has none. "
-    "Draws from one folder hold out the same images again and again: intervals are as much wider, and p is "
-    "that of the corrected resampled t test."
+    "Every strategy was trained on the same draws and asked about photos that it had not seen. Accuracies "
+    "are balanced (the mean over the classes), with a 95 % interval for new photos like these; that of the "
+    "winner is corrected for having been chosen. Δ is the difference to the winner on the photos that both "
+    "were asked about."
 )
 SHEETS = {  # the pictures, by their names
-    "accuracy": "Accuracy of every method on each draw, joined by draw",
-    "shots": "The winner's accuracy against training images a class, mean and 95 % interval",
-    "hard": "Wrong under every method: the given label, and the answer",
+    "shots": "Accuracy against training photos a class, and how it would go on",
+    "confusion": "Of 100 photos of a class (row), how many are taken for each",
+    "calibration": "Of all answers with 80 %, are 80 % right?",
+    "right": "Typical photos, right and sure",
+    "unsure": "Photos on which the winner is least sure",
+    "wrong": "Wrong, the surest first: hard photos, or ones with a wrong label",
+    "labels": "Suspected wrong labels",
+    "outliers": "Photos far from all others",
     "duplicates": "Near-duplicates, kept on one side of every draw",
 }
+STANDINGS = ("winner", "worse", "alike", "ahead", "unclear")
 DRAWN = ("data", "name", "ways", "classes", "balanced", "version")  # what draws have in common, shots apart
+
+
+@dataclass(frozen=True)
+class Row:
+    """A strategy in the table.
+
+    draws: how many were run. photos: how many images were held out at least once. standing: one of
+    `STANDINGS`. seconds: of a trial, the median.
+    """
+
+    method: str
+    stage: str
+    draws: int
+    photos: int
+    accuracy: Estimate | None
+    to_winner: Estimate | None
+    standing: str
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A comparison as its document tells of it.
 
-    table: the methods, the winner first. seconds: a method's name → those of a trial. curve: training
-    images a class → the winner's mean accuracy. further: points that another 50 images a class would
-    bring. wrong: how many images every method gets wrong. model: "path", "card" and "method" of what was
-    saved. figures: the names of the files that were drawn.
+    verdict: sentences. classes: name → how many images it has. left_out: strategy → why. curve: training
+    images a class → the winner's mean accuracy. recall: class → how many of its new photos will be right.
+    model: "path", "card" and "method" of what was saved. figures: the names of the files that were drawn.
     """
 
-    verdict: str
+    verdict: tuple[str, ...]
+    source: str
+    classes: Mapping[str, int]
     protocol: Mapping[str, object]
-    table: Sequence[Standing]
-    seconds: Mapping[str, float]
+    table: Sequence[Row]
+    left_out: Mapping[str, str]
+    recall: Mapping[str, Estimate]
     curve: Mapping[int, float]
-    further: float | None
-    wrong: int
     model: Mapping[str, str] | None
     figures: frozenset[str]
     command: str
 
     @property
     def winner(self) -> str:
-        """The name of the method to use."""
-        return self.table[0].method
+        """The name of the method to use; nothing where none can be named."""
+        return next((row.method for row in self.table if row.standing == "winner"), "")
 
     @property
     def tasks(self) -> str:
@@ -64,22 +86,12 @@ class Comparison:
 
     def owns(self, record: Record) -> bool:
         """Say whether a trial is one of the comparison's, its curve of shots included."""
-        return record.method in self.seconds and all(
-            record.protocol.get(field) == self.protocol.get(field) for field in DRAWN
-        )
+        methods = {row.method for row in self.table}
+        return record.method in methods and record.protocol.get("data") == self.protocol.get("data")
 
-    def consequences(self) -> list[str]:
-        """Return what follows, a sentence each: fewer images, more images, labels to look at."""
-        lines = []
-        if self.curve:
-            points = ", ".join(f"{shots}: {mean:.1f} %" for shots, mean in self.curve.items())
-            lines.append(f"{self.winner} by training images a class: {points}.")
-        if self.further is not None:
-            lines.append(f"Another 50 images a class would bring about {self.further:.1f} points.")
-        if self.wrong:
-            are = "is" if self.wrong == 1 else "are"
-            lines.append(f"{plural(self.wrong, 'image')} {are} wrong under every method: look at the labels.")
-        return lines
+    def notes(self) -> list[str]:
+        """Return what was left out, a sentence each."""
+        return [f"{method} is not in the table: {why}." for method, why in self.left_out.items()]
 
     def use(self) -> list[str]:
         """Return where the model is, and the command that uses it; nothing where none was saved."""
@@ -88,75 +100,116 @@ class Comparison:
         path, card, method = (self.model[field] for field in ("path", "card", "method"))
         return [
             f"model: {path} ({method}, trained on all images), {card}",
-            f"use it: fewshot predict {shlex.quote(path)} IMAGES…",
+            f"use it: fewshot predict {shlex.quote(path)} PHOTOS…",
         ]
 
 
-def columns(table: Sequence[Standing], seconds: Mapping[str, float]) -> list[list[str]]:
-    """Return the columns of the table, each as its heading followed by one cell a method.
-
-    Accuracies are those of the reporting draws. A method that was stopped has no p: when to stop it was
-    decided by looking.
-    """
+def columns(table: Sequence[Row]) -> list[list[str]]:
+    """Return the columns of the table, each as its heading followed by one cell a strategy."""
     cells = {
-        "method": lambda s: s.method,
-        "draws": lambda s: f"stopped after {s.stopped}" if s.stopped else str(s.draws),
-        "mean ± std": lambda s: mean_std(s.accuracy),
-        "95 % interval": lambda s: interval(s.accuracy.ci95, ".1f"),
-        "Δ to the winner": lambda s: difference(s.to_winner),
-        "p": lambda s: p_value(s.to_winner.p) if s.to_winner and not s.stopped else NONE,
-        "s/trial": lambda s: f"{seconds[s.method]:.1f}",
+        "method": lambda row: row.method,
+        "draws": lambda row: str(row.draws),
+        "photos": lambda row: f"{row.photos:,}",
+        "accuracy": lambda row: f"{row.accuracy.value:.1f}" if row.accuracy else NONE,
+        "95 % interval": lambda row: _bounds(row.accuracy, ".1f"),
+        "Δ to the winner": _difference,
+        "standing": lambda row: row.standing,
+        "s/draw": lambda row: f"{row.seconds:.1f}",
     }
     return [[heading, *map(cell, table)] for heading, cell in cells.items()]
 
 
-def read(document: Mapping) -> Comparison:
-    """Return the comparison that a document describes."""
-    rows = document["methods"]
-    if document["study"] != "compare" or not rows:
-        raise ValueError("no comparison")
-    protocol = {**document["protocol"], "data": _text(document["data"])}
-    tasks(protocol)  # raises for what is none
-    gain, model = document["fifty_more"], document.get("model")
-    compared = Comparison(
-        verdict=_text(document["verdict"]),
-        protocol=protocol,
-        table=[_standing(row) for row in rows],
-        seconds={_text(row["method"]): float(row["seconds"]) for row in rows},
-        curve={int(shots): float(mean) for shots, mean in dict(document["shots"]).items()},
-        further=float(gain["points"]) if gain else None,
-        wrong=len(document["wrong_under_every_method"]),
-        model={field: _text(model[field]) for field in ("path", "card", "method")} if model else None,
-        figures=frozenset(Path(_text(path)).name for path in document["figures"]),
-        command=_text(document["command"]),
-    )
-    columns(compared.table, compared.seconds)  # raises for numbers that are none
-    return compared
+def _bounds(estimate: Estimate | None, form: str) -> str:
+    if estimate is None or estimate.interval is None:
+        return NONE
+    low, high = estimate.interval
+    return f"[{low:{form}}, {high:{form}}]"
 
 
-def _standing(row: Mapping) -> Standing:
-    delta, stopped = row["to_winner"], row["stopped"]
-    return Standing(
-        method=_text(row["method"]),
-        draws=int(row["draws"]),
-        accuracy=Summary(**_spread(row["accuracy"])),
-        to_winner=Paired(**_spread(delta), p=_number(delta["p"]), wins=int(delta["wins"])) if delta else None,
-        stopped=None if stopped is None else int(stopped),
-    )
+def _difference(row: Row) -> str:
+    if row.to_winner is None:
+        return NONE
+    bounds = _bounds(row.to_winner, "+.1f")
+    return f"{row.to_winner.value:+.1f} {bounds if row.to_winner.interval else '(too few to say)'}"
 
 
-def _spread(spread: Mapping) -> dict:
-    low, high = spread["ci95"] or (None, None)
+def document(compared: Comparison) -> dict:
+    """Return the part of the document that `read` reads."""
     return {
-        "n": int(spread["n"]),
-        "mean": _number(spread["mean"]),
-        "std": _number(spread["std"]),
-        "ci95": None if low is None else (float(low), float(high)),
+        "study": "compare",
+        "data": compared.protocol["data"],
+        "source": compared.source,
+        "classes": dict(compared.classes),
+        "protocol": {key: value for key, value in compared.protocol.items() if key != "data"},
+        "verdict": list(compared.verdict),
+        "winner": compared.winner,
+        "methods": [asdict(row) for row in compared.table],
+        "left_out": dict(compared.left_out),
+        "recall": {name: asdict(estimate) for name, estimate in compared.recall.items()},
+        "shots": dict(compared.curve),
+        "command": compared.command,
+        **({"model": dict(compared.model)} if compared.model else {}),
+        "figures": sorted(compared.figures),
     }
 
 
-def _number(value: object) -> float | None:
-    return None if value is None else float(value)
+def read(document: Mapping) -> Comparison:
+    """Return the comparison that a document describes."""
+    if document["study"] != "compare":
+        raise ValueError("no comparison")
+    protocol = {**document["protocol"], "data": _text(document["data"])}
+    tasks(protocol)  # raises for what is none
+    model = document.get("model")
+    return Comparison(
+        verdict=tuple(map(_text, _list(document["verdict"]))),
+        source=_text(document["source"]),
+        classes={_text(name): int(count) for name, count in dict(document["classes"]).items()},
+        protocol=protocol,
+        table=[_row(row) for row in _list(document["methods"])],
+        left_out={_text(name): _text(why) for name, why in dict(document["left_out"]).items()},
+        recall={_text(name): _estimate(value) for name, value in dict(document["recall"]).items()},
+        curve={int(shots): _number(mean) for shots, mean in dict(document["shots"]).items()},
+        model={field: _text(model[field]) for field in ("path", "card", "method")} if model else None,
+        figures=frozenset(Path(_text(path)).name for path in _list(document["figures"])),
+        command=_text(document["command"]),
+    )
+
+
+def _row(row: Mapping) -> Row:
+    if row["standing"] not in STANDINGS:
+        raise ValueError(f"no standing: {row['standing']!r}")
+    return Row(
+        method=_text(row["method"]),
+        stage=_text(row["stage"]),
+        draws=int(row["draws"]),
+        photos=int(row["photos"]),
+        accuracy=None if row["accuracy"] is None else _estimate(row["accuracy"]),
+        to_winner=None if row["to_winner"] is None else _estimate(row["to_winner"]),
+        standing=row["standing"],
+        seconds=_number(row["seconds"]),
+    )
+
+
+def _estimate(value: Mapping) -> Estimate:
+    interval, reason = value["interval"], value["reason"]
+    if interval is not None:
+        low, high = map(_number, interval)
+        interval = low, high
+    return Estimate(
+        _number(value["value"]), int(value["n"]), interval, None if reason is None else _text(reason)
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"no number: {value!r}")
+    return float(value)
+
+
+def _list(value: object) -> list:
+    if not isinstance(value, list):
+        raise TypeError(f"no list: {value!r}")
+    return value
 
 
 def _text(value: object) -> str:

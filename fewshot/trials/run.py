@@ -99,7 +99,8 @@ def prepare_task(trial: Trial) -> None:
     """Compute what the trial's learner shares with others on its task."""
     receive_digests(trial.digests or ())
     backend.start(trial.threads, trial.device)
-    trial.learner.prepare(trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed))
+    splits = open_splits(trial.data.folder)
+    trial.learner.prepare(trial.protocol.sample_task(splits, trial.seed, trial.share))
 
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
@@ -174,6 +175,7 @@ def _with_checkpoint(trial: Trial, path: Path) -> Trial:
     return replace(trial, checkpoint=path) if whole else trial
 
 
+SHARE = 24  # images that a worker prepares at a time: small enough for all to be busy, and for a bar
 _UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
 
 
@@ -206,10 +208,23 @@ def _check(trials: Iterable[Trial]) -> None:
 
 
 def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
-    """Return one trial for each thing that trials share on each task."""
-    by_shared = {
-        (trial.learner.shared(), trial.protocol, trial.data.folder, trial.seed): (i, trial)
-        for i, trial in pending.items()
-        if trial.learner.shared()
-    }
-    return dict(by_shared.values())
+    """Return one trial for each thing that trials share on each task, in shares where that can be divided."""
+    by_shared: dict[tuple, Trial] = {}
+    for trial in pending.values():
+        if shared := trial.learner.shared():
+            # Where every task has all images, what is computed for one serves them all.
+            everything = protocols[trial.protocol.name].traits.get("everything")
+            seed = None if everything and trial.learner.prepares_each_image else trial.seed
+            by_shared.setdefault((shared, trial.protocol, trial.data.folder, seed), trial)
+    shares = [
+        replace(trial, share=(i, count))
+        for (*_, seed), trial in by_shared.items()
+        for count in [1 if seed is not None else _shares(trial)]
+        for i in range(count)
+    ]
+    return dict(enumerate(shares))
+
+
+def _shares(trial: Trial) -> int:
+    """Return into how many shares the images are divided that all tasks have."""
+    return max(1, len(open_splits(trial.data.folder).train) // SHARE)

@@ -16,6 +16,7 @@ class Trial:
     """One method on one task.
 
     curves: measure the held-out images along the way, too. checkpoint: a file to keep a long training in.
+    share: of the task's images, what a worker prepares (`Protocol.sample_task`).
     digests: those of a user's code in the driver's process, for a worker; None before they are taken.
     """
 
@@ -28,6 +29,7 @@ class Trial:
     device: str = "cpu"
     curves: bool = False
     checkpoint: Path | None = None
+    share: tuple[int, int] = (0, 1)
     digests: tuple[tuple[Any, str], ...] | None = field(default=None, compare=False, repr=False)
 
     def identity(self) -> dict:

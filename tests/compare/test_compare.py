@@ -3,10 +3,11 @@
 import contextlib
 import functools
 import io
+import itertools
 import json
 import re
-from dataclasses import dataclass, field
-from typing import ClassVar
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,74 +18,179 @@ import experiments.compare
 from experiments import augment
 from fewshot import backend
 from fewshot.compare import run as comparing
+from fewshot.compare.answer import Answer, answer, is_behind
 from fewshot.compare.board import Board
 from fewshot.compare.clock import Clock
 from fewshot.compare.hard import hard_images
+from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
+from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
-from fewshot.compare.strategies import strategies, usual_methods
-from fewshot.compare.tournament import Tournament, pool
-from fewshot.data import DataSpec, Splits
-from fewshot.data.protocols import Protocol
+from fewshot.compare.strategies import Strategy, strategies, usual_methods
+from fewshot.compare.tournament import Tournament
+from fewshot.compare.verdict import verdict
+from fewshot.data import DataSpec, open_splits, prepare
+from fewshot.errors import UsageError
 from fewshot.methods.catalogue import methods as catalogue
-from fewshot.stats.selection import APART, Pool
+from fewshot.report.comparison import Row
+from fewshot.stats import learning_curve
+from fewshot.stats.promise import promise
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
 from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
 
 
-def _tournament(data, budget=600, jobs=1, costs=None, **learners):
-    """Return a tournament of learners on the blobs; costs: 0.1 s a trial, unless given."""
-    costs = costs or dict.fromkeys(learners, 0.1)
-    machine = Machine(jobs=jobs, device="cpu")
-    learners = {name: learners.get(name, Brightness()) for name in costs}
-    plan = make_plan(learners, Images(data, data, data), Draws(), range(10), machine)
-    return Tournament(plan, costs, Clock(budget))
+@contextlib.contextmanager
+def _tournament(data, folder, budget=600.0, reserve=0.0, costs=None, **learners):
+    """Yield a tournament of learners on the blobs, ten draws a round; costs: 0.1 s a trial, unless given."""
+    candidates = [Strategy(name, learner, (costs or {}).get(name, 0.1)) for name, learner in learners.items()]
+    plan = make_plan(learners, Images(data, data, data), Draws(), range(10), Machine(jobs=1, device="cpu"))
+    pool = pool_of(plan, open_splits(data.folder))
+    with Store(folder).open() as store:
+        yield Tournament(plan, candidates, Clock(budget), store, Processes(1), pool, reserve), candidates
 
 
-def _run_draws(tournament, store, draws):
-    return [tournament.run_draws([draw], store, Processes(1), lambda *_: None) for draw in draws]
+def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
+    learners = {"good": Brightness(), "dear": Brightness(5.0)}
+    with _tournament(data, tmp_path, 100, 40, {"dear": 30.0}, **learners) as (tournament, (good, dear)):
+        assert tournament.fits(good, range(10))
+        assert not tournament.fits(dear, range(3))  # 90 s and a little of the 60
+        comparing._run_stages(tournament, [good, dear], _plan_of(tournament), Board())
+        assert list(tournament.records) == ["good"]
+        assert "more than there was time for" in tournament.left_out["dear"]
 
 
-def test_only_what_fits_takes_part(data):
-    costs = {"dear": 100.0, "cheap": 1.0, "middling": 20.0}
-    assert _tournament(data, 400, 2, costs).active == ["cheap", "middling"]
-    assert _tournament(data, 3600, 2, costs).active == ["cheap", "middling", "dear"]
-    short = _tournament(data, 10, 2, costs)
-    assert short.active == []
-    assert 20 < short.least() < 60
+def _plan_of(tournament):
+    """Return what `_run_stages` asks of a plan."""
+    return type("Seeds", (), {"seeds": range(10)})
 
 
-def test_all_meet_the_same_draws_and_the_hopeless_stop(data, tmp_path):
+def test_more_time_never_knows_less(data, tmp_path):
+    learners = {"good": Brightness(), "dear": Brightness(5.0), "dearest": Brightness(7.0)}
+    costs = {"dear": 20.0, "dearest": 60.0}
+    known = []
+    for budget in (60, 120, 600):
+        with _tournament(data, tmp_path, budget, costs=costs, **learners) as (tournament, candidates):
+            comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+            known.append({name: len(by_draw) for name, by_draw in tournament.records.items()})
+    assert all(set(less) <= set(more) for less, more in itertools.pairwise(known))
+    assert set(known[2]) == {"good", "dear", "dearest"}
+
+
+def test_the_hopeless_get_few_draws(data, tmp_path):
     """A negative scale takes the class that is farthest."""
-    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    with Store(tmp_path).open() as store:
-        assert all(_run_draws(tournament, store, range(8)))
-    assert tournament.stopped == {"bad": 5}
-    assert sorted(tournament.records["good"]) == list(range(8))
-    assert sorted(tournament.records["bad"]) == list(range(5))
-    table = tournament.standings()
-    assert [row.method for row in table] == ["good", "bad"]
-    assert table[0].accuracy.n == 4  # the second, fourth, sixth and eighth draw
+    learners = {"good": Brightness(), "bad": Brightness(scale=-20.0)}
+    with _tournament(data, tmp_path, **learners) as (tournament, candidates):
+        comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+        assert sorted(tournament.records["good"]) == list(range(10))
+        assert len(tournament.records["bad"]) < 10
+        assert is_behind(tournament, "bad")
+        found = answer(tournament)
+    assert [(row.method, row.standing) for row in found.rows] == [("good", "winner"), ("bad", "worse")]
 
 
-def test_drawing_ends_with_its_share_of_the_budget(data, tmp_path):
-    tournament = _tournament(data, good=Brightness())
-    tournament.costs["good"] = 1e6
-    with Store(tmp_path).open() as store:
-        assert _run_draws(tournament, store, [0]) == [True]  # the first one measures what a draw costs
-        tournament.costs["good"] = 1e6
-        assert _run_draws(tournament, store, [1]) == [False]
+def test_a_strategy_that_cannot_run_drops_out_and_the_others_go_on(data, tmp_path, capsys):
+    learners = {"broken": Unusable(), "diverges": Brightness(diverges=tuple(range(10))), "good": Brightness()}
+    with _tournament(data, tmp_path, **learners) as (tournament, candidates):
+        comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+        assert list(tournament.records) == ["good"]
+        assert answer(tournament).winner == "good"
+    assert "there is no such thing" in tournament.left_out["broken"]
+    assert "no longer finite" in tournament.left_out["diverges"]
+    assert "broken drops out" in capsys.readouterr().err
 
 
-def test_the_dearest_drops_out_unless_it_leads(data, tmp_path):
-    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    with Store(tmp_path).open() as store:
-        assert _run_draws(tournament, store, [0]) == [True]
-        tournament.costs |= {"bad": 1e6}
-        assert _run_draws(tournament, store, [1]) == [True]
-        assert tournament.active == ["good"]
-        assert sorted(tournament.records["bad"]) == [0]
+class Unusable(Brightness):
+    """Cannot train on any image."""
+
+    def check(self, shape):
+        raise UsageError("there is no such thing")
+
+
+def _said(answers, labels, rounds=1):
+    """Return what a strategy said: its answers, each with 90 %; -1 for an image that was not asked about."""
+    answers = np.array(answers)
+    probabilities = np.where(np.eye(2)[answers] > 0, 0.9, 0.1)
+    probabilities[answers < 0] = np.nan
+    labels = np.where(answers < 0, -1, labels)
+    return HeldOut(np.repeat(probabilities[None], rounds, 0).astype(np.float32), labels)
+
+
+def test_images_that_every_strategy_gets_wrong():
+    """Image 0 is called 1 by both; 1 is right once; 2 was asked about once only."""
+    labels = [0, 0, 0, 1]
+    said = {"a": _said([1, 0, 1, 1], labels), "b": _said([1, 1, -1, 1], labels)}
+    assert hard_images(said) == [(0, 1)]
+    assert hard_images({"a": _said([1, 0, 0, 1], labels, rounds=2)}) == [(0, 1)]
+    assert hard_images({}) == []
+
+
+def test_draws_become_rounds_in_which_each_image_is_held_out_once(tmp_path):
+    store, pool = Store(tmp_path), Pool("train", 2, True, np.arange(5))
+    records = {}
+    with store.open():
+        for draw, index in enumerate(([0, 1], [2, 3], [0, 1])):
+            predictions = {
+                "probabilities": np.eye(2)[[draw % 2] * 2].astype(np.float16),
+                "labels": np.array([0, 1]),
+                "index": np.array(index),
+                "part": np.array("train"),
+            }
+            records[draw] = kept("a", draw, 50.0, classes=["a", "b"])
+            store.add(records[draw], predictions)
+        said = held_out(records, store, pool)
+    assert said.probabilities.shape == (2, 5, 2)
+    assert said.tested.tolist() == [True] * 4 + [False]
+    assert said.labels.tolist() == [0, 1, 0, 1, -1]
+    assert said.correct()[:4].tolist() == [1, 0, 0, 1]
+    assert np.isnan(said.correct()[4])
+    assert said.complete.shape == (1, 4, 2)  # no round is whole: their mean
+
+
+# What is said
+
+
+def _answer(right, labels, classes=2, standing="winner"):
+    labels = np.array(labels)
+    answers = np.where(right, labels, (labels + 1) % classes)
+    probabilities = np.where(np.eye(classes)[answers] > 0, 0.9, 0.1 / (classes - 1))
+    told = promise(probabilities, labels)
+    rows = (Row("mine", "", 10, len(labels), told.balanced_accuracy, None, standing, 1.0),)
+    return Answer(rows, "mine", {}, told, told.balanced_accuracy)
+
+
+def test_a_biologist_reads_what_to_use_which_class_is_weak_and_what_was_not_tried():
+    labels = np.repeat([0, 1], 50)
+    right = np.ones(100, bool)
+    right[:20] = False
+    lines = verdict(_answer(right, labels), {"ants": 50, "bees": 50}, None, {"best": "it takes 5 min"})
+    use = "Use mine: of 100 new photos, as many of each class, it will get about 80 right (69 to 88)."
+    assert lines[0] == use
+    assert "ants 60, bees 99 or more" in lines[1]
+    assert lines[2].startswith("Weakest is ants: 60 of 100 (")
+    assert lines[-1] == "Not tried: best (it takes 5 min)."
+
+
+def test_a_method_at_chance_is_not_recommended():
+    labels = np.repeat([0, 1], 50)
+    lines = verdict(_answer(np.arange(100) % 2 == 0, labels), {"a": 50, "b": 50}, None, {})
+    assert lines[0].startswith("Nothing here tells these classes apart")
+    assert not any("Use" in line for line in lines)
+
+
+def test_too_little_held_out_names_nobody():
+    rows = (Row("mine", "", 1, 4, None, None, "unclear", 1.0),)
+    lines = verdict(Answer(rows, None, {}, None, None), {"a": 2, "b": 2}, None, {})
+    assert lines[0].startswith("Too few held-out photos")
+
+
+def test_what_more_photos_would_bring():
+    points = {shots: [100 - 60 * shots**-0.5] * 3 for shots in (5, 10, 20, 40)}
+    labels = np.repeat([0, 1], 50)
+    right = np.arange(100) % 10 > 0
+    lines = verdict(_answer(right, labels), {"a": 50, "b": 50}, learning_curve.fit(points), {})
+    assert any("Another 50 photos of each class would bring about 2.5 points" in line for line in lines)
+    assert any("For 95 of 100 right, about 144 photos" in line for line in lines)
 
 
 class Terminal(io.StringIO):
@@ -93,75 +199,27 @@ class Terminal(io.StringIO):
     def isatty(self):
         return True
 
-    def screen(self):
-        lines, row, column = [""], 0, 0
-        for piece in re.findall(r"\x1b\[A|.|\n", self.getvalue(), re.DOTALL):
-            if piece == "\x1b[A":
-                row -= 1
-            elif piece == "\n":
-                row, column = row + 1, 0
-                lines += [""] * (row == len(lines))
-            elif piece == "\r":
-                column = 0
-            else:
-                lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + 1 :]
-                column += 1
-        return [line.rstrip() for line in lines]
 
-
-def _watched(data, tmp_path, stream, monkeypatch):
-    """Compare over six draws before `stream`; yield the leaderboard after each."""
-    monkeypatch.setattr("sys.stderr", stream)
-    tournament = _tournament(data, good=Brightness(), bad=Brightness(scale=-20.0))
-    with Store(tmp_path).open() as store, Board() as board:
-        for draw in range(6):
-            tournament.run_draws([draw], store, Processes(1), board.on_record)
-            board.on_draw(tournament)
-            yield tournament.leaderboard()
-
-
-def test_on_a_terminal_the_table_is_redrawn_in_place(data, tmp_path, monkeypatch):
+def test_a_terminal_shows_stage_time_left_and_what_comes_next(monkeypatch):
     terminal = Terminal()
-    for table in _watched(data, tmp_path, terminal, monkeypatch):
-        assert terminal.screen()[: len(table)] == [line.rstrip() for line in table]
-        assert not any(terminal.screen()[len(table) :])
-    assert not any(terminal.screen())  # cleared for the verdict
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Board() as board:
+        board.on_stage("heads", Clock(120), 10, 30, "fine-tuning")
+        board.say("so far: good")
+    shown = re.split(r"[\r\n]", terminal.getvalue())
+    assert any("heads, then fine-tuning:" in line and "2:00 min left" in line for line in shown)
+    assert any(line.startswith("so far: good") for line in shown)
 
 
-def test_elsewhere_a_trial_is_a_line_and_no_table_repeats(data, tmp_path, monkeypatch):
+def test_elsewhere_a_stage_is_a_line(monkeypatch):
     stream = io.StringIO()
-    assert len(list(_watched(data, tmp_path, stream, monkeypatch))) == 6
-    lines = stream.getvalue().splitlines()
-    assert len([line for line in lines if line.startswith("draw")]) == len(lines) - 1 == 6 + 5
-    assert lines[10] == "stopped, clearly behind: bad"
-    assert "\x1b" not in stream.getvalue()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Board() as board:
+        board.on_stage("heads", Clock(120), 10, 30, "fine-tuning")
+    assert stream.getvalue() == "[0 s of 2:00 min] heads: about 30 s; then fine-tuning\n"
 
 
-def test_where_nothing_succeeds_nobody_wins(data, tmp_path):
-    tournament = _tournament(data, bad=Brightness(diverges=(0, 1)))
-    with Store(tmp_path).open() as store:
-        assert all(_run_draws(tournament, store, range(2)))
-    assert tournament.standings() == []
-    assert "no longer finite" in tournament.failure()
-
-
-def test_images_that_every_method_gets_wrong(tmp_path):
-    """Image 7 is called 1 by both methods, twice; image 8 is right once; image 9 was held out once only."""
-    store = Store(tmp_path)
-    records = {"a": {}, "b": {}}
-    with store.open():
-        for name in records:
-            for draw, index in enumerate(([7, 8, 9], [7, 8])):
-                answers = [1, int(name == "a" and draw == 0), 1][: len(index)]
-                predictions = {
-                    "probabilities": np.eye(2)[answers].astype(np.float16),
-                    "labels": np.zeros(len(index), np.int64),
-                    "index": np.array(index),
-                    "part": np.array("train"),
-                }
-                records[name][draw] = kept(name, draw, 50.0, classes=["a"])
-                store.add(records[name][draw], predictions)
-        assert hard_images(records, store) == [(7, "train", 1)]
+# On a folder
 
 
 @pytest.fixture
@@ -180,21 +238,40 @@ def photos(tmp_path):
 
 
 def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(comparing, "MOST_DRAWS", 6)
+    monkeypatch.setattr(comparing, "ROUNDS", 1)
     options = ["--data", str(photos), "--budget", "2m", "--method", "ridge", "knn-cosine", "--jobs", "1"]
     assert experiments.compare.main([*options, "--json", "--out", str(tmp_path)]) == 0
     printed, errors = capsys.readouterr()
     document = json.loads(printed)
-    assert document["verdict"].startswith("Use ")
-    assert "2 images are near-duplicates" in errors
-    assert document["protocol"]["name"] == "distinct"
-    assert document["protocol"]["shots"] == 11  # seven tenths of the smaller class
+    assert document["verdict"][0].startswith("Use ")
+    assert "photos: 2 classes (räuber & <b> 16, sea 17)" in errors
+    assert document["protocol"]["name"] == "folds"
+    assert document["classes"] == {"räuber & <b>": 16, "sea": 17}
     assert {row["method"] for row in document["methods"]} == {"ridge", "knn-cosine"}
-    assert any("duplicates.png" in path for path in document["figures"])
-    assert any("shots.png" in path for path in document["figures"])
-    assert json.loads((tmp_path / "compare" / "comparison.json").read_text()) == document
+    assert all(row["photos"] == 33 for row in document["methods"])
+    place = tmp_path / "compare" / "photos"
+    assert json.loads((place / "comparison.json").read_text()) == document
+    assert {path.name for path in place.glob("*.[ps][nv]g")} == {Path(p).name for p in document["figures"]}
     assert document["model"]["method"] == "ridge"  # neighbours are no network
-    assert (tmp_path / "compare" / "model.keras").exists()
+    assert (place / "model.keras").exists()
+    card = json.loads((place / "model.json").read_text())
+    assert card["unseen_photos"] == 32  # the copy counts once
+    shown = document["photos"]["shown"]
+    assert all((place / photo["thumbnail"]).exists() for photo in shown)
+    assert all(photo["file"].endswith(".jpg") and photo["probability"] < 1 for photo in shown)
+
+
+def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):
+    first = prepare(DataSpec(str(photos)))
+    other = tmp_path / "elsewhere" / "photos"
+    shutil.copytree(photos, other)
+    place = place_of(tmp_path / "out", first)
+    assert place.folder == tmp_path / "out" / "compare" / "photos"
+    assert place.notes == ()
+    place.folder.mkdir(parents=True)
+    (place.folder / "comparison.json").write_text(json.dumps({"source": place.source}))
+    assert "which is replaced" in place_of(tmp_path / "out", first).notes[0]
+    assert place_of(tmp_path / "out", prepare(DataSpec(str(other)))).folder.name == "photos-2"
 
 
 def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=None, **options):
@@ -206,46 +283,34 @@ def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=N
 
 @pytest.fixture
 def few_draws(monkeypatch):
-    """Two draws, and no curve of shots."""
-    monkeypatch.setattr(comparing, "MOST_DRAWS", 2)
+    """One round, and no curve of shots."""
+    monkeypatch.setattr(comparing, "ROUNDS", 1)
     monkeypatch.setattr(comparing, "SHOTS", ())
 
 
-def test_of_many_copies_a_scene_counts_once(photos, tmp_path, few_draws):
-    for number in range(20):
-        copied = (photos / "sea" / "3.jpg").read_bytes()
-        (photos / "sea" / f"another {number}.jpg").write_bytes(copied)
-    findings = _compare_folder(photos, tmp_path / "out")
-    assert findings.protocol.shots == 11  # seven tenths of sixteen scenes
-    assert [len(group) for group in findings.repeated] == [22]
-    findings = _compare_folder(photos, tmp_path / "out", draws=Draws("stratified"))
-    assert (findings.protocol.name, findings.protocol.shots) == ("stratified", 11)
-    assert list(findings.repeated) == []
+def test_pictures_of_an_earlier_comparison_do_not_stay(photos, tmp_path, few_draws):
+    folder = tmp_path / "compare" / "photos"
+    folder.mkdir(parents=True)
+    (folder / "shots.png").write_bytes(b"old")
+    _compare_folder(photos, tmp_path)
+    assert not (folder / "shots.png").exists()
 
 
 def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_draws):
     """What `compare` has recorded, a study of the same methods does not compute again, and they agree."""
-    methods = ("ridge", "knn-cosine", "bn:epochs=1")
+    methods = ("ridge", "knn-cosine")
     findings = _compare_folder(photos, tmp_path, methods)
-    assert list(findings.records) == list(methods)
-    options = (
-        "--data",
-        str(photos),
-        "--seeds",
-        "2",
-        "--jobs",
-        "1",
-        "--device",
-        "cpu",
-        "--out",
-        str(tmp_path),
-    )
+    options = ("--data", str(photos), "--protocol", "folds", "--seeds", "10", "--jobs", "1")
     before = (tmp_path / "trials.jsonl").read_text()
-    assert augment.STUDY.main([*options, "--method", *methods]) == 0
+    assert (
+        augment.STUDY.main([*options, "--device", "cpu", "--out", str(tmp_path), "--method", *methods]) == 0
+    )
     added = (tmp_path / "trials.jsonl").read_text().removeprefix(before)
     assert {json.loads(line)["method"] for line in added.splitlines()} == {augment.STUDY.baseline}
     result = json.loads((tmp_path / "augment" / "result.json").read_text())
-    assert result["protocol"] == findings.records["ridge"][0].protocol
+    assert result["protocol"] == {"data": "photos"} | findings.protocol.describe() | {
+        key: result["protocol"][key] for key in ("content",) if key in result["protocol"]
+    }
 
 
 def test_a_comparison_on_a_cluster_of_this_machine(photos, tmp_path, few_draws):
@@ -253,23 +318,21 @@ def test_a_comparison_on_a_cluster_of_this_machine(photos, tmp_path, few_draws):
     machine = Machine(jobs=1, device="cpu", cluster="local")
     on_cluster = _compare_folder(photos, tmp_path / "cluster", machine=machine)
     here = _compare_folder(photos, tmp_path / "here")
-    for method, by_draw in here.records.items():
-        for draw, record in by_draw.items():
-            assert on_cluster.records[method][draw].key == record.key
-            assert on_cluster.records[method][draw].nll == record.nll
+    assert [row.accuracy for row in on_cluster.answer.rows] == [row.accuracy for row in here.answer.rows]
 
 
 def test_the_command_line_says_where_to_compute_as_in_the_studies(photos, tmp_path, monkeypatch):
     asked = []
 
     def stop(load, strategies, budget, draws, machine, out, **options):
-        asked.append((draws, machine))
+        asked.append((draws, machine, options["formats"]))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiments.compare, "compare", stop)
     options = ["--cluster", "local", "--jobs", "2", "--threads", "3", "--shots", "4", "--device", "cpu"]
-    assert experiments.compare.main(["--data", str(photos), "--out", str(tmp_path), *options]) == 130
-    assert asked == [(Draws(shots=4), Machine(2, 3, "cpu", "local"))]
+    command = ["--data", str(photos), "--out", str(tmp_path), *options, "--format", "keras", "tflite"]
+    assert experiments.compare.main(command) == 130
+    assert asked == [(Draws(shots=4), Machine(2, 3, "cpu", "local"), ["keras", "tflite"])]
 
 
 def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, few_draws):
@@ -281,36 +344,8 @@ def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, f
         return contextlib.nullcontext(Processes(1))
 
     monkeypatch.setattr(Machine, "open", open_once)
-    assert set(_compare_folder(photos, tmp_path).points) == {2, 5, 11}
+    assert set(_compare_folder(photos, tmp_path).points) == {2, 5}
     assert len(opened) == 1
-
-
-@dataclass(frozen=True)
-class InBlocks(Processes):
-    """In this process, as if seeds of a method trained together."""
-
-    trains_together: ClassVar[bool] = True
-    blocks: list = field(default_factory=list)
-
-    def compute(self, pending, work):
-        self.blocks.append(sorted({trial.seed for trial in pending.values()}))
-        return super().compute(pending, work)
-
-
-def test_where_seeds_train_together_as_many_draws_run_at_once_as_no_method_stops_before(
-    photos, tmp_path, monkeypatch
-):
-    executor = InBlocks()
-    monkeypatch.setattr(comparing, "MOST_DRAWS", 10)
-    monkeypatch.setattr(comparing, "SHOTS", ())
-    monkeypatch.setattr(Machine, "open", lambda machine, trials: contextlib.nullcontext(executor))
-    together = _compare_folder(photos, tmp_path / "together")
-    assert [block for block in executor.blocks if block] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
-    monkeypatch.undo()
-    monkeypatch.setattr(comparing, "MOST_DRAWS", 10)
-    monkeypatch.setattr(comparing, "SHOTS", ())
-    one_by_one = _compare_folder(photos, tmp_path / "one by one")
-    assert [row.accuracy for row in together.table] == [row.accuracy for row in one_by_one.table]
 
 
 def test_a_gpu_gets_one_process(photos, tmp_path, monkeypatch, few_draws):
@@ -344,8 +379,8 @@ def test_a_comparison_asks_for_more_processes_than_a_gpu_takes(photos, tmp_path,
     [
         (["--budget", "5s"], "60s are the least"),
         (["--budget", "soon"], "a time, such as"),
-        (["--budget", "60s", "--method", "best"], "too short for five draws"),
         (["--method", "rigde"], "did you mean 'ridge'"),
+        (["--format", "pickle"], "invalid choice"),
     ],
 )
 def test_wrong_usage(command, args, message):
@@ -354,20 +389,18 @@ def test_wrong_usage(command, args, message):
     assert message in one_line(done.stderr)
 
 
-def test_every_strategy_is_a_method():
-    assert [strategy.name for strategy in strategies()] == [method.name for method in usual_methods()]
-    assert strategies(["lite", "k-nn"])[0] == next(s for s in strategies() if s.name == "lite-logistic")
+def test_every_strategy_is_a_method_and_heads_come_first():
+    names = [strategy.name for strategy in strategies()]
+    assert names == [method.name for method in usual_methods()]
+    assert [strategy.stage for strategy in strategies()] == sorted(s.stage for s in strategies())
+    assert strategies()[0].name == "lite-heads"
+    assert strategies(["lite", "k-nn"])[0].name == "lite-logistic"
     assert all(strategy.learner.describe() for strategy in strategies())
-
-
-def test_who_looks_at_large_images():
-    large = {strategy.name for strategy in strategies() if strategy.learner.looks_at == "large"}
-    assert large == {"lite-logistic", "lite-ridge", "two-backbones", "lite-tuned-96"}
 
 
 def test_every_name_of_the_catalogue_can_be_compared():
     names = list(catalogue)
-    assert [strategy.name for strategy in strategies(names)] == names
+    assert {strategy.name for strategy in strategies(names)} == set(names)
     assert {"bn", "lite-ridge", "online:flip", "numpy-fc3"} <= set(names)
 
 
@@ -375,12 +408,3 @@ def test_a_changed_method_is_thought_to_cost_what_the_method_costs():
     first, changed = strategies(["lite-logistic", "best:ensemble_size=2"])
     assert first.cost == catalogue["lite-logistic"].cost_seconds
     assert changed.cost == catalogue["best"].cost_seconds
-
-
-def test_what_draws_share(blobs):
-    first = np.concatenate([np.flatnonzero(blobs.train.y == label)[:20] for label in (0, 1)])
-    few = Splits("few", blobs.train.take(first))
-    protocol = Protocol("stratified", None, 14, classes=("a", "b"))
-    assert pool(protocol, few) == Pool(12 / 28, 40)
-    assert pool(protocol, Splits("tested", few.train, blobs.test)) == APART  # one test part
-    assert pool(Protocol("testbed", 2, 14), blobs) == APART  # other classes from draw to draw

@@ -66,7 +66,7 @@ methods.define(
     "lite-logistic",
     f"{_LITE}:head=logistic",
     "logistic regression on EfficientNet-Lite0's features",
-    tags=("finetune", "compare"),
+    tags=("finetune",),
     cost_seconds=2,
     aliases=("lite",),
 )
@@ -74,7 +74,7 @@ methods.define(
     "lite-ridge",
     f"{_LITE}:head=ridge",
     "ridge regression on EfficientNet-Lite0's features",
-    tags=("finetune", "compare"),
+    tags=("finetune",),
     cost_seconds=2,
 )
 
@@ -106,7 +106,7 @@ methods.define(
     "two-backbones",
     "imagenet/efficientnet-lite0@224+resnet50@160:head=ridge",
     "ridge regression on two backbones: the strongest within a minute a seed",
-    tags=("finetune", "compare"),
+    tags=("finetune",),
     cost_seconds=8,
 )
 methods.define(

@@ -15,7 +15,7 @@ for _distance, _words in _DISTANCES.items():
             "knn-cosine" if _usual else f"knn-{_distance}-{_k}",
             f"knn:distance={_distance},k={_k},scale=zscore-scalar",
             f"{_k} nearest training image{'s' * (_k > 1)}, {_words}, z-score",
-            tags=("baselines", "neighbours", *(["compare"] if _usual else [])),
+            tags=("baselines", "neighbours"),
             cost_seconds=1 if _usual else None,
             aliases=("k-nn", "knn-cosine-3") if _usual else (),
         )
@@ -47,7 +47,7 @@ for _name, _specification, _summary, _topic in (
     methods.define(_name, _specification, _summary, tags=("baselines", _topic))
 
 for _name, _summary, _cost, _tags in (
-    ("ridge", "ridge regression on the pixels", 1, ("compare",)),
+    ("ridge", "ridge regression on the pixels", 1, ()),
     ("logistic", "logistic regression on the pixels", None, ()),
     ("patches", "ridge regression on responses to random patches", 3, ("compare",)),
 ):

@@ -1,0 +1,101 @@
+"""Photos to look at: what the winner said of them while they were held out, each with a thumbnail."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fewshot.data import Dataset
+from fewshot.inspection.findings import Inspection
+
+THUMBNAILS = "thumbnails"
+SIDE = 160  # pixels of a thumbnail
+MOST_SURE = 0.999  # nothing is certain
+AT_MOST = {"wrong": 40, "suspicious": 40, "unsure": 12, "right": 12}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that is worth a look.
+
+    kind: "wrong", "suspicious", "unsure" or "right". file: its path in the folder of photos, or which image
+    it is. label, answer: the given class and the winner's. probability: of the answer, 0 to 1. note: why it
+    is suspicious. thumbnail: a file beside the document.
+    """
+
+    kind: str
+    file: str
+    label: str
+    answer: str
+    probability: float
+    note: str
+    thumbnail: str
+
+
+def photos_to_look_at(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    files: Sequence[str],
+    inspection: Inspection | None,
+) -> tuple[list[tuple[int, Photo]], dict[str, int]]:
+    """Return positions and photos, at most `AT_MOST` of a kind, and how many of each kind there are.
+
+    probabilities: what was said of each photo while it was held out, (N, classes); NaN of the others.
+    """
+    asked = ~np.isnan(probabilities[:, 0])
+    sure = probabilities.max(1)
+    answers = np.nan_to_num(probabilities, nan=-1.0).argmax(1)
+    wrong = asked & (answers != labels)
+    surest, least_sure = np.argsort(-sure, kind="stable"), np.argsort(sure, kind="stable")
+    tested = int(asked.sum())
+    notes: dict[int, str] = {}
+    for finding in inspection.findings if inspection else ():
+        notes.setdefault(finding.position, f"{finding.kind}: {finding.why}")
+    positions = {
+        "wrong": [int(index) for index in surest[:tested] if wrong[index]],
+        "suspicious": list(notes),
+        "unsure": [int(index) for index in least_sure[:tested]],
+        "right": [int(index) for index in surest[:tested] if not wrong[index]],
+    }
+    photos = []
+    for kind, of_kind in positions.items():
+        for index in of_kind[: AT_MOST[kind]]:
+            probability = 0.0 if np.isnan(sure[index]) else min(float(sure[index]), MOST_SURE)
+            photos.append(
+                (
+                    index,
+                    Photo(
+                        kind,
+                        files[index] if files else f"image {index}",
+                        classes[labels[index]],
+                        classes[answers[index]] if asked[index] else "",
+                        probability,
+                        notes.get(index, ""),
+                        f"{THUMBNAILS}/{index}.jpg",
+                    ),
+                )
+            )
+    counts = {"wrong": len(positions["wrong"]), "suspicious": len(notes), "unsure": tested, "right": 0}
+    counts["right"] = tested - counts["wrong"]
+    return photos, counts
+
+
+def write_thumbnails(photos: Sequence[tuple[int, Photo]], shown: Dataset, folder: Path) -> None:
+    """Write the photos' thumbnails in place of earlier ones. Raises `OSError`."""
+    from PIL import Image
+
+    shutil.rmtree(folder / THUMBNAILS, ignore_errors=True)
+    (folder / THUMBNAILS).mkdir(parents=True)
+    for index, photo in {photo.thumbnail: (index, photo) for index, photo in photos}.values():
+        image = Image.fromarray(np.asarray(shown.x[index]))
+        if max(image.size) > SIDE:
+            image.thumbnail((SIDE, SIDE))
+        image.save(folder / photo.thumbnail, quality=85)
+
+
+def document(photos: Sequence[tuple[int, Photo]], counts: dict[str, int]) -> dict:
+    """Return the photos, ready for JSON. counts: how many there are of each kind, shown or not."""
+    return {"counts": counts, "shown": [asdict(photo) for _, photo in photos]}

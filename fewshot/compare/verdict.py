@@ -1,0 +1,136 @@
+"""The verdict: what to use, what it will do, what is weak, what was not tried, and what to do next.
+
+Sentences that somebody who knows photos, not statistics, reads once.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fewshot.compare.answer import Answer
+from fewshot.report.comparison import Row
+from fewshot.stats.intervals import Estimate
+from fewshot.stats.learning_curve import Curve
+from fewshot.wording import plural
+
+GOAL = 95.0  # percent right, up to which more photos are worth thinking of
+SURE = 90.0  # a class below it is weak …
+BEHIND = 3.0  # … where it is so many points below the mean of all
+
+
+def verdict(
+    found: Answer, classes: Mapping[str, int], curve: Curve | None, left_out: Mapping[str, str]
+) -> list[str]:
+    """Return the sentences.
+
+    Parameters
+    ----------
+    found
+        Who won, and what it promises.
+    classes
+        Class → how many images it has.
+    curve
+        The winner's learning curve, where one was measured.
+    left_out
+        Strategy → why it was not tried, or not to the end.
+    """
+    if found.winner is None or found.promise is None:
+        return [
+            "Too few held-out photos to say what to use: give more time, or more photos.",
+            *_left_out(left_out),
+        ]
+    told = found.promise.balanced_accuracy
+    chance = 100 / len(classes)
+    lines = []
+    if told.interval and told.interval[0] <= chance:
+        lines.append(
+            f"Nothing here tells these classes apart: the best, {found.winner}, is right on about "
+            f"{told.value:.0f} of 100 new photos{_between(told)}, and guessing on {chance:.0f}."
+        )
+    else:
+        lines.append(
+            f"Use {found.winner}: of 100 new photos, as many of each class, it will get about "
+            f"{_of_100(told.value)} right{_between(told)}."
+        )
+    lines += _classes(found, classes)
+    lines += _others(found.rows)
+    lines += _more_photos(curve, classes, told)
+    return lines + _left_out(left_out)
+
+
+def _between(told: Estimate) -> str:
+    if told.interval is None:
+        return f" ({told.reason})" if told.reason else ""
+    low, high = told.interval
+    return f" ({low:.0f} to {high:.0f})"
+
+
+def _of_100(value: float) -> str:
+    return "99 or more" if value > 99.5 else f"{value:.0f}"
+
+
+def _classes(found: Answer, classes: Mapping[str, int]) -> list[str]:
+    """Return which class is weak, and what each will do."""
+    assert found.promise is not None
+    recalls = {
+        name: recall for name, recall in zip(classes, found.promise.recall, strict=True) if recall is not None
+    }
+    weakest = min(recalls, key=lambda name: recalls[name].value)
+    each = ", ".join(f"{name} {_of_100(recall.value)}" for name, recall in recalls.items())
+    lines = [f"Of 100 photos of each class: {each}."] if len(recalls) <= 10 else []
+    behind = found.promise.balanced_accuracy.value - recalls[weakest].value
+    if recalls[weakest].value < SURE and behind > BEHIND:
+        lines.append(
+            f"Weakest is {weakest}: {recalls[weakest].value:.0f} of 100{_between(recalls[weakest])}, "
+            f"learnt from {plural(classes[weakest], 'photo')}."
+        )
+    return lines
+
+
+def _others(rows: Sequence[Row]) -> list[str]:
+    """Return how the others stand beside the winner."""
+    by_standing = {
+        standing: [row.method for row in rows if row.standing == standing]
+        for standing in ("alike", "worse", "ahead", "unclear")
+    }
+    lines = []
+    if by_standing["worse"]:
+        lines.append(f"Worse: {', '.join(by_standing['worse'])}.")
+    if by_standing["alike"]:
+        lines.append(f"About as good: {', '.join(by_standing['alike'])}.")
+    if by_standing["ahead"]:
+        lines.append(
+            f"Ahead on the photos it was asked about, though not on all: {', '.join(by_standing['ahead'])}; "
+            "give more time."
+        )
+    if by_standing["unclear"]:
+        lines.append(f"Too few draws to say: {', '.join(by_standing['unclear'])}; give more time.")
+    return lines
+
+
+def _more_photos(curve: Curve | None, classes: Mapping[str, int], told: Estimate) -> list[str]:
+    """Return what more photos would bring."""
+    if curve is None:
+        return []
+    now = min(classes.values())
+    then, low, high = curve.at(now + 50)
+    gain = then - curve.at(now)[0]
+    if gain < 0.5:
+        lines = ["Another 50 photos of each class would bring next to nothing."]
+    else:
+        lines = [
+            f"Another 50 photos of each class would bring about {gain:.1f} points "
+            f"(then {then:.0f}, {low:.0f} to {high:.0f})."
+        ]
+    if told.value < GOAL:
+        needed = curve.shots_for(GOAL)
+        lines.append(
+            f"For {GOAL:.0f} of 100 right, about {needed:,} photos of each class."
+            if needed
+            else f"{GOAL:.0f} of 100 are out of reach with these features, however many photos."
+        )
+    return lines
+
+
+def _left_out(left_out: Mapping[str, str]) -> list[str]:
+    return (
+        [f"Not tried: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}."] if left_out else []
+    )
