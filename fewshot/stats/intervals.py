@@ -32,7 +32,8 @@ def wilson(share: float, n: float) -> Interval:
     share, n = float(share), float(n)
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+    low = 100 * max(0.0, centre - half) if share > 0 else 0.0
+    return low, 100 * min(1.0, centre + half) if share < 1 - 1e-9 else 100.0
 
 
 def estimate(share: float, n: int, effective: float) -> Estimate:
