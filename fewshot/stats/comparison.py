@@ -5,7 +5,6 @@ hard tasks, by far the largest one in few-shot work, cancels. Accuracies are in 
 SciPy is imported where it is used, so that importing this module costs next to nothing.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar
@@ -107,19 +106,11 @@ class MethodResult(Generic[R]):
     records: list[R]
 
 
-def summary(
-    values: Iterable[float],
-    overlap: float = 0.0,
-    bound: float = math.inf,
-    limits: Interval | None = None,
-) -> Summary:
+def summary(values: Iterable[float], limits: Interval | None = None) -> Summary:
     """Summarise the values of one method, one a seed.
 
     limits: what the mean can be, ACCURACIES or DIFFERENCES: the interval ends there, and there is none where
     it would reach further than WIDEST.
-    overlap: 0 for seeds that are tasks of their own. Where they draw again and again from the same few
-    images, it is the number held out over the number of all others: the mean's variance is larger by so much
-    of the values' (Nadeau and Bengio 2003), though by no more than `bound`, in percent².
     """
     values = np.asarray(list(values), float)
     n = len(values)
@@ -130,7 +121,7 @@ def summary(
         return Summary(1, mean, None, None)
 
     std = float(values.std(ddof=1))
-    half = half_width((std**2 + n * min(overlap * std**2, bound)) ** 0.5, n)
+    half = half_width(std, n)
     if limits is None:
         return Summary(n, mean, std, (mean - half, mean + half))
     bounded = max(limits[0], mean - half), min(limits[1], mean + half)
@@ -144,33 +135,14 @@ def half_width(std: float, n: int, level: float = 0.95) -> float:
     return float(t.ppf((1 + level) / 2, n - 1)) * std / n**0.5
 
 
-def paired(
-    values: Mapping[int, float],
-    baseline: Mapping[int, float],
-    overlap: float = 0.0,
-    bound: float = math.inf,
-) -> Paired:
-    """Compare two methods, each given as seed → accuracy, on the seeds that both have.
-
-    overlap, bound: as in `summary`; with an overlap, p is that of the corrected resampled t test.
-    """
+def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:
+    """Compare two methods, each given as seed → accuracy, on the seeds that both have."""
     seeds = sorted(values.keys() & baseline.keys())
     # 71.3 - 70.2 and 61.3 - 60.2 are the same difference: float noise must not break their tie.
     differences = np.round([values[seed] - baseline[seed] for seed in seeds], 9)
-    s = summary(differences, overlap, bound, DIFFERENCES)
-    p = None
-    if s.std is not None:
-        p = _resampled_t_p(s, min(overlap * s.std**2, bound)) if overlap else _signed_rank_p(differences)
+    s = summary(differences, DIFFERENCES)
+    p = _signed_rank_p(differences) if s.std is not None else None
     return Paired(s.n, s.mean, s.std, s.ci95, p, int((differences > 0).sum()))
-
-
-def _resampled_t_p(s: Summary, added: float) -> float:
-    """Return the two-sided p of the corrected resampled t test; added: to the variance of the mean."""
-    if not s.std or s.mean is None:
-        return 0.0 if s.mean else 1.0
-    from scipy.stats import t
-
-    return float(2 * t.sf(abs(s.mean) / (s.std**2 / s.n + added) ** 0.5, s.n - 1))
 
 
 def _signed_rank_p(differences: np.ndarray) -> float:

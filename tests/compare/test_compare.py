@@ -164,7 +164,7 @@ def test_a_biologist_reads_what_to_use_which_class_is_weak_and_what_was_not_trie
     right = np.ones(100, bool)
     right[:20] = False
     lines = verdict(_answer(right, labels), {"ants": 50, "bees": 50}, None, {"best": "it takes 5 min"})
-    use = "Use mine: of 100 new photos, as many of each class, it will get about 80 right (69 to 88)."
+    use = "Use mine: of 100 new photos, as many of each class, it will get about 80 right (68 to 88)."
     assert lines[0] == use
     assert "ants 60, bees 99 or more" in lines[1]
     assert lines[2].startswith("Weakest is ants: 60 of 100 (")

@@ -97,16 +97,6 @@ def test_with_ties_and_zeros_p_is_scipys():
     assert paired(dict(enumerate([*ten, 7, 7, -1])), dict.fromkeys(range(13), 0)).p == 0.01708984375
 
 
-def test_the_corrected_resampled_t_test():
-    """t = mean / √(s² (1/n + held out / trained on)), n − 1 degrees of freedom (Nadeau and Bengio 2003)."""
-    differences = [1.0, 2.0, 3.0, 2.0]
-    found = paired(dict(enumerate(differences)), dict.fromkeys(range(4), 0.0), overlap=0.25)
-    t = 2 / (np.var(differences, ddof=1) * (1 / 4 + 0.25)) ** 0.5
-    assert found.p == pytest.approx(2 * scipy_stats.t.sf(t, 3))
-    same = dict.fromkeys(range(4), 66.0)
-    assert paired(same, same, overlap=0.25).p == 1.0
-
-
 def test_ten_wins_of_ten_reach_the_exact_p():
     found = paired({seed: 61.0 + seed for seed in range(10)}, dict.fromkeys(range(10), 60.0))
     assert found.p == pytest.approx(2 / 2**10)
