@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -27,9 +28,14 @@ from fewshot.stats.calibration import calibration_error
 from fewshot.trials.plan import cores
 from fewshot.wording import one_line, plural
 
+if TYPE_CHECKING:
+    from fewshot.deploy.saved import Look
+
 FORMATS = ("table", "csv", "json")
 
-Answer = tuple[Path, np.ndarray]  # a file and its probabilities
+UNKNOWN = "none of these"
+
+Answer = tuple[Path, "Look"]  # a file and what the model says of it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -163,17 +169,16 @@ def _noted(
     answers: Iterable[Answer], seen: list[Answer], sorter: Sorter | None, threshold: float
 ) -> Iterator[Answer]:
     """Yield the answers, having noted each and copied its photo."""
-    for file, probabilities in answers:
-        seen.append((file, probabilities))
+    for file, look in answers:
+        seen.append((file, look))
         if sorter:
-            best = int(probabilities.argmax())
-            sorter.copy(file, None if probabilities[best] < threshold else best)
-        yield file, probabilities
+            sorter.copy(file, None if _doubt(look, threshold) else int(look.probabilities.argmax()))
+        yield file, look
 
 
 def _measured(answers: list[Answer], labels: dict[Path, int], classes: list[str]) -> Iterator[str]:
     """Yield in lines how right the answers are to photos whose class is known; nothing where none is."""
-    known = [(labels[file], probabilities) for file, probabilities in answers if file in labels]
+    known = [(labels[file], look.probabilities) for file, look in answers if file in labels]
     if not known:
         return
     truth, probabilities = np.array([label for label, _ in known]), np.stack([row for _, row in known])
@@ -207,38 +212,64 @@ def _decimals(probability: float) -> float:
     return min(round(float(probability), 4), 0.9999)
 
 
+def _doubt(look: "Look", threshold: float) -> str:
+    """Say why an answer is not to be relied on; nothing where it is."""
+    if look.novel:
+        return UNKNOWN
+    return "unsure" if look.probabilities.max() < threshold else ""
+
+
+def _set(look: "Look", classes: list[str]) -> list[str]:
+    """Return the classes that hold the right one with the card's coverage, the most probable first."""
+    if look.named is None:
+        return []
+    order = np.argsort(-look.probabilities, kind="stable")
+    return [classes[label] for label in order if look.named[label]]
+
+
 def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
-    """Yield a line an image: class, probability, unsure, file."""
+    """Yield a line an image: class, probability, unsure, file, and which classes it may be else."""
     width = max(len("class"), *map(len, classes))
-    yield f"{'class':{width}}  probability          file"
-    for file, probabilities in answers:
-        best = int(probabilities.argmax())
-        doubt = "unsure" if probabilities[best] < threshold else ""
-        yield f"{classes[best]:{width}}  {_percent(probabilities[best]):>9} %  {doubt:6}  {_shown(file)}"
+    yield f"{'class':{width}}  probability  {'':{len(UNKNOWN)}}  file"
+    for file, look in answers:
+        best = int(look.probabilities.argmax())
+        others = [name for name in _set(look, classes) if name != classes[best]]
+        more = f"  (or {', '.join(others)})" if others and not look.novel else ""
+        yield (
+            f"{classes[best]:{width}}  {_percent(look.probabilities[best]):>9} %  "
+            f"{_doubt(look, threshold):{len(UNKNOWN)}}  {_shown(file)}{more}"
+        )
 
 
 def _csv(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
-    """Yield comma-separated lines: file, class, probability, unsure (yes or no), and every class's."""
-    yield _row(["file", "class", "probability", "unsure", *(f"p({name})" for name in classes)])
-    for file, probabilities in answers:
-        best = int(probabilities.argmax())
-        doubt = "yes" if probabilities[best] < threshold else "no"
-        numbers = [f"{_decimals(p):.4f}" for p in probabilities]
-        yield _row([str(file), classes[best], numbers[best], doubt, *numbers])
+    """Yield comma-separated lines: file, class, probability, yes or no, the set, all probabilities."""
+    numbers = [f"p({name})" for name in classes]
+    yield _row(["file", "class", "probability", "unsure", "none_of_these", "set", *numbers])
+    for file, look in answers:
+        best = int(look.probabilities.argmax())
+        numbers = [f"{_decimals(p):.4f}" for p in look.probabilities]
+        unsure = "yes" if look.probabilities[best] < threshold else "no"
+        novel = "" if look.novel is None else "yes" if look.novel else "no"
+        named = " | ".join(_set(look, classes))
+        yield _row([str(file), classes[best], numbers[best], unsure, novel, named, *numbers])
 
 
 def _json(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
     """Yield one JSON document, a list with an object an image, line by line."""
     yield "["
     before = ""
-    for file, probabilities in answers:
-        best = int(probabilities.argmax())
+    for file, look in answers:
+        best = int(look.probabilities.argmax())
         entry = {
             "file": str(file),
             "class": classes[best],
-            "probability": _decimals(probabilities[best]),
-            "unsure": bool(probabilities[best] < threshold),
-            "probabilities": {name: _decimals(p) for name, p in zip(classes, probabilities, strict=True)},
+            "probability": _decimals(look.probabilities[best]),
+            "unsure": bool(look.probabilities[best] < threshold),
+            "none_of_these": look.novel,
+            "set": _set(look, classes) or None,
+            "probabilities": {
+                name: _decimals(p) for name, p in zip(classes, look.probabilities, strict=True)
+            },
         }
         yield f"{before} {json.dumps(entry, ensure_ascii=False)}"
         before = ","

@@ -79,7 +79,7 @@ class Model:
         for file, answer in self.saved.stream(files):
             if isinstance(answer, Exception):
                 raise FewshotError(f"cannot read {file}: {answer or type(answer).__name__}") from answer
-            rows.append(answer)
+            rows.append(answer.probabilities)
         return np.stack(rows)
 
     def __repr__(self) -> str:

@@ -26,23 +26,28 @@ from fewshot.io.cache import build_once, cache_dir
 if TYPE_CHECKING:
     import keras
 
-VERSION = 3
+VERSION = 4
+EMBEDDING = "embedding"  # the layer that tells unlike photos
 KEPT = 5  # graphs, those used last
 GRAPH, WEIGHTS, NAMES = "graph.pb", "weights.npz", "names.json"
 LARGE = 1024  # bytes of a constant that counts as a weight
 
 Shape: TypeAlias = tuple[int | None, ...]
-Compiled: TypeAlias = tuple[Callable[[np.ndarray], np.ndarray], Shape, Shape]
+Forward: TypeAlias = Callable[[np.ndarray], list[np.ndarray]]
+Compiled: TypeAlias = tuple[Forward, Shape, Shape]
 
 
 def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
     """Return the forward pass of a model, and the shapes of its input and output.
 
+    The forward pass returns the output and, where the model has a layer "embedding", what that returns.
+
     digest: of the model's file. read: returns the model, where its graph is not kept yet.
     """
     if backend.name() != "tensorflow":
         model = read()
-        return backend.compile_forward(model), model.input_shape, model.output_shape
+        passes = [backend.compile_forward(part) for part in _ends(model)]
+        return (lambda x: [each(x) for each in passes]), model.input_shape, model.output_shape
     import tensorflow as tf
 
     folder = cache_dir() / "graphs" / f"{digest[:24]}-{tf.__version__}-{VERSION}"
@@ -57,13 +62,23 @@ def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
             return _loaded(Path(elsewhere))
 
 
+def _ends(model: "keras.Model") -> list["keras.Model"]:
+    """Return the model, and the part of it that ends with the embedding."""
+    import keras
+
+    named = [layer for layer in model.layers if layer.name == EMBEDDING]
+    return [model, *(keras.Model(model.input, layer.output) for layer in named)]
+
+
 def _write(model: "keras.Model", folder: Path) -> None:
     """Write the model's forward pass as a graph, and the constants that it names."""
+    import keras
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     inputs = [tf.TensorSpec(model.input_shape, tf.float32, name="pixels")]
-    traced = tf.function(lambda x: model(x, training=False), inputs, autograph=False)
+    whole = keras.Model(model.input, [part.output for part in _ends(model)])
+    traced = tf.function(lambda x: tf.nest.flatten(whole(x, training=False)), inputs, autograph=False)
     function = convert_variables_to_constants_v2(traced.get_concrete_function())
     graph = function.graph.as_graph_def()
     weights = {}
@@ -76,7 +91,8 @@ def _write(model: "keras.Model", folder: Path) -> None:
             node.attr["dtype"].type = kind
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     known = {
-        "ends": [function.inputs[0].name, function.outputs[0].name],
+        "input": function.inputs[0].name,
+        "outputs": [tensor.name for tensor in function.outputs],
         "shapes": [model.input_shape, model.output_shape],
         "weights": list(weights),
     }
@@ -89,17 +105,16 @@ def _loaded(folder: Path) -> Compiled:
 
     graph = tf.compat.v1.GraphDef.FromString((folder / GRAPH).read_bytes())
     known = json.loads((folder / NAMES).read_text())
-    pixels, answer = known["ends"]
     taken, given = map(tuple, known["shapes"])
     with np.load(folder / WEIGHTS, allow_pickle=False) as kept:
         weights = {f"{name}:0": tf.constant(kept[f"arr_{i}"]) for i, name in enumerate(known["weights"])}
 
     @functools.partial(tf.function, input_signature=[tf.TensorSpec(taken, tf.float32)], autograph=False)
-    def forward(x: tf.Tensor) -> tf.Tensor:
-        inputs = {pixels: x, **{name: tf.identity(value) for name, value in weights.items()}}
-        return tf.graph_util.import_graph_def(graph, inputs, [answer], name="")[0]
+    def forward(x: tf.Tensor) -> list[tf.Tensor]:
+        inputs = {known["input"]: x, **{name: tf.identity(value) for name, value in weights.items()}}
+        return tf.graph_util.import_graph_def(graph, inputs, known["outputs"], name="")
 
-    return (lambda x: forward(tf.constant(x)).numpy()), taken, given
+    return (lambda x: [tensor.numpy() for tensor in forward(tf.constant(x))]), taken, given
 
 
 def _forget(folder: Path) -> None:

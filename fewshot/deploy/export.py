@@ -31,6 +31,7 @@ from fewshot.io.digests import sha256_of
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
 from fewshot.stats import calibration
+from fewshot.stats.conformal import Novelty
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def export(
     """Train `learner` on all of `train`, save it as `path` (`NAME.keras`) and return its card.
 
     card: what the caller knows and the card shall say: "method", "protocol", "expected" (an accuracy with
-    its interval), …; "temperature", of `fewshot.stats.calibration.fit_temperature`, is built into the model.
+    its interval), …; "sets", of `fewshot.stats.conformal.PredictionSets`; "temperature", of
+    `fewshot.stats.calibration.fit_temperature`, is built into the model.
     formats: "keras" is always written; "saved_model", "tflite" and "onnx" go beside it.
     photos: the files of the images, where these are views: the model takes the photos themselves.
 
@@ -92,8 +94,11 @@ def export(
             wanted = calibration.scaled(wanted, temperature)
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
         written |= {name: _converted(name, model, staged, images, wanted) for name in others}
+        embedding = learner.embedding(train.x)
+        novelty = None if embedding is None else Novelty.fit(embedding, train.groups).to_json()
         full = {
             **card,
+            "novelty": novelty,  # which photos are of none of these classes
             "format": FORMAT,
             "model": path.name,
             "sha256": sha256_of(staged),

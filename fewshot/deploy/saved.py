@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewshot.data.folder import decoded, read_photo
-from fewshot.deploy.compiled import compiled
+from fewshot.deploy.compiled import Forward, compiled
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
+from fewshot.stats.conformal import Novelty, PredictionSets
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -28,12 +29,25 @@ FORMAT = 2  # of the card
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a model says of one photo.
+
+    probabilities: calibrated, (classes,). novel: whether it is like none of the photos that the model knows;
+    None where the model cannot tell. named: of each class whether it is in the prediction set, or None.
+    """
+
+    probabilities: np.ndarray
+    novel: bool | None = None
+    named: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Saved:
     """A model file, its card, and the compiled forward pass."""
 
     path: Path
     card: dict[str, Any]
-    forward: Any
+    forward: Forward
 
     @functools.cached_property
     def model(self) -> "keras.Model":
@@ -51,10 +65,28 @@ class Saved:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float32 (N, classes), of images (N, height, width, 3), 0–255."""
-        return self.forward(x.astype(np.float32))
+        return self.forward(x.astype(np.float32))[0]
 
-    def stream(self, files: Iterable[Path], batch: int = 32) -> Iterator[tuple[Path, np.ndarray | Exception]]:
-        """Yield each file with its probabilities (classes,), or why it has none, in the order of the files.
+    def look(self, x: np.ndarray) -> list[Look]:
+        """Return all that the model says of images (N, height, width, 3), 0–255."""
+        probabilities, *embedding = self.forward(x.astype(np.float32))
+        novel = self._novelty.refused(embedding[0]).tolist() if embedding and self._novelty else None
+        named = self._sets.of(probabilities) if self._sets else None
+        return [
+            Look(row, None if novel is None else novel[i], None if named is None else named[i])
+            for i, row in enumerate(probabilities)
+        ]
+
+    @functools.cached_property
+    def _novelty(self) -> Novelty | None:
+        return Novelty.from_json(self.card["novelty"]) if self.card.get("novelty") else None
+
+    @functools.cached_property
+    def _sets(self) -> PredictionSets | None:
+        return PredictionSets.from_json(self.card["sets"]) if self.card.get("sets") else None
+
+    def stream(self, files: Iterable[Path], batch: int = 32) -> Iterator[tuple[Path, Look | Exception]]:
+        """Yield each file with what the model says of it, or why it says nothing, in the order of the files.
 
         Files are decoded as `fewshot.data.folder` decodes them for training, by threads, while the model
         runs; no more are in memory than these threads may be ahead, and a batch. Photos that the model takes
@@ -63,12 +95,12 @@ class Saved:
         files, ahead = itertools.tee(files)
         if self.image_size is None:
             for file, photo in zip(files, decoded(ahead, self.card["view_size"], pixels_of), strict=False):
-                yield file, photo if isinstance(photo, Exception) else self.predict(photo[None])[0]
+                yield file, photo if isinstance(photo, Exception) else self.look(photo[None])[0]
             return
         images = decoded(ahead, self.image_size)
         while part := list(zip(itertools.islice(files, batch), images, strict=False)):
             read = [image for _, image in part if not isinstance(image, Exception)]
-            rows = iter(self.predict(np.stack(read)) if read else ())
+            rows = iter(self.look(np.stack(read)) if read else ())
             for file, image in part:
                 yield file, image if isinstance(image, Exception) else next(rows)
 
@@ -96,6 +128,14 @@ def load(path: str | os.PathLike) -> Saved:
         pixels = f"{size}×{size} pixels" if size else "photos of any size"
         raise UsageError(f"{path} does not do what its card says: {pixels} to {classes} classes")
     return Saved(path, card, forward)
+
+
+def _fits(make: Callable[[Any], object], value: Any) -> bool:
+    """Tell whether what a card says of its photos can be read; it may say nothing."""
+    try:
+        return value is None or bool(make(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def read(path: Path) -> "keras.Model":
@@ -131,6 +171,8 @@ def _card(path: Path) -> dict[str, Any]:
         "classes": lambda v: isinstance(v, list) and len(v) > 1 and all(isinstance(c, str) for c in v),
         "image_size": lambda v: v is None or (type(v) is int and v > 0),
         "view_size": lambda v: type(v) is int and v > 0,
+        "novelty": lambda v: _fits(Novelty.from_json, v),
+        "sets": lambda v: _fits(PredictionSets.from_json, v),
         "sha256": lambda v: isinstance(v, str),
         "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,
     }

@@ -121,6 +121,13 @@ class Learner:
         """
         raise NotImplementedError
 
+    def embedding(self, x: np.ndarray) -> np.ndarray | None:
+        """Return features (N, D) by which unlike photos are told, once fitted; None where there are none.
+
+        The layer "embedding" of `keras_model` returns the same.
+        """
+        return None
+
     def check_export(self) -> None:
         """Raise `UsageError` where no fitted learner of this kind becomes a Keras model; takes no time."""
         if type(self).keras_model is Learner.keras_model:

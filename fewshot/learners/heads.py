@@ -214,6 +214,11 @@ class HeadsLearner(Learner):
         """Return in words what training on `n` images takes."""
         return f"{n:9,} images, heads on features"
 
+    def embedding(self, x: np.ndarray) -> np.ndarray:
+        """Return the features that the first member looks at first, (N, D)."""
+        backbone, view, _ = next(self.members[0].blocks())[0]
+        return extract(backbone, _pick(x, view))
+
     def keras_model(self, shape: tuple[int, int, int]):
         """Return the members as one `keras.Model` that takes photos of any size and cuts the views itself."""
         from fewshot.learners.heads_graph import keras_model

@@ -19,6 +19,7 @@ from fewshot.learners.inputs import named
 from fewshot.learners.members import Member
 
 HALF = 0.5001  # rounds halves up, those that float32 finds a little less than halves, too
+EMBEDDING = "embedding"
 NEVER = -1e30  # the logit of a class that had no photo
 
 Key = tuple[str, str, bool]  # backbone, view, whether mirrored
@@ -53,6 +54,8 @@ def feature_table(keys: Sequence[Key], pixels, size: int) -> dict[Key, object]:
         rows = ops.cast(ops.cast(rows, "float16"), "float32")
         rows = ops.reshape(rows, (len(seen), -1, rows.shape[-1]))
         table |= {key: rows[i] for i, key in enumerate(wanted)}
+    # What tells unlike photos: named, so that it is found in the saved model.
+    table[keys[0]] = layers.Identity(name=EMBEDDING)(table[keys[0]])
     return table
 
 

@@ -92,3 +92,25 @@ def test_python_sees_arrays_of_any_size(model, prepared):
     photo = np.asarray(Image.open(prepared.photos()[0]))
     np.testing.assert_allclose(loaded.predict(photo), loaded.predict(prepared.photos()[0]), atol=1e-6)
     assert loaded.predict(np.stack([photo, photo])).shape == (2, 2)
+
+
+@pytest.mark.parametrize(("threshold", "novel"), [(-1.0, True), (2.0, False)])
+def test_photos_unlike_all_others_are_none_of_these(threshold, novel, model, prepared, tmp_path, capsys):
+    """And the classes that an answer leaves open are named."""
+    from fewshot.stats.conformal import PredictionSets
+
+    (tmp_path / "model.keras").write_bytes(model.read_bytes())
+    card = json.loads(model.with_suffix(".json").read_text())
+    assert card["novelty"]["photos"] == 12
+    card["novelty"]["threshold"] = threshold  # beyond which distance a photo is of no class
+    card["sets"] = PredictionSets(0.9, 0.0).to_json()  # leaves no class out
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    line = [str(tmp_path / "model.keras"), *map(str, prepared.photos()), "--threads", "1"]
+    assert main([*line, "--format", "json"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert {answer["none_of_these"] for answer in answers} == {novel}
+    assert all(sorted(answer["set"]) == ["bright", "dull"] for answer in answers)
+    assert main([*line, "--sort-into", str(tmp_path / "sorted"), "--threshold", "0"]) == 0
+    for text in capsys.readouterr().out.splitlines()[1:]:
+        assert ("none of these" in text, "(or " in text) == (novel, not novel)
+    assert (tmp_path / "sorted" / "unsure").exists() == novel

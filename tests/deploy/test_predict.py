@@ -13,7 +13,7 @@ from PIL import Image
 from experiments.predict import main
 from fewshot.data import Dataset
 from fewshot.data.folder import load_image
-from fewshot.deploy.saved import load
+from fewshot.deploy.saved import Look, load
 from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.digests import sha256_of
@@ -125,12 +125,11 @@ def test_a_missing_file_is_named_before_the_model_is_read(predict, tmp_path, mon
 
 
 def test_nothing_is_certain(predict, photos, monkeypatch):
-    monkeypatch.setattr(
-        "fewshot.deploy.saved.Saved.predict", lambda self, x: np.tile([1.0, 0.0], (len(x), 1))
-    )
+    sure = [Look(np.array([1.0, 0.0]))]
+    monkeypatch.setattr("fewshot.deploy.saved.Saved.look", lambda self, x: sure * len(x))
     out = {name: predict(photos / "scan.png", "--format", name)[1] for name in ("table", "csv", "json")}
     assert ">99.9 %" in out["table"]
-    assert "dark,0.9999,no,0.9999,0.0000" in out["csv"]
+    assert "dark,0.9999,no,,,0.9999,0.0000" in out["csv"]
     assert json.loads(out["json"])[0]["probability"] == 0.9999
 
 
@@ -265,6 +264,8 @@ FOREIGN = {
     "one class": (broken_card(classes=["dark"]), "no valid 'classes'"),
     "a size of text": (broken_card(image_size="24"), "no valid 'image_size'"),
     "another size": (broken_card(image_size=32), "does not do what its card says"),
+    "novelty of text": (broken_card(novelty="much"), "no valid 'novelty'"),
+    "sets of text": (broken_card(sets={"coverage": "high"}), "no valid 'sets'"),
     "another model": (lambda path: path.write_bytes(b"PK"), "the card of another model"),
 }
 
