@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
 from fewshot.errors import UsageError
+from fewshot.stats.calibration import scaled
+from fewshot.stats.conformal import prediction_sets
 from fewshot.stats.promise import promise
 from fewshot.trials.plan import Plan, cores
 
@@ -47,7 +51,9 @@ def save_winner(
             continue
         learner, data = plan.learners[row.method], findings.images.of(plan.learners[row.method])
         said = findings.answer.said[row.method]
-        told = promise(said.complete, said.labels[said.tested], findings.pool.groups[said.tested])
+        photos = said.labels[said.tested], findings.pool.groups[said.tested]
+        told = promise(said.complete, *photos)
+        calibrated = np.stack([scaled(part, told.temperature) for part in said.complete])
         card = {
             "method": row.method,
             "protocol": plan.protocol.describe(),
@@ -56,6 +62,7 @@ def save_winner(
             "recall": [asdict(recall) if recall else None for recall in told.recall],
             "calibration_error": told.ece,
             "temperature": told.temperature,
+            "sets": prediction_sets(calibrated, *photos).to_json(),
             "unseen_photos": told.n,
             "data": findings.images.small.name,
             "fingerprint": data.fingerprint,

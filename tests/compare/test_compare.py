@@ -255,6 +255,7 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     assert document["model"]["method"] == "ridge"  # neighbours are no network
     assert (place / "model.keras").exists()
     card = json.loads((place / "model.json").read_text())
+    assert card["sets"].keys() == {"coverage", "least_probability"}
     assert card["unseen_photos"] == 32  # the copy counts once
     shown = document["photos"]["shown"]
     assert all((place / photo["thumbnail"]).exists() for photo in shown)
