@@ -12,7 +12,7 @@ from fewshot.report import comparison
 from fewshot.report.groups import gather
 from fewshot.report.markdown import document as markdown
 from fewshot.report.page.html import page
-from fewshot.stats.selection import standings, verdict
+from fewshot.stats.intervals import Estimate
 
 WINNER = f"lite {EVIL}"
 
@@ -145,15 +145,15 @@ def test_a_broken_document_is_one_line_and_its_trials_are_shown(kind, tmp_path):
     }
 
 
-def test_what_compare_writes_is_what_the_report_reads():
-    """A winner, one stopped, and one with a single draw, which has no spread."""
-    scores = {"a": {0: 80.0, 1: 82.0, 3: 84.0}, "b": {0: 70.0, 1: 71.0, 3: 75.0}, "c": {0: 60.0}}
-    table = standings(scores, {"b": 4})
-    lines = list(zip(*comparison.columns(table, dict.fromkeys("abc", 1.0)), strict=True))
-    assert lines[1] == ("a", "3", "83.00 ± 1.41", "[70.3, 95.7]", "–", "–", "1.0")
-    assert lines[2][1:3] == ("stopped after 4", "73.00 ± 2.83")
-    assert lines[3] == ("c", "1", "–", "–", "–", "–", "1.0")
-    assert verdict(table).startswith("Use a")
+def test_the_table_shows_what_is_known_and_no_interval_where_there_are_too_few():
+    known, few = Estimate(83.0, 40, (70.3, 95.7)), Estimate(60.0, 3, None, "too few to say: 3 photos")
+    table = [
+        comparison.Row("a", "heads", 10, 40, known, None, "winner", 1.0),
+        comparison.Row("c", "heads", 1, 3, few, few, "unclear", 1.0),
+    ]
+    lines = list(zip(*comparison.columns(table), strict=True))
+    assert lines[1][:5] == ("a", "10", "40", "83.0", "[70.3, 95.7]")
+    assert lines[2][:5] == ("c", "1", "3", "60.0", "–")
 
 
 PROBE = """
