@@ -27,7 +27,10 @@ def folder(tmp_path):
         (["--protocol", "folds"], {"protocol": "folds"}),
         (["--shots", "3"], {"shots": 3}),
         (["--protocol", "stratified", "--image-size", "16"], {"protocol": "stratified", "image_size": 16}),
-        (["--classes", "dog", "cat", "--unbalanced"], {"classes": ["dog", "cat"], "balanced": False}),
+        (
+            ["--protocol", "distinct", "--classes", "dog", "cat", "--unbalanced"],
+            {"protocol": "distinct", "classes": ["dog", "cat"], "balanced": False},
+        ),
     ],
 )
 def test_the_same_tasks_and_keys_from_all_three(folder, tmp_path, monkeypatch, line, options):
