@@ -14,6 +14,9 @@ from fewshot.stats.promise import Promise, promise
 from fewshot.trials.record import Record
 
 
+CLOSE = 10.0  # points: who may be worse by so much is not called as good
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a tournament says.
@@ -111,7 +114,9 @@ def _standing(name: str, choice: Choice | None, delta: Estimate | None) -> str:
     if delta is None or delta.interval is None:
         return "unclear"
     low, high = delta.interval
-    return "worse" if high < 0 else "ahead" if low > 0 else "alike"
+    if high < 0 or low > 0:
+        return "worse" if high < 0 else "ahead"
+    return "alike" if low > -CLOSE else "unclear"
 
 
 def _order(row: Row) -> tuple[bool, float]:

@@ -139,7 +139,8 @@ def _run_stages(
     first_round = plan.seeds[:per_round]
     tried = 0
     for strategy, following in zip(strategies, [*strategies[1:], None], strict=True):
-        enough = first_round if strategy.stage == 0 else first_round[:LEAST_DRAWS]
+        # What takes long is measured on one wave of draws before more are asked for.
+        enough = first_round if strategy.stage == 0 else first_round[: tournament.jobs]
         if tried and not tournament.fits(strategy, enough):
             seconds = minutes(tournament.expected(strategy, enough))
             tournament.left_out[strategy.name] = f"it takes about {seconds}, more than there was time for"
@@ -156,10 +157,12 @@ def _run_stages(
             progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
             continue
         tried += 1
-        for draw in first_round[len(enough) :]:
-            if is_behind(tournament, strategy.name) or not tournament.fits(strategy, [draw]):
+        for start in range(len(enough), per_round, tournament.jobs):
+            wave = first_round[start : start + tournament.jobs]
+            decided = start >= LEAST_DRAWS and is_behind(tournament, strategy.name)
+            if decided or not tournament.fits(strategy, wave):
                 break
-            tournament.run(strategy, [draw])
+            tournament.run(strategy, wave)
         if tried == 1:
             progress.say(*_so_far(tournament))
     contenders = [

@@ -59,7 +59,9 @@ class Tournament:
         self.jobs = max(1, plan.machine.jobs or 1)
         self.pool = pool
         self.stages = {strategy.name: STAGES[strategy.stage] for strategy in strategies}
-        self.costs = {strategy.name: strategy.cost for strategy in strategies}
+        # Guesses are for a hundred training images.
+        scale = max(1.0, len(pool) / 100)
+        self.costs = {strategy.name: scale * strategy.cost for strategy in strategies}
         self.records: dict[str, dict[int, Record]] = {}
         self.left_out: dict[str, str] = {}  # strategy → why it was not tried, or not to the end
         self._started = False

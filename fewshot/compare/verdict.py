@@ -88,7 +88,11 @@ def _classes(found: Answer, classes: Mapping[str, int]) -> list[str]:
 def _others(rows: Sequence[Row]) -> list[str]:
     """Return how the others stand beside the winner."""
     by_standing = {
-        standing: [row.method for row in rows if row.standing == standing]
+        standing: [
+            f"{row.method} ({row.to_winner.value:+.1f})" if row.to_winner else row.method
+            for row in rows
+            if row.standing == standing
+        ]
         for standing in ("alike", "worse", "ahead", "unclear")
     }
     lines = []
@@ -102,7 +106,7 @@ def _others(rows: Sequence[Row]) -> list[str]:
             "give more time."
         )
     if by_standing["unclear"]:
-        lines.append(f"Too few draws to say: {', '.join(by_standing['unclear'])}; give more time.")
+        lines.append(f"Too few draws to say much: {', '.join(by_standing['unclear'])}; give more time.")
     return lines
 
 

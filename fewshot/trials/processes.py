@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -50,6 +51,8 @@ class Processes:
             initargs=(plugins.portable(), (first.threads, first.device)),
         )
         try:
+            # Workers that have had nothing to do for long end; joblib guesses at leaks of memory.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
         except TerminatedWorkerError as error:
             raise WorkerDied from error
