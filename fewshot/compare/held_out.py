@@ -29,12 +29,15 @@ class Pool:
         Whether all draws have all classes: then photos can be counted, else only draws.
     groups
         (N,), numbers of groups of near-duplicates among the images.
+    training
+        How many images a draw trains on.
     """
 
     part: str
     per_round: int
     same_classes: bool
     groups: np.ndarray
+    training: int = 100
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -44,12 +47,13 @@ class Pool:
 def pool_of(plan: Plan, splits: Splits) -> Pool:
     """Return what the draws of a plan hold out from."""
     protocol = plan.protocol
-    part = protocol.positions(splits, plan.seeds[0])[3]
+    _, train, _, part = protocol.positions(splits, plan.seeds[0])
     return Pool(
         part,
         count_folds(protocol, splits) if protocol.name == "folds" else DRAWS,
         protocol.ways is None and not protocol.classes,
         near_duplicates(splits.train, splits.parts[part])[1],
+        len(train),
     )
 
 

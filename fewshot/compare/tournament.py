@@ -60,7 +60,7 @@ class Tournament:
         self.pool = pool
         self.stages = {strategy.name: STAGES[strategy.stage] for strategy in strategies}
         # Guesses are for a hundred training images.
-        scale = max(1.0, len(pool) / 100)
+        scale = max(1.0, pool.training / 100)
         self.costs = {strategy.name: scale * strategy.cost for strategy in strategies}
         self.records: dict[str, dict[int, Record]] = {}
         self.left_out: dict[str, str] = {}  # strategy → why it was not tried, or not to the end

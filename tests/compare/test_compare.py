@@ -52,9 +52,9 @@ def _tournament(data, folder, budget=600.0, reserve=0.0, costs=None, **learners)
 
 def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
     learners = {"good": Brightness(), "dear": Brightness(5.0)}
-    with _tournament(data, tmp_path, 100, 40, {"dear": 30.0}, **learners) as (tournament, (good, dear)):
+    with _tournament(data, tmp_path, 100, 40, {"dear": 80.0}, **learners) as (tournament, (good, dear)):
         assert tournament.fits(good, range(10))
-        assert not tournament.fits(dear, range(3))  # 90 s and a little of the 60
+        assert not tournament.fits(dear, range(3))  # 80 s of the 60
         comparing._run_stages(tournament, [good, dear], _plan_of(tournament), Board())
         assert list(tournament.records) == ["good"]
         assert "more than there was time for" in tournament.left_out["dear"]
