@@ -13,7 +13,6 @@ from fewshot.stats.intervals import Estimate
 from fewshot.stats.promise import Promise, promise
 from fewshot.trials.record import Record
 
-
 CLOSE = 10.0  # points: who may be worse by so much is not called as good
 
 
