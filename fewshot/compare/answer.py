@@ -1,7 +1,7 @@
 """The answer: which strategy to use, how the others stand beside it, and what it promises of new photos."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,17 +41,23 @@ class Answer:
     accuracy: Estimate | None
 
 
-def answer(tournament: Tournament) -> Answer:
-    """Return what a tournament says by now."""
+def answer(tournament: Tournament, error_ratio: float = 1.0) -> Answer:
+    """Return what a tournament says by now.
+
+    error_ratio: the error of the winner trained on all images over that on a draw's, as for `promise`.
+    """
     said = tournament.held_out()
     choice = _choice(tournament, said)
     if choice is None:
-        return Answer(_rows(tournament, said, None), None, said, None, None)
+        return Answer(_rows(tournament, said, None, None), None, said, None, None)
     told = None
     if tournament.pool.same_classes:
         winner = said[choice.winner]
-        told = promise(winner.complete, winner.labels[winner.tested], tournament.pool.groups[winner.tested])
-    return Answer(_rows(tournament, said, choice), choice.winner, said, told, choice.accuracy)
+        told = promise(
+            winner.complete, winner.labels[winner.tested], tournament.pool.groups[winner.tested], error_ratio
+        )
+    accuracy = _with_all(choice.accuracy, error_ratio)
+    return Answer(_rows(tournament, said, choice, accuracy), choice.winner, said, told, accuracy)
 
 
 def is_behind(tournament: Tournament, method: str) -> bool:
@@ -87,8 +93,24 @@ def _accuracy(record: Record | None) -> float:
     return record.balanced_accuracy / 100
 
 
-def _rows(tournament: Tournament, said: Mapping[str, HeldOut], choice: Choice | None) -> tuple[Row, ...]:
-    """Return the table: the winner first, then from the best to the worst on what they share with it."""
+def _with_all(accuracy: Estimate, error_ratio: float) -> Estimate:
+    """Return the accuracy of training on all images."""
+
+    def better(value: float) -> float:
+        return 100 - error_ratio * (100 - value)
+
+    low, high = accuracy.interval or (0.0, 0.0)
+    interval = (better(low), better(high)) if accuracy.interval else None
+    return replace(accuracy, value=better(accuracy.value), interval=interval)
+
+
+def _rows(
+    tournament: Tournament, said: Mapping[str, HeldOut], choice: Choice | None, accuracy: Estimate | None
+) -> tuple[Row, ...]:
+    """Return the table: the winner first, then from the best to the worst on what they share with it.
+
+    accuracy: the winner's, less the luck of the choice.
+    """
     rows = []
     for name, by_draw in tournament.records.items():
         delta = choice.differences.get(name) if choice else None
@@ -98,13 +120,19 @@ def _rows(tournament: Tournament, said: Mapping[str, HeldOut], choice: Choice | 
                 stage=tournament.stages[name],
                 draws=sum(record.ok for record in by_draw.values()),
                 photos=int(said[name].tested.sum()) if name in said else 0,
-                accuracy=choice.accuracies.get(name) if choice else None,
+                accuracy=_accuracy_of(name, choice, accuracy),
                 to_winner=delta,
                 standing=_standing(name, choice, delta),
                 seconds=tournament.costs[name],
             )
         )
     return tuple(sorted(rows, key=_order))
+
+
+def _accuracy_of(name: str, choice: Choice | None, winners: Estimate | None) -> Estimate | None:
+    if choice is None:
+        return None
+    return winners if name == choice.winner else choice.accuracies.get(name)
 
 
 def _standing(name: str, choice: Choice | None, delta: Estimate | None) -> str:

@@ -24,8 +24,11 @@ from fewshot.report import comparison
 from fewshot.report.table import aligned
 from fewshot.stats import learning_curve, metrics
 from fewshot.stats.calibration import scaled
+from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.trials.plan import Images
+
+SUSPICIOUS = "suspicious.csv"  # a line a photo to look at, beside the document
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Findings:
         Strategy → why it was not tried.
     points
         The winner's balanced accuracies, training images a class → one a draw.
+    tested
+        The winner's accuracy on the test part, where there is one.
     images, protocol, pool
         The images, how the draws were made, and what they held out from.
     inspection
@@ -57,6 +62,7 @@ class Findings:
     answer: Answer
     left_out: Mapping[str, str]
     points: Mapping[int, Sequence[float]]
+    tested: Estimate | None
     images: Images
     protocol: Protocol
     pool: Pool
@@ -90,14 +96,14 @@ class Findings:
     @property
     def curve(self) -> Curve | None:
         """The winner's learning curve, where one was measured."""
-        return learning_curve.fit(self.points) if len(self.points) > 2 else None
+        return learning_curve.fit(self.points, len(self.pool))
 
     def comparison(self) -> comparison.Comparison:
         """Return what reports tell of it."""
         told = self.answer.promise
         recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
         return comparison.Comparison(
-            verdict=tuple(verdict(self.answer, self.classes, self.curve, self.left_out)),
+            verdict=tuple(verdict(self.answer, self.classes, self.curve, self.left_out, self.tested)),
             source=self.place.source,
             classes=self.classes,
             protocol={**self.protocol.describe(), "data": self.images.small.name},
@@ -118,7 +124,7 @@ class Findings:
         return {
             **comparison.document(self.comparison()),
             "promise": asdict(told) if told else None,
-            "accuracy_of_the_chosen": asdict(self.answer.accuracy) if self.answer.accuracy else None,
+            "test": asdict(self.tested) if self.tested else None,
             "confusion": self.confusion().tolist() if told else None,
             "calibration": self._bins() if told else None,
             "photos": photos_document(*self.photos) if told else None,
@@ -158,6 +164,8 @@ class Findings:
         compared = self.comparison()
         lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
         lines += self.inspection.text() if self.inspection else []
+        if self.inspection and self.inspection.findings:
+            lines.append(f"all of these: {self.place.folder / SUSPICIOUS}")
         lines += compared.use()
         return "\n".join([*lines, f"pictures and all numbers: {self.place.folder}"])
 
@@ -192,6 +200,7 @@ class Findings:
                 paths += gallery(pictures, folder / kind, comparison.SHEETS[kind])
         if self.inspection:
             paths += self.inspection.sheets(folder)
+            self.inspection.csv(folder / SUSPICIOUS)
         return [str(path) for path in paths]
 
     def _pictures(self) -> dict[str, list[tuple[np.ndarray, list[str]]]]:
@@ -225,3 +234,14 @@ class Findings:
         if views.x.ndim == 5:
             return replace(views, x=views.x[:, VIEWS.index("padded")])
         return open_splits(self.images.large.folder).parts[self.pool.part]
+
+
+def error_ratio(points: Mapping[int, Sequence[float]], pool: Pool, splits: Splits) -> float:
+    """Return the winner's error when trained on all images over that on the folds', by its learning curve.
+
+    1 where draws are no folds, or where there is no curve.
+    """
+    curve = learning_curve.fit(points, len(pool))
+    if curve is None or pool.training >= len(splits.train) or pool.part != "train":
+        return 1.0
+    return curve.error_ratio(pool.training, len(splits.train)) if pool.folds else 1.0

@@ -31,6 +31,8 @@ class Pool:
         (N,), numbers of groups of near-duplicates among the images.
     training
         How many images a draw trains on.
+    folds
+        Whether these are all others.
     """
 
     part: str
@@ -38,6 +40,7 @@ class Pool:
     same_classes: bool
     groups: np.ndarray
     training: int = 100
+    folds: bool = False
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -54,6 +57,7 @@ def pool_of(plan: Plan, splits: Splits) -> Pool:
         protocol.ways is None and not protocol.classes,
         near_duplicates(splits.train, splits.parts[part])[1],
         len(train),
+        protocol.name == "folds",
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fewshot.compare.answer import answer, is_behind
 from fewshot.compare.board import Progress, minutes
 from fewshot.compare.clock import Clock, check_budget
-from fewshot.compare.findings import Findings
+from fewshot.compare.findings import Findings, error_ratio
 from fewshot.compare.held_out import DRAWS, pool_of
 from fewshot.compare.inspected import inspected
 from fewshot.compare.place import place_of
@@ -20,6 +20,7 @@ from fewshot.data import Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS
 from fewshot.errors import FewshotError
 from fewshot.learners.contract import Learner
+from fewshot.stats.intervals import Estimate, estimate
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
 from fewshot.trials.store import Store
 from fewshot.wording import plural
@@ -33,6 +34,7 @@ CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
 EXPORTING = 25.0  # seconds that training, saving and checking the model take, roughly
 KEPT = 0.3  # at most this share of the budget is kept for them
+NO_TIME = "more time is needed"
 EXACT = 0.05  # share of the budget that guesses may cost in the end
 
 
@@ -93,15 +95,28 @@ def compare(
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:
             tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
-            _run_stages(tournament, strategies, plan, progress)
+            course = _Course(tournament, strategies, plan, images, draws, progress)
+            course.run()
+            course.measure_curve()
             found = answer(tournament)
             if not found.rows:
                 reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
                 raise FewshotError(f"no strategy could run ({'; '.join(reasons)})")
-            points = _curve(found.winner, tournament, plan, images, draws, progress) if found.winner else {}
+            points = course.points.get(found.winner or "", {})
+            found = answer(tournament, error_ratio(points, pool, splits))
+            tested = course.measure_test_part()
         inspection = inspected(found, images, pool, plan.machine)
         findings = Findings(
-            found, tournament.left_out, points, images, plan.protocol, pool, inspection, place, command
+            found,
+            tournament.left_out,
+            points,
+            tested,
+            images,
+            plan.protocol,
+            pool,
+            inspection,
+            place,
+            command,
         )
         if export and found.winner:
             findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
@@ -131,90 +146,111 @@ def _announcement(plan: Plan, splits: Splits) -> list[str]:
     return lines
 
 
-def _run_stages(
-    tournament: Tournament, strategies: Sequence[Strategy], plan: Plan, progress: Progress
-) -> None:
-    """Run the strategies in order, as far as there is time; what is far behind gets few draws."""
-    per_round = tournament.pool.per_round
-    first_round = plan.seeds[:per_round]
-    tried = 0
-    for strategy, following in zip(strategies, [*strategies[1:], None], strict=True):
+class _Course:
+    """The course of a comparison: stage after stage, as far as there is time."""
+
+    def __init__(
+        self,
+        tournament: Tournament,
+        strategies: Sequence[Strategy],
+        plan: Plan,
+        images: Images,
+        draws: Draws,
+        progress: Progress,
+    ):
+        self._tournament, self._strategies, self._progress = tournament, list(strategies), progress
+        self._plan, self._images, self._draws = plan, images, draws
+        self._round = plan.seeds[: tournament.pool.per_round]
+        self.points: dict[str, dict[int, list[float]]] = {}
+
+    def run(self) -> None:
+        """Run all of it: heads first and to the end, what takes long only as far as it is not far behind."""
+        heads = [strategy for strategy in self._strategies if strategy.stage == 0]
+        for strategy in self._strategies:
+            if strategy.stage:
+                break
+            self._try(strategy)
+        self._once_more(heads)
+        self.measure_curve()
+        for strategy in self._strategies[len(heads) :]:
+            self._try(strategy)
+
+    def _try(self, strategy: Strategy) -> None:
+        """Run a strategy, if there is time; what is behind after a few draws gets no more."""
+        tournament, first = self._tournament, not self._tournament.records
         # What takes long is measured on one wave of draws before more are asked for.
-        enough = first_round if strategy.stage == 0 else first_round[: tournament.jobs]
-        if tried and not tournament.fits(strategy, enough):
-            seconds = minutes(tournament.expected(strategy, enough))
-            tournament.left_out[strategy.name] = f"it takes about {seconds}, more than there was time for"
-            continue
-        then = f"{following.name}" if following else "saving"
-        progress.on_stage(
-            f"{strategy.name} ({STAGES[strategy.stage]})",
-            tournament.clock,
-            len(enough),
-            tournament.expected(strategy, enough),
-            then,
-        )
+        enough = self._round if strategy.stage == 0 else self._round[: tournament.jobs]
+        expected = tournament.expected(strategy, enough)
+        if not first and not tournament.fits(strategy, enough):
+            tournament.left_out[strategy.name] = NO_TIME
+            return
+        self._tell(f"{strategy.name} ({STAGES[strategy.stage]})", len(enough), expected)
         if not tournament.run(strategy, enough):
-            progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
-            continue
-        tried += 1
-        for start in range(len(enough), per_round, tournament.jobs):
-            wave = first_round[start : start + tournament.jobs]
+            self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
+            return
+        for start in range(len(enough), len(self._round), tournament.jobs):
+            wave = self._round[start : start + tournament.jobs]
             decided = start >= LEAST_DRAWS and is_behind(tournament, strategy.name)
             if decided or not tournament.fits(strategy, wave):
                 break
             tournament.run(strategy, wave)
-        if tried == 1:
-            progress.say(*_so_far(tournament))
-    contenders = [
-        strategy
-        for strategy in strategies
-        if strategy.stage == 0
-        and strategy.name in tournament.records
-        and not is_behind(tournament, strategy.name)
-    ]
-    for start in range(per_round, ROUNDS * per_round, per_round):
-        draws = plan.seeds[start : start + per_round]
-        for strategy in contenders:
-            if tournament.fits(strategy, draws):
-                progress.on_stage(
-                    f"{strategy.name}, once more with other folds",
-                    tournament.clock,
-                    len(draws),
-                    tournament.expected(strategy, draws),
-                    "saving",
-                )
-                tournament.run(strategy, draws)
+        if first:
+            self._progress.say(*_so_far(tournament))
 
+    def _once_more(self, heads: Sequence[Strategy]) -> None:
+        """Divide the images into other folds, for the heads that are not behind."""
+        tournament = self._tournament
+        contenders = [
+            strategy
+            for strategy in heads
+            if strategy.name in tournament.records and not is_behind(tournament, strategy.name)
+        ]
+        for start in range(len(self._round), ROUNDS * len(self._round), len(self._round)):
+            draws = self._plan.seeds[start : start + len(self._round)]
+            for strategy in contenders:
+                if tournament.fits(strategy, draws):
+                    expected = tournament.expected(strategy, draws)
+                    self._tell(f"{strategy.name} with other folds", len(draws), expected)
+                    tournament.run(strategy, draws)
 
-def _curve(
-    winner: str,
-    tournament: Tournament,
-    plan: Plan,
-    images: Images,
-    draws: Draws,
-    progress: Progress,
-) -> dict[int, list[float]]:
-    """Return the winner's balanced accuracies with fewer images, shots → one a draw, as time allows."""
-    smallest = int(np.bincount(open_splits(images.small.folder).train.y).min())
-    points: dict[int, list[float]] = {}
-    learner = plan.learners[winner]
-    least = replace(draws, protocol="distinct" if draws.protocol == "folds" else draws.protocol)
-    for shots in (count for count in SHOTS if count <= CURVE_SHARE * smallest):
-        if CURVE_DRAWS * tournament.costs[winner] / tournament.jobs * SLACK > tournament.time_left():
-            break
-        fewer = make_plan(
-            {winner: learner}, images, replace(least, shots=shots), range(CURVE_DRAWS), plan.machine
-        )
-        progress.on_stage(
-            f"{winner} with {plural(shots, 'photo')} a class",
-            tournament.clock,
-            CURVE_DRAWS,
-            CURVE_DRAWS * tournament.costs[winner] / tournament.jobs,
-            "saving",
-        )
-        records = tournament.run_others(fewer.trials)
-        points[shots] = [record.balanced_accuracy for record in records if record.ok]
-    return {shots: accuracies for shots, accuracies in points.items() if accuracies}
+    def measure_curve(self) -> None:
+        """Measure the leader with fewer images, as time allows; nothing where that has been done."""
+        tournament, winner = self._tournament, answer(self._tournament).winner
+        if winner is None or winner in self.points:
+            return
+        smallest = int(np.bincount(open_splits(self._images.small.folder).train.y).min())
+        expected = CURVE_DRAWS * tournament.costs[winner] / tournament.jobs
+        protocol = "distinct" if self._plan.protocol.name == "folds" else self._draws.protocol
+        points: dict[int, list[float]] = {}
+        for shots in (count for count in SHOTS if count <= CURVE_SHARE * smallest):
+            if SLACK * expected > tournament.time_left():
+                break
+            draws = replace(self._draws, protocol=protocol, shots=shots)
+            learner = {winner: self._plan.learners[winner]}
+            fewer = make_plan(learner, self._images, draws, range(CURVE_DRAWS), self._plan.machine)
+            self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
+            records = tournament.run_others(fewer.trials)
+            points[shots] = [r.balanced_accuracy for r in records if r.balanced_accuracy is not None]
+        self.points[winner] = {shots: accuracies for shots, accuracies in points.items() if accuracies}
+
+    def measure_test_part(self) -> Estimate | None:
+        """Return the winner's accuracy on the test images, trained on all others; None without such."""
+        winner = answer(self._tournament).winner
+        splits = open_splits(self._images.small.folder)
+        if winner is None or splits.test is None or self._plan.protocol.name != "folds":
+            return None
+        learner = {winner: self._plan.learners[winner]}
+        whole = make_plan(learner, self._images, Draws("full", balanced=False), [0], self._plan.machine)
+        self._tell(f"{winner} on the test images", 1, self._tournament.costs[winner])
+        (record,) = self._tournament.run_others(whole.trials)
+        if record.accuracy is None:
+            return None
+        return estimate(record.accuracy / 100, len(splits.test), len(splits.test))
+
+    def _tell(self, title: str, trials: int, seconds: float) -> None:
+        done = self._tournament.records.keys() | self._tournament.left_out.keys()
+        following = next((s.name for s in self._strategies if s.name not in done and s.name not in title), "")
+        self._progress.on_stage(title, self._tournament.clock, trials, seconds, following or "saving")
 
 
 def _so_far(tournament: Tournament) -> list[str]:

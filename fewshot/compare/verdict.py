@@ -17,7 +17,11 @@ BEHIND = 3.0  # … where it is so many points below the mean of all
 
 
 def verdict(
-    found: Answer, classes: Mapping[str, int], curve: Curve | None, left_out: Mapping[str, str]
+    found: Answer,
+    classes: Mapping[str, int],
+    curve: Curve | None,
+    left_out: Mapping[str, str],
+    tested: Estimate | None = None,
 ) -> list[str]:
     """Return the sentences.
 
@@ -31,13 +35,15 @@ def verdict(
         The winner's learning curve, where one was measured.
     left_out
         Strategy → why it was not tried, or not to the end.
+    tested
+        The winner's accuracy on images that stood apart until the end, where there were such.
     """
     if found.winner is None or found.promise is None:
         return [
             "Too few held-out photos to say what to use: give more time, or more photos.",
             *_left_out(left_out),
         ]
-    told = found.promise.balanced_accuracy
+    told = found.accuracy or found.promise.balanced_accuracy
     chance = 100 / len(classes)
     lines = []
     if told.interval and told.interval[0] <= chance:
@@ -49,6 +55,11 @@ def verdict(
         lines.append(
             f"Use {found.winner}: of 100 new photos, as many of each class, it will get about "
             f"{_of_100(told.value)} right{_between(told)}."
+        )
+    if tested:
+        lines.append(
+            f"On the {plural(tested.n, 'test photo')}, which nothing was trained or chosen on: "
+            f"{tested.value:.0f} of 100 right{_between(tested)}."
         )
     lines += _classes(found, classes)
     lines += _others(found.rows)
@@ -135,6 +146,8 @@ def _more_photos(curve: Curve | None, classes: Mapping[str, int], told: Estimate
 
 
 def _left_out(left_out: Mapping[str, str]) -> list[str]:
-    return (
-        [f"Not tried: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}."] if left_out else []
-    )
+    reasons: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        reasons.setdefault(why, []).append(name)
+    told = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+    return [f"Not tried: {told}."] if told else []

@@ -57,7 +57,7 @@ def save_winner(
         card = {
             "method": row.method,
             "protocol": plan.protocol.describe(),
-            "expected": asdict(told.balanced_accuracy),
+            "expected": asdict(row.accuracy or told.balanced_accuracy),
             "accuracy": asdict(told.accuracy),
             "recall": [asdict(recall) if recall else None for recall in told.recall],
             "calibration_error": told.ece,

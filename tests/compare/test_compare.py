@@ -55,14 +55,17 @@ def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
     with _tournament(data, tmp_path, 100, 40, {"dear": 80.0}, **learners) as (tournament, (good, dear)):
         assert tournament.fits(good, range(10))
         assert not tournament.fits(dear, range(3))  # 80 s of the 60
-        comparing._run_stages(tournament, [good, dear], _plan_of(tournament), Board())
+        _run_course(tournament, [good, dear])
         assert list(tournament.records) == ["good"]
-        assert "more than there was time for" in tournament.left_out["dear"]
+        assert tournament.left_out["dear"] == "more time is needed"
 
 
-def _plan_of(tournament):
-    """Return what `_run_stages` asks of a plan."""
-    return type("Seeds", (), {"seeds": range(10)})
+def _run_course(tournament, candidates):
+    """Run the strategies, without the curve of the winner."""
+    plan = type("Plan", (), {"seeds": range(10)})
+    course = comparing._Course(tournament, candidates, plan, None, None, Board())
+    course.measure_curve = lambda: None
+    course.run()
 
 
 def test_more_time_never_knows_less(data, tmp_path):
@@ -71,7 +74,7 @@ def test_more_time_never_knows_less(data, tmp_path):
     known = []
     for budget in (60, 120, 600):
         with _tournament(data, tmp_path, budget, costs=costs, **learners) as (tournament, candidates):
-            comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+            _run_course(tournament, candidates)
             known.append({name: len(by_draw) for name, by_draw in tournament.records.items()})
     assert all(set(less) <= set(more) for less, more in itertools.pairwise(known))
     assert set(known[2]) == {"good", "dear", "dearest"}
@@ -81,7 +84,7 @@ def test_the_hopeless_get_few_draws(data, tmp_path):
     """A negative scale takes the class that is farthest."""
     learners = {"good": Brightness(), "bad": Brightness(scale=-20.0)}
     with _tournament(data, tmp_path, **learners) as (tournament, candidates):
-        comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+        _run_course(tournament, candidates)
         assert sorted(tournament.records["good"]) == list(range(10))
         assert len(tournament.records["bad"]) < 10
         assert is_behind(tournament, "bad")
@@ -92,7 +95,7 @@ def test_the_hopeless_get_few_draws(data, tmp_path):
 def test_a_strategy_that_cannot_run_drops_out_and_the_others_go_on(data, tmp_path, capsys):
     learners = {"broken": Unusable(), "diverges": Brightness(diverges=tuple(range(10))), "good": Brightness()}
     with _tournament(data, tmp_path, **learners) as (tournament, candidates):
-        comparing._run_stages(tournament, candidates, _plan_of(tournament), Board())
+        _run_course(tournament, candidates)
         assert list(tournament.records) == ["good"]
         assert answer(tournament).winner == "good"
     assert "there is no such thing" in tournament.left_out["broken"]
@@ -409,3 +412,13 @@ def test_a_changed_method_is_thought_to_cost_what_the_method_costs():
     first, changed = strategies(["lite-logistic", "best:ensemble_size=2"])
     assert first.cost == catalogue["lite-logistic"].cost_seconds
     assert changed.cost == catalogue["best"].cost_seconds
+
+
+def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, few_draws):
+    divided = tmp_path / "divided"
+    for part in ("train", "test"):
+        shutil.copytree(photos, divided / part)
+    findings = _compare_folder(divided, tmp_path / "out")
+    assert findings.tested.n == 33
+    assert all(row.photos == 33 for row in findings.answer.rows)  # of the training part
+    assert any("33 test photos" in line for line in findings.document()["verdict"])
