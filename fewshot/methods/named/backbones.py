@@ -125,3 +125,10 @@ methods.define(
     cost_seconds=2,
 )
 methods.define("heads", summary="the same on two backbones", tags=("finetune", "compare"), cost_seconds=6)
+methods.define(
+    "heads-3",
+    "heads:backbones=efficientnet-lite0@224+resnet50@224+mobilenetv2@224",
+    "the same on three backbones",
+    tags=("finetune", "compare"),
+    cost_seconds=8,
+)
