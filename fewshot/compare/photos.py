@@ -11,7 +11,7 @@ from fewshot.data import Dataset
 from fewshot.inspection.findings import Inspection
 
 THUMBNAILS = "thumbnails"
-SIDE = 160  # pixels of a thumbnail
+SIDE = 224  # pixels of a thumbnail: it is enlarged at a click
 MOST_SURE = 0.999  # nothing is certain
 AT_MOST = {"wrong": 40, "suspicious": 40, "unsure": 12, "right": 12}
 

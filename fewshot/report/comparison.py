@@ -3,14 +3,16 @@
 The document is a file like any other: what is not as it should be is a ValueError, TypeError or KeyError.
 """
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from fewshot.report import evidence
+from fewshot.report.evidence import Evidence
 from fewshot.report.names import tasks
 from fewshot.report.table import NONE
+from fewshot.report.typed import entries, estimate, number, text
 from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
 
@@ -60,6 +62,7 @@ class Comparison:
     verdict: sentences. classes: name → how many images it has. left_out: strategy → why. curve: training
     images a class → the winner's mean accuracy. recall: class → how many of its new photos will be right.
     model: "path", "card" and "method" of what was saved. figures: the names of the files that were drawn.
+    evidence: what the verdict rests on.
     """
 
     verdict: tuple[str, ...]
@@ -73,6 +76,7 @@ class Comparison:
     model: Mapping[str, str] | None
     figures: frozenset[str]
     command: str
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def winner(self) -> str:
@@ -83,6 +87,11 @@ class Comparison:
     def tasks(self) -> str:
         """How the draws are made, in a line."""
         return tasks(self.protocol)
+
+    @property
+    def expected(self) -> Estimate | None:
+        """The winner's accuracy on new photos, corrected for having been chosen."""
+        return next((row.accuracy for row in self.table if row.standing == "winner"), None)
 
     def owns(self, record: Record) -> bool:
         """Say whether a trial is one of the comparison's, its curve of shots included."""
@@ -97,7 +106,7 @@ class Comparison:
         """Return where the model is, and the command that uses it; nothing where none was saved."""
         if not self.model:
             return []
-        path, card, method = (self.model[field] for field in ("path", "card", "method"))
+        path, card, method = (self.model[name] for name in ("path", "card", "method"))
         return [
             f"model: {path} ({method}, trained on all images), {card}",
             f"use it: fewshot predict {shlex.quote(path)} PHOTOS…",
@@ -134,7 +143,7 @@ def _difference(row: Row) -> str:
 
 
 def document(compared: Comparison) -> dict:
-    """Return the part of the document that `read` reads."""
+    """Return the document, without the evidence."""
     return {
         "study": "compare",
         "data": compared.protocol["data"],
@@ -157,21 +166,22 @@ def read(document: Mapping) -> Comparison:
     """Return the comparison that a document describes."""
     if document["study"] != "compare":
         raise ValueError("no comparison")
-    protocol = {**document["protocol"], "data": _text(document["data"])}
+    protocol = {**document["protocol"], "data": text(document["data"])}
     tasks(protocol)  # raises for what is none
     model = document.get("model")
     return Comparison(
-        verdict=tuple(map(_text, _list(document["verdict"]))),
-        source=_text(document["source"]),
-        classes={_text(name): int(count) for name, count in dict(document["classes"]).items()},
+        verdict=tuple(map(text, entries(document["verdict"]))),
+        source=text(document["source"]),
+        classes={text(name): int(count) for name, count in dict(document["classes"]).items()},
         protocol=protocol,
-        table=[_row(row) for row in _list(document["methods"])],
-        left_out={_text(name): _text(why) for name, why in dict(document["left_out"]).items()},
-        recall={_text(name): _estimate(value) for name, value in dict(document["recall"]).items()},
-        curve={int(shots): _number(mean) for shots, mean in dict(document["shots"]).items()},
-        model={field: _text(model[field]) for field in ("path", "card", "method")} if model else None,
-        figures=frozenset(Path(_text(path)).name for path in _list(document["figures"])),
-        command=_text(document["command"]),
+        table=[_row(row) for row in entries(document["methods"])],
+        left_out={text(name): text(why) for name, why in dict(document["left_out"]).items()},
+        recall={text(name): estimate(value) for name, value in dict(document["recall"]).items()},
+        curve={int(shots): number(mean) for shots, mean in dict(document["shots"]).items()},
+        model={name: text(model[name]) for name in ("path", "card", "method")} if model else None,
+        figures=frozenset(Path(text(path)).name for path in entries(document["figures"])),
+        command=text(document["command"]),
+        evidence=evidence.read(document, len(document["classes"])),
     )
 
 
@@ -179,40 +189,12 @@ def _row(row: Mapping) -> Row:
     if row["standing"] not in STANDINGS:
         raise ValueError(f"no standing: {row['standing']!r}")
     return Row(
-        method=_text(row["method"]),
-        stage=_text(row["stage"]),
+        method=text(row["method"]),
+        stage=text(row["stage"]),
         draws=int(row["draws"]),
         photos=int(row["photos"]),
-        accuracy=None if row["accuracy"] is None else _estimate(row["accuracy"]),
-        to_winner=None if row["to_winner"] is None else _estimate(row["to_winner"]),
+        accuracy=None if row["accuracy"] is None else estimate(row["accuracy"]),
+        to_winner=None if row["to_winner"] is None else estimate(row["to_winner"]),
         standing=row["standing"],
-        seconds=_number(row["seconds"]),
+        seconds=number(row["seconds"]),
     )
-
-
-def _estimate(value: Mapping) -> Estimate:
-    interval, reason = value["interval"], value["reason"]
-    if interval is not None:
-        low, high = map(_number, interval)
-        interval = low, high
-    return Estimate(
-        _number(value["value"]), int(value["n"]), interval, None if reason is None else _text(reason)
-    )
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"no number: {value!r}")
-    return float(value)
-
-
-def _list(value: object) -> list:
-    if not isinstance(value, list):
-        raise TypeError(f"no list: {value!r}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}")
-    return value

@@ -1,4 +1,4 @@
-"""What a results folder holds: a comparison, records as groups that may be compared, and other pictures.
+"""What a results folder holds: comparisons, records as groups that may be compared, and other pictures.
 
 A study writes what it compared, in which order and with which baseline, to NAME/result.json: that is one
 group. A study's next command writes a new document; the records that stand in none any more are grouped
@@ -23,7 +23,7 @@ from fewshot.wording import plural
 
 USUAL = ("baseline", "none")  # what studies compare with
 LISTED = 3  # settings named in a label
-COMPARED = "compare"  # the folder of a comparison
+COMPARED, DOCUMENT = "compare", "comparison.json"  # the folder of all comparisons, and each one's document
 UNFIT = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)  # a document that is none
 
 
@@ -68,17 +68,33 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A comparison of strategies for one folder of photos, and where it is kept.
+
+    records: its trials, of which no group tells. sheets: its pictures.
+    """
+
+    folder: Path
+    told: Comparison
+    records: list[Record]
+    sheets: list[Path]
+
+    @property
+    def title(self) -> str:
+        """What it is a comparison of."""
+        return f"{COMPARED}: {self.folder.name}"
+
+
+@dataclass(frozen=True)
 class Results:
     """A results folder as read.
 
-    comparison: what the comparison of strategies found there. compared: its trials, of which no group tells.
-    sheets: its pictures. pictures: those of no group. notes: what was left out, a sentence each.
+    comparisons: what each comparison of strategies found. pictures: those of no comparison and no group.
+    notes: what was left out, a sentence each.
     """
 
     store: Store
-    comparison: Comparison | None
-    compared: list[Record]
-    sheets: list[Path]
+    comparisons: list[Found]
     groups: list[Group]
     pictures: list[Path]
     notes: list[str]
@@ -111,16 +127,14 @@ def gather(folder: Path) -> Results:
     notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
     documents, troubles = _documents(folder, inner)
     studied, more = _studied(documents, records)
-    compared, unreadable = _comparison(folder)
-    compared_records = [record for record in records if compared and compared.owns(record)]
-    left = _left(records, studied, {record.key for record in compared_records})
-    studied.sort(key=lambda group: (group.tuning, group.study))
     pictures = _pictures(folder, inner)
-    drawn = [path for path in pictures if compared and path.parent == folder / COMPARED]
-    sheets = [path for path in drawn if path.name in compared.figures]  # an older run's may lie beside them
-    other_pictures = [path for path in pictures if path not in drawn]
+    comparisons, unreadable = _comparisons(folder, records, pictures)
+    left = _left(records, studied, {record.key for found in comparisons for record in found.records})
+    studied.sort(key=lambda group: (group.tuning, group.study))
+    theirs = {found.folder for found in comparisons}
+    others = [path for path in pictures if theirs.isdisjoint(path.parents)]
     notes += troubles + unreadable + more
-    return Results(store, compared, compared_records, sheets, studied + left, other_pictures, notes)
+    return Results(store, comparisons, studied + left, others, notes)
 
 
 def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:
@@ -183,15 +197,20 @@ def _plots(document: dict) -> tuple[tuple[str, ...], list[str]]:
     return tuple(name for name in names if name in plots), [name for name in names if name not in plots]
 
 
-def _comparison(folder: Path) -> tuple[Comparison | None, list[str]]:
-    """Return what the comparison of strategies found, if it ran, or what could not be read."""
-    path = folder / COMPARED / "comparison.json"
-    if not path.exists():
-        return None, []
-    try:
-        return comparison.read(json.loads(path.read_text(encoding="utf-8"))), []
-    except UNFIT:
-        return None, [f"{path.relative_to(folder).as_posix()} is no document of a comparison: left out."]
+def _comparisons(folder: Path, records: list[Record], pictures: list[Path]) -> tuple[list[Found], list[str]]:
+    """Return what the comparisons of strategies found, one a folder of photos, and what is unreadable."""
+    comparisons, troubles = [], []
+    for path in sorted(folder.glob(f"{COMPARED}/*/{DOCUMENT}")):
+        try:
+            told = comparison.read(json.loads(path.read_text(encoding="utf-8")))
+        except UNFIT:
+            name = path.relative_to(folder).as_posix()
+            troubles.append(f"{name} is no document of a comparison: left out.")
+            continue
+        # An older run's pictures may lie beside those that were drawn last.
+        drawn = [p for p in pictures if p.parent == path.parent and p.name in told.figures]
+        comparisons.append(Found(path.parent, told, [r for r in records if told.owns(r)], drawn))
+    return comparisons, troubles
 
 
 def _left(records: list[Record], studied: list[Group], compared: set[str]) -> list[Group]:

@@ -1,13 +1,14 @@
 """A results folder as Markdown: the summary, the tables and the commands, with links to the pictures."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.conditions import conditions
-from fewshot.report.groups import COMPARED, Group, Results
+from fewshot.report.evidence import Evidence
+from fewshot.report.groups import Found, Group, Results
 from fewshot.report.table import barred, markdown, note
 from fewshot.report.words import READING, Name, Sentence, summarise
 
@@ -15,14 +16,15 @@ from fewshot.report.words import READING, Name, Sentence, summarise
 def document(results: Results, command: str) -> str:
     """Return the document. command: the command line that makes it."""
     blocks = [f"# Report: {escaped(results.store.folder.resolve().name)}", "## Summary"]
-    if compared := results.comparison:
-        told = escaped(" ".join([compared.verdict, *compared.consequences()]))
-        blocks.append(f"- **{COMPARED}** ({escaped(compared.tasks)}): {told}")
+    for found in results.comparisons:
+        verdict = escaped(" ".join(found.told.verdict))
+        blocks.append(f"- **{escaped(found.title)}** ({escaped(found.told.tasks)}): {verdict}")
     for group in results.groups:
         sentences = " ".join(_sentence(sentence) for sentence in summarise(group))
         blocks.append(f"- **{escaped(group.title)}** ({escaped(group.tasks)}): {sentences}")
     blocks += [READING] if results.groups else []
-    blocks += _comparison(compared, results) if compared else []
+    for found in results.comparisons:
+        blocks += _comparison(found, results)
     for group in results.groups:
         blocks += _group(group)
     if results.pictures:
@@ -37,16 +39,71 @@ def escaped(text: str) -> str:
     return re.sub(r"[\\`*_\[\]<>|&#~]", r"\\\g<0>", " ".join(text.split()))
 
 
-def _comparison(compared: Comparison, results: Results) -> list[str]:
-    return [
-        f"## {COMPARED}",
-        escaped(compared.tasks),
-        barred(comparison.columns(compared.table, compared.seconds)),
-        comparison.READING,
-        *([_links(results.sheets, results)] if results.sheets else []),
-        *map(escaped, compared.use()),
-        _code(compared.command),
-    ]
+def _comparison(found: Found, results: Results) -> list[str]:
+    told, evidence = found.told, found.told.evidence
+    blocks = [f"## {escaped(found.title)}", escaped(told.tasks)]
+    blocks += [_list(told.verdict), *map(escaped, told.use())]
+    if told.recall:
+        blocks += ["### What to expect of 100 new photos of each class", _expected(told)]
+    if evidence.confusion:
+        blocks += ["### Of the photos of a class (row), how many were taken for each", _confusion(told)]
+    if evidence.bins:
+        bins = zip(evidence.bins.confidence, evidence.bins.accuracy, evidence.bins.count, strict=True)
+        rows = [(f"{100 * sure:.1f} %", f"{100 * right:.1f} %", f"{count:,}") for sure, right, count in bins]
+        title = f"### How right it is, by how sure it is ({evidence.bins.error:.1f} points off on average)"
+        blocks += [title, _table(("sure", "right", "photos"), rows)]
+    if len(told.curve) > 1:
+        points = [(str(shots), f"{mean:.1f}") for shots, mean in sorted(told.curve.items())]
+        blocks += ["### What more photos bring", _table(("photos a class", "accuracy"), points)]
+    blocks += _photos(evidence)
+    blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
+    blocks += [comparison.READING, *([_list(told.notes())] if told.left_out else [])]
+    return [*blocks, *([_links(found.sheets, results)] if found.sheets else []), _code(told.command)]
+
+
+def _expected(told: Comparison) -> str:
+    everything = {"all, balanced": told.expected} if told.expected else {}
+    rows = []
+    for name, estimate in {**everything, **told.recall}.items():
+        low, high = estimate.interval or (estimate.value, estimate.value)
+        value = "99 or more" if estimate.value > 99.5 else f"{estimate.value:.0f}"
+        rows.append((name, value, f"{low:.0f} to {high:.0f}" if estimate.interval else "–"))
+    return _table(("class", "right of 100", "range"), rows)
+
+
+def _confusion(told: Comparison) -> str:
+    rows = zip(told.classes, told.evidence.confusion, strict=True)
+    return _table(("true ↓ predicted →", *told.classes), [(name, *map(str, row)) for name, row in rows])
+
+
+def _photos(evidence: Evidence) -> list[str]:
+    """Return the photos that are wrong, and the suspicious ones, as tables; the others only counted."""
+    blocks = []
+    wrong = [photo for photo in evidence.photos if "wrong" in photo.kinds]
+    if evidence.photos:
+        blocks += ["### Photos to look at", f"The page shows: {evidence.shown()}."]
+    if wrong:
+        rows = [(photo.file, photo.label, photo.answer, photo.sure, photo.note) for photo in wrong]
+        blocks.append(_table(("wrong", "label", "answer", "how sure", "note"), rows))
+    if evidence.inspected:
+        blocks += ["### What is suspicious", *map(escaped, evidence.warnings())]
+        rows = [
+            (one.file, one.label, one.suggested, f"{100 * one.sure:.0f} %", one.kind, one.why, one.other)
+            for one in evidence.suspects
+        ]
+        heads = ("file", "label", "perhaps", "how sure", "what", "why", "repeats")
+        none = f"{evidence.inspected:,} photos looked at one by one: none is suspicious."
+        blocks.append(_table(heads, rows) if rows else none)
+    return blocks
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [map(escaped, heads), ["---"] * len(heads), *(map(escaped, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
 def _group(group: Group) -> list[str]:

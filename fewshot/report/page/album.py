@@ -8,6 +8,7 @@ from pathlib import Path
 from fewshot.report.page.markup import Markup, tag
 
 PICTURE, ALBUM = 3_000_000, 12_000_000  # bytes: one picture, and all of them
+THUMBNAIL, THUMBNAILS = 100_000, 4_000_000  # the same of photos to look at
 
 
 def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[str]]:
@@ -16,7 +17,7 @@ def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[
     for path in paths:
         name = path.relative_to(folder).as_posix()
         content = _content(path, min(PICTURE, room))
-        size = _size(content)
+        size = _size(content, "PNG")
         if size is None:
             skipped.append(name)
         else:
@@ -24,6 +25,18 @@ def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[
             source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
             pictures[name] = tag("img", src=source, alt=name, width=size[0], height=size[1])
     return pictures, skipped
+
+
+def thumbnails(paths: Iterable[Path]) -> dict[Path, Markup]:
+    """Return the photos' thumbnails, those that are whole and for which there is room."""
+    pictures, room = {}, THUMBNAILS
+    for path in paths:
+        content = _content(path, min(THUMBNAIL, room))
+        if size := _size(content, "JPEG"):
+            room -= len(content)
+            source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+            pictures[path] = tag("img", src=source, alt="", width=size[0], height=size[1])
+    return pictures
 
 
 def _content(path: Path, limit: int) -> bytes:
@@ -34,12 +47,12 @@ def _content(path: Path, limit: int) -> bytes:
         return b""
 
 
-def _size(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of a whole PNG, or None."""
+def _size(content: bytes, form: str) -> tuple[int, int] | None:
+    """Return width and height of a whole picture of this format, or None."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(content), formats=[form]) as image:
             image.load()
             return image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

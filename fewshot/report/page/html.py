@@ -8,13 +8,11 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
-from fewshot.report import comparison
-from fewshot.report.comparison import Comparison
 from fewshot.report.conditions import conditions
-from fewshot.report.groups import COMPARED, Group, Results
+from fewshot.report.groups import COMPARED, Found, Group, Results
 from fewshot.report.names import shortened
+from fewshot.report.page import compared
 from fewshot.report.page.album import album
 from fewshot.report.page.markup import Markup, breakable, join, tag
 from fewshot.report.page.matrix import matrix
@@ -44,11 +42,8 @@ def page(results: Results, made_by: str) -> str:
     anchors = [f"group-{number}" for number, _ in enumerate(results.groups, 1)]
     pairs = list(zip(anchors, results.groups, strict=True))
     sections = [_group(anchor, group, results) for anchor, group in pairs]
-    pictures, skipped = album(results.store.folder, [*results.sheets, *results.pictures])
-    names = [path.relative_to(results.store.folder).as_posix() for path in results.sheets]
-    sheets = {name: pictures.pop(name) for name in names if name in pictures}
-    if results.comparison:
-        sections.insert(0, _comparison(results.comparison, sheets))
+    pictures, skipped = album(results.store.folder, results.pictures)
+    answers = [(f"{COMPARED}-{number}", found) for number, found in enumerate(results.comparisons, 1)]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -63,7 +58,8 @@ def page(results: Results, made_by: str) -> str:
         tag("header", tag("h1", "Report: ", name), tag("p", _overview(results), class_="lead")),
         tag(
             "main",
-            _summary(results.comparison, pairs),
+            _summary(answers, pairs),
+            *(compared.section(anchor, found) for anchor, found in answers),
             *sections,
             _shots(results),
             _pictures(pictures, skipped),
@@ -76,23 +72,25 @@ def page(results: Results, made_by: str) -> str:
 
 
 def _overview(results: Results) -> str:
-    shown = [*results.compared, *(record for group in results.groups for record in group.records)]
+    told = [record for found in results.comparisons for record in found.records]
+    shown = [*told, *(record for group in results.groups for record in group.records)]
     records = {record.key: record for record in shown}.values()
     methods = {result.method for group in results.groups for result in group.results}
-    methods |= {record.method for record in results.compared}
+    methods |= {record.method for record in told}
     days = sorted({record.date[:10] for record in records} - {""})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
 
 
-def _summary(compared: Comparison | None, pairs: Sequence[tuple[str, Group]]) -> Markup:
+def _summary(answers: Sequence[tuple[str, Found]], pairs: Sequence[tuple[str, Group]]) -> Markup:
     cards = [
+        _card(anchor, found.title, found.told.tasks, (tag("p", line) for line in found.told.verdict))
+        for anchor, found in answers
+    ]
+    cards += [
         _card(anchor, group.title, group.tasks, (_sentence(sentence) for sentence in summarise(group)))
         for anchor, group in pairs
     ]
-    if compared:
-        told = (tag("p", line) for line in (compared.verdict, *compared.consequences()))
-        cards.insert(0, _card(COMPARED, COMPARED, compared.tasks, told))
     how = tag("details", tag("summary", "How to read this"), tag("p", READING)) if pairs else None
     return tag("section", tag("h2", "Summary"), tag("div", *cards, class_="cards"), how, id="summary")
 
@@ -123,29 +121,6 @@ def _group(anchor: str, group: Group, results: Results) -> Markup:
         _conditions(group),
         join(tag("h3", "Command"), command(group.command)) if group.command else None,
         id=anchor,
-    )
-
-
-def _comparison(compared: Comparison, sheets: Mapping[str, Markup]) -> Markup:
-    """Return the table, the pictures, the model and the command of the comparison of strategies."""
-    pictures = {Path(name).stem: picture for name, picture in sheets.items()}
-    shown = [
-        figure(pictures[stem], f"{text}.") for stem, text in comparison.SHEETS.items() if stem in pictures
-    ]
-    model = [tag("p", breakable(line)) for line in compared.use()]
-    return tag(
-        "section",
-        tag("h2", COMPARED),
-        tag("p", compared.tasks, class_="tasks"),
-        table(
-            comparison.columns(compared.table, compared.seconds), compared.winner, f"Results of {COMPARED}"
-        ),
-        tag("p", comparison.READING, class_="note"),
-        *shown,
-        join(tag("h3", "Model"), *model) if model else None,
-        tag("h3", "Command"),
-        command(compared.command),
-        id=COMPARED,
     )
 
 

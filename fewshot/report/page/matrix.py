@@ -1,5 +1,7 @@
 """What was taken for what: predictions of many tasks as one confusion matrix."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fewshot.report.page.markup import Markup, join, tag
@@ -19,30 +21,36 @@ def confusion(pooled: Pooled) -> np.ndarray:
 
 
 def matrix(pooled: Pooled) -> Markup:
-    """Return the matrix as a table, darker where more images stand; the worst confusions if it is large.
+    """Return the matrix of pooled predictions as a table, as `counted` does."""
+    counts = metrics.confusion(pooled.truth, pooled.predicted, len(pooled.names))
+    return counted(pooled.names, counts, pooled.met)
 
-    Classes that never met in a task have an empty cell: none could be taken for the other.
+
+def counted(names: Sequence[str], counts: np.ndarray, met: np.ndarray | None = None) -> Markup:
+    """Return counts as a table, darker where more images stand; the worst confusions if it is large.
+
+    counts: (names, names), how many images of each class (rows) were taken for each. met: whether two
+    classes stood in one task; where they never did, the cell is empty: none could be taken for the other.
     """
-    shares = confusion(pooled)
-    images = np.bincount(pooled.truth, minlength=len(pooled.names))
-    if len(pooled.names) > LARGEST:
-        return _worst(pooled.names, shares)
+    shares, images = metrics.shares(counts), counts.sum(1)
+    if len(names) > LARGEST:
+        return _worst(names, shares)
     rows = []
     for i in np.flatnonzero(images):
         cells = [
             tag("td", f"{share:.1f}", style=f"--share: {share / 100:.3f}", class_="right" if i == j else None)
-            if share or pooled.met[i, j]
+            if share or met is None or met[i, j]
             else tag("td")
             for j, share in enumerate(shares[i])
         ]
-        name = tag("th", pooled.names[i], scope="row")
+        name = tag("th", names[i], scope="row")
         rows.append(tag("tr", name, *cells, tag("td", f"{images[i]:,}", class_="count")))
-    heads = [tag("th", tag("span", name), scope="col") for name in pooled.names]
+    heads = [tag("th", tag("span", name), scope="col") for name in names]
     head = tag("tr", tag("th", "true ↓ predicted →", scope="col"), *heads, tag("th", "images", scope="col"))
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="matrix")
 
 
-def _worst(names: tuple[str, ...], shares: np.ndarray) -> Markup:
+def _worst(names: Sequence[str], shares: np.ndarray) -> Markup:
     lines = [
         tag("li", f"{names[i]}, taken for {names[j]}: {share:.1f} %")
         for i, j, share in metrics.most_confused(shares, LISTED)

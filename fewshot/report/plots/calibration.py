@@ -1,5 +1,6 @@
 """Do probabilities mean what they say? Of all predictions with 80 %, do 80 % come true?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,14 @@ def _caption(compared: Compared) -> str:
     "calibration", caption=_caption, needs="predictions", at_most=7, empty="no predictions were kept"
 )
 def plot_calibration(compared: Compared):
-    """Plot the reliability diagram of some methods: dots below the diagonal promise too much.
+    """Plot the reliability diagram of some methods."""
+    return reliability(
+        {result.method: calibrate(compared.predictions[result.method]) for result in compared.results}
+    )
+
+
+def reliability(calibrations: Mapping[str, Calibration]):
+    """Plot how right the answers of some methods are against how sure they are: dots below promise too much.
 
     A dot's area is the share of the method's predictions in it; what holds hardly any is left out.
     """
@@ -58,10 +66,9 @@ def plot_calibration(compared: Compared):
     figure = Figure(figsize=(4.7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="what is said is true")
-    for i, result in enumerate(compared.results):
-        calibration = calibrate(compared.predictions[result.method])
+    for i, (method, calibration) in enumerate(calibrations.items()):
         colour = COLOURS[i % len(COLOURS)]
-        label = f"{result.method}: ECE {calibration.ece:.1f}"
+        label = f"{method}: ECE {calibration.ece:.1f}"
         shares = calibration.count / calibration.count.sum()
         plotted = shares >= FEW
         x, y = calibration.confidence[plotted], calibration.accuracy[plotted]

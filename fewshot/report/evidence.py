@@ -1,0 +1,197 @@
+"""What a comparison's verdict rests on: calibration, confusion, photos to look at, and what is suspicious."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from fewshot.report.typed import count, entries, named, number, share, text
+
+KINDS = {  # of photos → what they are called
+    "wrong": "wrong",
+    "suspicious": "suspicious",
+    "unsure": "least sure",
+    "right": "right, the surest",
+}
+MOST_SURE = 0.999  # nothing is certain
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The answers in bins of confidence: mean confidence and accuracy of each, 0 to 1, and how many.
+
+    error: the expected calibration error in points.
+    """
+
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    count: tuple[int, ...]
+    error: float
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that is worth a look.
+
+    kinds: of `KINDS`, one at least. thumbnail: its file, below the folder of the document. The other fields
+    are as the comparison writes them.
+    """
+
+    kinds: tuple[str, ...]
+    file: str
+    label: str
+    answer: str
+    probability: float
+    note: str
+    thumbnail: PurePosixPath
+
+    @property
+    def sure(self) -> str:
+        """How sure the answer is, in percent; nothing is certain."""
+        return f"{100 * min(self.probability, MOST_SURE):.1f} %"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A photo and what is suspicious about it; `suggested` and `other` are empty where there is none."""
+
+    kind: str
+    file: str
+    label: str
+    suggested: str
+    sure: float
+    why: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What tells the classes without looking at the things themselves. Accuracies in percent."""
+
+    cue: str
+    accuracy: float
+    chance: float
+    warning: bool
+
+    def told(self) -> str:
+        """Return it in a sentence."""
+        return (
+            f"{self.cue} alone tells the classes in {self.accuracy:.0f} % of cases (chance "
+            f"{self.chance:.0f} %); if that is how they were photographed, new photos will differ."
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of it; what the comparison did not measure is None or empty.
+
+    Parameters
+    ----------
+    confusion
+        How many photos of each class (rows) got each answer, in the order of the classes.
+    bins
+        Do probabilities mean what they say?
+    photos
+        Those to look at, each once.
+    counts
+        Kind → how many there are, shown or not.
+    inspected
+        How many photos were looked at for what is suspicious.
+    suspects, cues
+        What was found there.
+    """
+
+    confusion: tuple[tuple[int, ...], ...] = ()
+    bins: Bins | None = None
+    photos: tuple[Photo, ...] = ()
+    counts: Mapping[str, int] | None = None
+    inspected: int = 0
+    suspects: tuple[Suspect, ...] = ()
+    cues: tuple[Cue, ...] = ()
+
+    def shown(self, photos: tuple[Photo, ...] | None = None) -> str:
+        """Return in a sentence how many of how many photos of each kind are shown."""
+        photos = self.photos if photos is None else photos
+        shown = {kind: sum(kind in photo.kinds for photo in photos) for kind in KINDS}
+        return "; ".join(
+            f"{KINDS[kind]}: {shown[kind]:,} of {number:,}" for kind, number in (self.counts or {}).items()
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what alone gives the classes away, a sentence each."""
+        return [cue.told() for cue in self.cues if cue.warning]
+
+
+def read(document: Mapping, classes: int) -> Evidence:
+    """Return the evidence in a comparison's document; ValueError, TypeError or KeyError for what is none."""
+    promise, inspection, photos = (document.get(name) for name in ("promise", "inspection", "photos"))
+    confusion, bins = document.get("confusion"), document.get("calibration")
+    return Evidence(
+        confusion=() if confusion is None else _confusion(confusion, classes),
+        bins=None if bins is None else _bins(bins, number(named(promise)["ece"])),
+        photos=() if photos is None else _photos(entries(photos["shown"])),
+        counts=None if photos is None else _counts(named(photos["counts"])),
+        inspected=0 if inspection is None else count(inspection["photos"]),
+        suspects=() if inspection is None else tuple(map(_suspect, entries(inspection["findings"]))),
+        cues=() if inspection is None else tuple(map(_cue, entries(inspection["shortcuts"]))),
+    )
+
+
+def _confusion(rows: object, classes: int) -> tuple[tuple[int, ...], ...]:
+    matrix = tuple(tuple(map(count, entries(row))) for row in entries(rows))
+    if any(len(side) != classes for side in (matrix, *matrix)):
+        raise ValueError(f"no confusion of {classes} classes")
+    return matrix
+
+
+def _bins(value: Mapping, error: float) -> Bins:
+    bins = Bins(
+        confidence=tuple(map(share, entries(value["confidence"]))),
+        accuracy=tuple(map(share, entries(value["accuracy"]))),
+        count=tuple(map(count, entries(value["count"]))),
+        error=error,
+    )
+    if not len(bins.confidence) == len(bins.accuracy) == len(bins.count) > 0 or not all(bins.count):
+        raise ValueError("bins of different lengths, or empty ones")
+    return bins
+
+
+def _counts(value: dict) -> dict[str, int]:
+    return {kind: count(value[kind]) for kind in KINDS}
+
+
+def _photos(rows: list) -> tuple[Photo, ...]:
+    """Return the photos, each once: one may be of several kinds."""
+    kinds: dict[str, list[str]] = {}
+    photos: dict[str, dict] = {}
+    for row in map(named, rows):
+        if row["kind"] not in KINDS:
+            raise ValueError(f"no kind of photo: {row['kind']!r}")
+        kinds.setdefault(text(row["file"]), []).append(row["kind"])
+        photos.setdefault(row["file"], row)
+    return tuple(_photo(photo, tuple(kinds[file])) for file, photo in photos.items())
+
+
+def _photo(row: Mapping, kinds: tuple[str, ...]) -> Photo:
+    thumbnail = PurePosixPath(text(row["thumbnail"]))
+    if thumbnail.is_absolute() or ".." in thumbnail.parts:
+        raise ValueError(f"no thumbnail of this comparison: {thumbnail}")
+    return Photo(
+        kinds,
+        file=text(row["file"]),
+        label=text(row["label"]),
+        answer=text(row["answer"]),
+        probability=share(row["probability"]),
+        note=text(row["note"]),
+        thumbnail=thumbnail,
+    )
+
+
+def _suspect(row: Mapping) -> Suspect:
+    words = {name: text(row[name]) for name in ("kind", "file", "label", "suggested", "why", "other")}
+    return Suspect(**words, sure=share(row["sure"]))
+
+
+def _cue(row: Mapping) -> Cue:
+    if not isinstance(row["warning"], bool):
+        raise TypeError(f"no yes or no: {row['warning']!r}")
+    return Cue(text(row["cue"]), number(row["balanced_accuracy"]), number(row["chance"]), row["warning"])
