@@ -14,6 +14,7 @@ or with a study of images that need no download:
         "from photos to an answer": (
             Command("experiments.compare", "which strategy for my photos"),
             Command("experiments.predict", "what is on these photos"),
+            Command("experiments.try_", "drop photos on a model"),
             Command("experiments.next", "which photos to label next"),
             Command("experiments.explore", "what is in a dataset"),
             Command("experiments.report", "all results on one page"),

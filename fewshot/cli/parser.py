@@ -67,8 +67,11 @@ def _started() -> str | None:
 
 
 def command_name(module: str) -> str:
-    """Return the sub-command of a module: `gan.train` is `gan train`, `experiments.zoo` is `zoo`."""
-    return module.removeprefix("experiments.").replace("_", "-").replace(".", " ")
+    """Return the sub-command of a module: `gan.train` is `gan train`, `experiments.zoo` is `zoo`.
+
+    A module whose name would be a word of Python's ends in an underscore: `experiments.try_` is `try`.
+    """
+    return module.removeprefix("experiments.").rstrip("_").replace("_", "-").replace(".", " ")
 
 
 def run(

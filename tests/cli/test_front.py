@@ -25,6 +25,7 @@ HEAVY = (
     "matplotlib",
     "distributed",
     "pandas",
+    "gradio",
     "argcomplete",
 )
 SHARED = {
@@ -39,8 +40,8 @@ SHARED = {
     "--jobs",
 }
 WITHOUT = {  # what a command lacks, as it would do nothing there
-    "--plugin": {"search", "next"},  # search hands it on
-    "--cache-dir": {"search", "report", "predict", "next", "gan generate"},
+    "--plugin": {"search", "next", "try"},  # search hands it on
+    "--cache-dir": {"search", "report", "predict", "next", "try", "gan generate"},
 }
 
 

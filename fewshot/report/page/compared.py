@@ -19,6 +19,7 @@ from fewshot.report.plots.shots import plot_shots
 from fewshot.stats.comparison import summary
 from fewshot.stats.intervals import Estimate
 
+WIDTH = 4.7  # inches of a picture: a phone shows it whole
 LISTED = 200  # suspicious photos in the list
 DETAILED = 20  # classes whose recall is shown at once
 ORDERS = ("as listed", "least sure first", "most sure first", "by file")
@@ -142,7 +143,7 @@ def _curve(anchor: str, told: Comparison) -> Markup | None:
         return None
     text = f"{told.winner}: accuracy against training photos a class"
     curve = {told.winner: {shots: summary([mean]) for shots, mean in sorted(told.curve.items())}}
-    svg = inline(lambda: plot_shots(curve), text, f"{anchor}-shots")
+    svg = inline(lambda: plot_shots(curve, WIDTH), text, f"{anchor}-shots")
     return join(tag("h3", "What more photos would bring"), figure(svg, f"{text}."))
 
 

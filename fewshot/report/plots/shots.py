@@ -55,12 +55,12 @@ def _curve(records: list[Record]) -> Curve:
     }
 
 
-def plot_shots(curves: Mapping[str, Curve]):
-    """Return the picture: mean and 95 % interval against shots, on a logarithmic scale."""
+def plot_shots(curves: Mapping[str, Curve], width: float = 6.4):
+    """Return the picture, `width` inches wide: mean and 95 % interval against shots, on a logarithmic axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(width, 4.4), layout="constrained")
     axes = figure.add_subplot()
     for i, (method, curve) in enumerate(curves.items()):
         colour, marker = COLOURS[i % len(COLOURS)], (MARKERS[i // len(COLOURS) % len(MARKERS)] or "D")

@@ -1,0 +1,169 @@
+"""Try a saved model in the browser: drop a photo, see what it says. On this machine only.
+
+python -m experiments.try_ results/compare/photos/model.keras
+
+The page is Gradio's (Apache-2.0), an extra: pip install 'fewshot-testbed[try]'. It listens on 127.0.0.1
+alone, shares nothing and reports nothing; dropped photos are deleted when the command ends. It shows no
+training photos, since a model file has none.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.predict import UNKNOWN
+from fewshot import backend, cli
+from fewshot.errors import FewshotError, UsageError, field
+from fewshot.report.page.markup import Markup, join, tag
+from fewshot.trials.plan import cores
+from fewshot.wording import one_line
+
+if TYPE_CHECKING:
+    from fewshot.deploy.saved import Look, Saved
+
+MISSING = "this page needs gradio: pip install 'fewshot-testbed[try]'"
+HOST = "127.0.0.1"
+LARGEST = "50mb"  # a photo
+LISTED = 10  # classes
+KEPT = 600  # seconds that a dropped photo is kept
+HIGHEST = 0.999  # nothing is certain
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return cli.run(_run, _parser, argv, interrupted="closed")
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        prog=cli.prog("experiments.try_"),
+        description="Open a page in the browser where photos can be dropped on a saved model: its answer, "
+        "how sure it is, 'unsure' below a threshold, 'none of these' where the model can tell. The page is "
+        "for this machine alone, and needs the extra: pip install 'fewshot-testbed[try]'. Ctrl-C ends it.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+    parser.add_argument(
+        "--threshold",
+        type=cli.share,
+        default=0.8,
+        metavar="P",
+        help="below this probability the answer is 'unsure' (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=cli.positive, metavar="N", help="default: the first free one from 7860"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    cli.add_machine(parser)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    if not Path(args.model).is_file():  # known before anything large is imported
+        raise UsageError(f"no such model: {args.model}")
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError(MISSING)
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
+    from fewshot.deploy.saved import load
+
+    saved = load(args.model)
+    with tempfile.TemporaryDirectory(prefix="fewshot-try-") as uploads:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        page = _page(saved, args.threshold)
+        try:
+            _, address, _ = page.launch(
+                server_name=HOST,
+                server_port=args.port,
+                share=False,
+                inbrowser=not args.no_browser,
+                prevent_thread_lock=True,
+                quiet=True,
+                max_file_size=LARGEST,
+                enable_monitoring=False,
+                ssr_mode=False,
+                footer_links=[],
+            )
+        except OSError as error:
+            raise FewshotError(f"{field('port')} is taken, or none is free: {one_line(error)}") from error
+        print(f"{args.model} answers at {address} (on this machine only); Ctrl-C ends it", flush=True)
+        page.block_thread()
+
+
+def _page(saved: "Saved", threshold: float):
+    """Return the page: a photo on the left, what the model says of it on the right."""
+    import gradio
+
+    with gradio.Blocks(title="Try a model", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
+        gradio.HTML(_heading(saved))
+        with gradio.Row():
+            photo = gradio.Image(type="filepath", sources=["upload", "clipboard"], label="a photo")
+            # The file as it was dropped, torn or not: it is decoded as photos are in training, and not
+            # written anew. (Gradio takes a class of our own for a component with a front end of its own.)
+            photo.preprocess = lambda payload: payload and payload.path
+            told = gradio.HTML()
+        photo.change(lambda file: answer(saved, file, threshold), photo, told, api_visibility="private")
+    return page
+
+
+def _heading(saved: "Saved") -> Markup:
+    classes = ", ".join(saved.classes[:LISTED]) + (", …" if len(saved.classes) > LISTED else "")
+    novel = (
+        f"Of a photo that is unlike all these it says '{UNKNOWN}'."
+        if saved.card.get("novelty")
+        else f"It cannot say '{UNKNOWN}': a photo of something else gets an answer, too."
+    )
+    return join(
+        tag("h2", str(saved.card.get("method", "a model"))),
+        tag("p", f"It knows {len(saved.classes)} classes: {classes}. {novel}"),
+        tag("p", "No training photos are shown: a model file holds none."),
+    )
+
+
+def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
+    """Return what the model says of a photo, as part of the page; a line where the file is no photo."""
+    if file is None:
+        return Markup("")
+    ((_, look),) = saved.stream([Path(file)])
+    if isinstance(look, Exception):
+        return tag("p", f"This file cannot be read: {one_line(look).replace(file, Path(file).name)}")
+    return _told(look, saved.classes, threshold)
+
+
+def _told(look: "Look", classes: list[str], threshold: float) -> Markup:
+    order = np.argsort(-look.probabilities, kind="stable")
+    best, sure = classes[order[0]], float(look.probabilities[order[0]])
+    if look.novel:
+        heading, more = UNKNOWN, f"It is unlike the photos that the model knows; the nearest is {best}."
+    elif sure < threshold:
+        heading, more = "unsure", f"Perhaps {best}."
+    else:
+        heading, more = best, ""
+    others = [classes[i] for i in order if look.named is not None and look.named[i] and classes[i] != best]
+    if others and not look.novel:
+        more = f"{more} It may be {' or '.join(others)}, too.".strip()
+    bars = [_bar(classes[i], float(look.probabilities[i])) for i in order[:LISTED]]
+    rest = len(classes) - len(bars)
+    return join(
+        tag("h2", heading, id="answer"),
+        tag("p", more) if more else None,
+        *bars,
+        tag("p", f"and {rest} classes more") if rest else None,
+        tag("p", "Probabilities are calibrated."),
+    )
+
+
+def _bar(name: str, probability: float) -> Markup:
+    share = min(probability, HIGHEST)
+    line = f"height: .5rem; border-radius: .25rem; background: currentColor; width: {100 * share:.1f}%"
+    text = f"{name}: {'>' if probability > HIGHEST else ''}{100 * share:.1f} %"
+    return tag("div", tag("div", text), tag("div", style=line), style="margin: .5rem 0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
