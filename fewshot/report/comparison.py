@@ -103,13 +103,14 @@ class Comparison:
         return [f"{method} is not in the table: {why}." for method, why in self.left_out.items()]
 
     def use(self) -> list[str]:
-        """Return where the model is, and the command that uses it; nothing where none was saved."""
+        """Return where the model is, and the commands that use it; nothing where none was saved."""
         if not self.model:
             return []
         path, card, method = (self.model[name] for name in ("path", "card", "method"))
         return [
             f"model: {path} ({method}, trained on all images), {card}",
             f"use it: fewshot predict {shlex.quote(path)} PHOTOS…",
+            f"try it in the browser: fewshot try {shlex.quote(path)}",
         ]
 
 

@@ -32,6 +32,7 @@ from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.errors import UsageError
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.report.comparison import Row
+from fewshot.report.groups import gather
 from fewshot.stats import learning_curve
 from fewshot.stats.promise import promise
 from fewshot.trials import plan as plans
@@ -263,6 +264,12 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     shown = document["photos"]["shown"]
     assert all((place / photo["thumbnail"]).exists() for photo in shown)
     assert all(photo["file"].endswith(".jpg") and photo["probability"] < 1 for photo in shown)
+    (found,) = gather(tmp_path).comparisons  # the report reads what is written, all of it
+    assert list(found.told.verdict) == document["verdict"]
+    evidence = found.told.evidence
+    assert {photo.file for photo in evidence.photos} == {photo["file"] for photo in shown}
+    assert sum(map(sum, evidence.confusion)) == sum(evidence.bins.count) == 33
+    assert len(evidence.suspects) == len(document["inspection"]["findings"])
 
 
 def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):

@@ -64,7 +64,7 @@ def _model(told: Comparison) -> Markup | None:
     return join(
         tag("h3", "The model"),
         tag("p", breakable(path), f" ({told.model['method']}, trained on all photos), its card beside it."),
-        command(f"fewshot predict {shlex.quote(path)} PHOTOS…"),
+        command(f"fewshot predict {shlex.quote(path)} PHOTOS…\nfewshot try {shlex.quote(path)}"),
     )
 
 

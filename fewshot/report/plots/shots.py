@@ -56,7 +56,7 @@ def _curve(records: list[Record]) -> Curve:
 
 
 def plot_shots(curves: Mapping[str, Curve], width: float = 6.4):
-    """Return the picture, `width` inches wide: mean and 95 % interval against shots, on a logarithmic axis."""
+    """Return the picture, `width` inches wide: mean and 95 % interval against shots, a log axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
 
