@@ -13,6 +13,7 @@ from fewshot.wording import plural
 
 GOAL = 95.0  # percent right, up to which more photos are worth thinking of
 SURE = 90.0  # a class below it is weak …
+UNSURE = 15.0  # points above chance, from which more photos may show that it is not chance
 BEHIND = 3.0  # … where it is so many points below the mean of all
 
 
@@ -47,9 +48,14 @@ def verdict(
     chance = 100 / len(classes)
     lines = []
     if told.interval and told.interval[0] <= chance:
+        what = (
+            "Too few photos to be sure of anything: add some"
+            if told.value > chance + UNSURE
+            else "Nothing here tells these classes apart"
+        )
         lines.append(
-            f"Nothing here tells these classes apart: the best, {found.winner}, is right on about "
-            f"{told.value:.0f} of 100 new photos{_between(told)}, and guessing on {chance:.0f}."
+            f"{what}. The best, {found.winner}, is right on about {told.value:.0f} of 100 new "
+            f"photos{_between(told)}, and guessing on {chance:.0f}."
         )
     else:
         lines.append(

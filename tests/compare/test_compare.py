@@ -429,3 +429,48 @@ def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, f
     assert findings.tested.n == 33
     assert all(row.photos == 33 for row in findings.answer.rows)  # of the training part
     assert any("33 test photos" in line for line in findings.document()["verdict"])
+
+
+def _folder(path, counts, colour=None):
+    """Write noise of a colour a class, counts[i] photos of class i; `colour`: one for all photos, no noise."""
+    prng = np.random.default_rng(0)
+    for label, count in enumerate(counts):
+        (path / f"class {label}").mkdir(parents=True)
+        for number in range(count):
+            base = np.array([40 * (label % 6), 90 * (label // 6 % 3), 60])
+            noise = prng.integers(-30, 30, (8, 8, 3)).repeat(5, 0).repeat(5, 1)
+            pixels = np.full((40, 40, 3), colour) if colour else np.clip(base + noise, 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(path / f"class {label}" / f"{number}.png")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((2, 2), "Too few held-out photos"),
+        ((3, 3), "Too few photos to be sure"),
+        ((3,) * 20, "Use ridge"),
+        ((60, 6), "Use ridge"),
+    ],
+    ids=["two a class", "three a class", "twenty classes of three", "one class much larger"],
+)
+def test_folders_of_few_and_unequal_classes(counts, said, tmp_path, few_draws):
+    findings = _compare_folder(_folder(tmp_path / "photos", counts), tmp_path / "out", ["ridge"])
+    document = findings.document()
+    assert document["verdict"][0].startswith(said)
+    assert list(document["classes"].values()) == list(counts)
+    if findings.winner:
+        low, high = findings.answer.accuracy.interval
+        assert 0 <= low < high <= 100
+
+
+def test_a_class_of_one_photo_is_named_with_what_helps(tmp_path):
+    folder = _folder(tmp_path / "photos", (8, 8, 1))
+    with pytest.raises(UsageError, match=r"'class 2' has one image, .* add images of it, or leave it out"):
+        _compare_folder(folder, tmp_path / "out", ["ridge"])
+
+
+def test_of_photos_that_are_all_the_same_nothing_is_recommended(tmp_path, few_draws):
+    folder = _folder(tmp_path / "photos", (8, 8), colour=[90, 90, 90])
+    findings = _compare_folder(folder, tmp_path / "out", ["ridge"])
+    assert findings.document()["verdict"][0].startswith("Nothing here tells these classes apart")
