@@ -432,7 +432,7 @@ def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, f
 
 
 def _folder(path, counts, colour=None):
-    """Write noise of a colour a class, counts[i] photos of class i; `colour`: one for all photos, no noise."""
+    """Write noise of a colour a class, counts[i] photos of class i; colour: one for all photos, no noise."""
     prng = np.random.default_rng(0)
     for label, count in enumerate(counts):
         (path / f"class {label}").mkdir(parents=True)
