@@ -1,33 +1,32 @@
 """Keras networks as learners: on pixels or on backbones' features, alone or as an ensemble."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from fewshot import backend
 from fewshot.augment import online
-from fewshot.augment.offline import Examples, check, expand, size, versions
+from fewshot.augment.offline import Examples, check, expand
 from fewshot.backbones.features import PIXELS, describe, extract
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import DivergedError, UsageError
-from fewshot.learners.contract import Fit, Learner, LooksAt
+from fewshot.learners.contract import Fit, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, seen, views
+from fewshot.learners.network import NetworkLearner
 from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
 from fewshot.settings import split
 from fewshot.training.optimizers import optimizers
-from fewshot.training.recipe import Recipe, schedules
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
 
 
 @dataclass
-class KerasLearner(Learner):
+class KerasLearner(NetworkLearner):
     """A registered network, trained by a recipe on the task's images and what offline augmentation adds.
 
     offline: an expression of `fewshot.augment.grammar`, such as "flip+rotation".
@@ -35,8 +34,6 @@ class KerasLearner(Learner):
     """
 
     network: str = "baseline"
-    recipe: Recipe = Recipe()
-    offline: str = "none"
     features: str = PIXELS
 
     starts_from_weights = True
@@ -145,10 +142,6 @@ class KerasLearner(Learner):
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
         return averaged_model(self.members(), shape, self.features, self.recipe.tta_flip)
 
-    def with_training(self, training: Mapping[str, object]) -> Self:
-        """Return the learner with some fields of its recipe changed."""
-        return replace(self, recipe=replace(self.recipe, **training))
-
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images too small for the network, or that the augmentation cannot take."""
         check(self.offline, shape)
@@ -175,30 +168,11 @@ class KerasLearner(Learner):
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""
-        expanded = versions(self.offline)
-        libraries = ["keras", backend.name(), "numpy"]
-        if set(expanded) != {"none"}:
-            libraries.append("albumentations")
+        described = self._described(networks, optimizers, ENGINE_VERSION, "keras", backend.name(), "numpy")
+        described["features"] = describe(self.features)
+        described["versions"]["online"] = online.versions(self.recipe.online)
         pretrained = networks.trait(self.network, "pretrained")
-        return {
-            **asdict(self),
-            **({"pretrained": pretrained} if pretrained else {}),
-            "features": describe(self.features),
-            "network": networks.canonical(self.network),
-            "versions": {
-                "engine": ENGINE_VERSION,
-                "network": networks.version(self.network),
-                "online": online.versions(self.recipe.online),
-                "optimizer": optimizers[self.recipe.optimizer].version,
-                "schedule": schedules[self.recipe.schedule].version,
-                "offline": expanded,
-            },
-            "libraries": backend.versions(*libraries),
-        }
-
-    def examples(self, n: int) -> int:
-        """Return how many examples an epoch has for a task of `n` training images."""
-        return size(self.offline, n)
+        return described | ({"pretrained": pretrained} if pretrained else {})
 
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
