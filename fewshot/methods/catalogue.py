@@ -44,7 +44,7 @@ class Method:
 class Catalogue(Mapping[str, Method]):
     """All methods by name: those that are defined, then all else that is registered."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._defined: dict[str, Method] = {}
         self._aliases: dict[str, str] = {}
         # Held in the registries' common namespace, so that nothing else takes a name of ours.
@@ -121,6 +121,8 @@ class Catalogue(Mapping[str, Method]):
         return registered
 
     def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         name = self.current_name(name)
         return name in self._defined or self._registered(name) is not None
 

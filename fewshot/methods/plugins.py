@@ -68,8 +68,9 @@ def load_installed() -> None:
         try:
             entry.load()
         except Exception as error:  # whatever someone else's package raises
+            package = f" of the package {entry.dist.name}" if entry.dist else ""
             raise UsageError(
-                f"the plugin '{entry.name}' of the package {entry.dist.name} does not import: "
+                f"the plugin '{entry.name}'{package} does not import: "
                 f"{type(error).__name__}: {one_line(error)}"
             ) from error
 

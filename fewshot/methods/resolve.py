@@ -11,6 +11,7 @@ from fewshot.learners.estimator import GivenEstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.specification import named
 from fewshot.models import networks
+from fewshot.registry import Registry
 
 KINDS = (
     "a method is a name, a learner, a scikit-learn estimator, or a function (shape, outputs) that returns a "
@@ -71,7 +72,7 @@ def _network_name(build: Callable) -> str:
     return build.__name__
 
 
-def _register(registry, name: str, make: Callable) -> None:
+def _register(registry: Registry, name: str, make: Callable) -> None:
     try:
         registry.register(name)(make)
     except ValueError as error:

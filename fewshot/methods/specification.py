@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from fewshot import settings
 from fewshot.augment import offline, online
@@ -268,7 +269,7 @@ def _specification(text: _Text) -> Specification:
     """Return the typed specification of a text."""
     owners = _owners(text)
     method = f"the method '{text.name.partition(':')[0]}'"
-    values: dict[str, dict[str, object]] = {owner.part: {} for owner in owners}
+    values: dict[str, dict[str, Any]] = {owner.part: {} for owner in owners}
     for key, value in text.given.items():
         having = [owner for owner in owners if key in owner.defaults]
         if not having:
