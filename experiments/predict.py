@@ -3,6 +3,7 @@
 python -m experiments.predict results/model.keras photo.jpg more/photos
 python -m experiments.predict results/model.keras photos --threshold 0.9 --format csv > answers.csv
 python -m experiments.predict results/model.keras unlabelled --sort-into sorted
+python -m experiments.predict results/model.keras photos --explain where    # what the answers rest on
 python -m experiments.predict results/model.keras test    # a sub-folder a class: what the model is worth
 """
 
@@ -12,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,14 @@ from fewshot.trials.plan import cores
 from fewshot.wording import one_line, plural
 
 if TYPE_CHECKING:
-    from fewshot.deploy.saved import Look
+    from fewshot.deploy.saved import Look, Saved
 
 FORMATS = ("table", "csv", "json")
 
 UNKNOWN = "none of these"
 
 Answer = tuple[Path, "Look"]  # a file and what the model says of it
+Shown = tuple[Path, "Look", Path | None]  # and the picture of where it looks
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,6 +75,12 @@ def _parser() -> cli.Parser:
         help="copy each photo into DIR/CLASS, or DIR/unsure; nothing is overwritten",
     )
     parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="DIR",
+        help="write for each photo a picture DIR/NAME.png of where the model looks; nothing is overwritten",
+    )
+    parser.add_argument(
         "--labelled",
         action="store_true",
         help="the sub-folders of DIR are classes (default: where all of them are classes of the model)",
@@ -94,14 +102,18 @@ def _run(args: argparse.Namespace) -> None:
     saved = load(args.model)
     labels = _labels(args.images, saved.classes, args.labelled)
     sorter = Sorter(args.sort_into, saved.classes) if args.sort_into else None
+    explained = _explained(args.explain, saved, args.threshold) if args.explain else None
     write = {"table": _table, "csv": _csv, "json": _json}[args.format]
     seen: list[Answer] = []
     try:
         with tqdm(total=len(files), unit="photo", disable=None) as bar:
-            answers = _answers(saved, files, args.batch, broken, bar)
-            for text in write(_noted(answers, seen, sorter, args.threshold), saved.classes, args.threshold):
+            answers = _noted(_answers(saved, files, args.batch, broken, bar), seen, sorter, args.threshold)
+            shown = ((file, look, explained and explained(file, look)) for file, look in answers)
+            for text in write(shown, saved.classes, args.threshold):
                 with bar.external_write_mode(sys.stdout):
                     print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+        if explained:
+            print(f"{plural(len(seen), 'picture')} in {args.explain}", file=sys.stderr)
         for line in _measured(seen, labels, saved.classes):
             print(line, file=sys.stdout if args.format == "table" else sys.stderr)
     except BrokenPipeError:  # who reads has enough, as `head` does
@@ -176,6 +188,21 @@ def _noted(
         yield file, look
 
 
+def _explained(folder: Path, saved: "Saved", threshold: float) -> Callable[[Path, "Look"], Path]:
+    """Return what writes the picture of where the model looks on a photo, and returns its file."""
+    from fewshot.deploy.overlays import Overlays
+
+    overlays = Overlays(folder, saved)
+
+    def write(file: Path, look: "Look") -> Path:
+        best = int(look.probabilities.argmax())
+        answer = f"{saved.classes[best]} {_percent(look.probabilities[best])} %"
+        doubt = _doubt(look, threshold)
+        return overlays.write(file, best, f"{answer}, {doubt}" if doubt else answer)
+
+    return write
+
+
 def _measured(answers: list[Answer], labels: dict[Path, int], classes: list[str]) -> Iterator[str]:
     """Yield in lines how right the answers are to photos whose class is known; nothing where none is."""
     known = [(labels[file], look.probabilities) for file, look in answers if file in labels]
@@ -227,11 +254,11 @@ def _set(look: "Look", classes: list[str]) -> list[str]:
     return [classes[label] for label in order if look.named[label]]
 
 
-def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
+def _table(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iterator[str]:
     """Yield a line an image: class, probability, unsure, file, and which classes it may be else."""
     width = max(len("class"), *map(len, classes))
     yield f"{'class':{width}}  probability  {'':{len(UNKNOWN)}}  file"
-    for file, look in answers:
+    for file, look, _ in answers:
         best = int(look.probabilities.argmax())
         others = [name for name in _set(look, classes) if name != classes[best]]
         more = f"  (or {', '.join(others)})" if others and not look.novel else ""
@@ -241,11 +268,11 @@ def _table(answers: Iterable[Answer], classes: list[str], threshold: float) -> I
         )
 
 
-def _csv(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
+def _csv(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iterator[str]:
     """Yield comma-separated lines: file, class, probability, yes or no, the set, all probabilities."""
     numbers = [f"p({name})" for name in classes]
     yield _row(["file", "class", "probability", "unsure", "none_of_these", "set", *numbers])
-    for file, look in answers:
+    for file, look, _ in answers:
         best = int(look.probabilities.argmax())
         numbers = [f"{_decimals(p):.4f}" for p in look.probabilities]
         unsure = "yes" if look.probabilities[best] < threshold else "no"
@@ -254,11 +281,11 @@ def _csv(answers: Iterable[Answer], classes: list[str], threshold: float) -> Ite
         yield _row([str(file), classes[best], numbers[best], unsure, novel, named, *numbers])
 
 
-def _json(answers: Iterable[Answer], classes: list[str], threshold: float) -> Iterator[str]:
+def _json(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iterator[str]:
     """Yield one JSON document, a list with an object an image, line by line."""
     yield "["
     before = ""
-    for file, look in answers:
+    for file, look, picture in answers:
         best = int(look.probabilities.argmax())
         entry = {
             "file": str(file),
@@ -271,6 +298,8 @@ def _json(answers: Iterable[Answer], classes: list[str], threshold: float) -> It
                 name: _decimals(p) for name, p in zip(classes, look.probabilities, strict=True)
             },
         }
+        if picture:
+            entry["picture"] = str(picture)
         yield f"{before} {json.dumps(entry, ensure_ascii=False)}"
         before = ","
     yield "]"

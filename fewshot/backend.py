@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -164,26 +165,51 @@ def is_out_of_memory(error: Exception) -> bool:
     return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
 
 
-def compile_forward(model, finish: Callable = lambda outputs: outputs) -> Callable[..., np.ndarray]:
+def compile_forward(model, finish: Callable = lambda outputs: outputs) -> Callable[..., Any]:
     """Return the forward pass as one compiled function, from float32 arrays to one in memory.
 
-    It takes as many arrays as the model has inputs, and the model's weights as they are at each call.
+    It takes as many arrays as the model has inputs, and the model's weights as they are at each call; of a
+    model with several outputs it returns a list of arrays.
     finish: what is done to the outputs in the graph.
     """
+    import keras
+
     if name() == "tensorflow":
         import tensorflow as tf
 
         inputs = [tf.TensorSpec(tensor.shape, tf.float32) for tensor in model.inputs]
         graph = tf.function(lambda *x: finish(model(_one_or_all(x), training=False)), inputs, autograph=False)
         forward = graph.get_concrete_function()
-        return lambda *x: forward(*map(tf.constant, x)).numpy()
+        return lambda *x: keras.tree.map_structure(np.asarray, forward(*map(tf.constant, x)))
     import jax
 
     forward = jax.jit(
         lambda weights, *x: finish(model.stateless_call(*weights, _one_or_all(x), training=False)[0])
     )
     groups = model.trainable_variables, model.non_trainable_variables
-    return lambda *x: np.asarray(forward([[weight.value for weight in group] for group in groups], *x))
+    return lambda *x: keras.tree.map_structure(
+        np.asarray, forward([[weight.value for weight in group] for group in groups], *x)
+    )
+
+
+def gradients(function: Callable, inputs: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
+    """Return a function's value, a number, at some arrays, and its derivative by each of them.
+
+    function: of as many arrays as there are inputs, in the backend's own operations or Keras's.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        at = [tf.constant(array) for array in inputs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(at)
+            value = function(*at)
+        slopes = tape.gradient(value, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return float(value), [np.asarray(slope) for slope in slopes]
+    import jax
+
+    value, slopes = jax.value_and_grad(function, argnums=tuple(range(len(inputs))))(*inputs)
+    return float(value), [np.asarray(slope) for slope in slopes]
 
 
 def _one_or_all(inputs: tuple):

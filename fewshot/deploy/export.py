@@ -88,10 +88,8 @@ def export(
         graph.model(learner, train.image_shape, temperature).save(staged)
         model = read(staged)
         chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
-        wanted = learner.predict(train.x[chosen])
+        wanted = calibration.scaled(learner.predict(train.x[chosen]), temperature)
         images = train.x[chosen] if train.x.ndim == 4 else _photos(photos, chosen, train.image_shape[0])
-        if temperature != 1:
-            wanted = calibration.scaled(wanted, temperature)
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
         written |= {name: _converted(name, model, staged, images, wanted) for name in others}
         embedding = learner.embedding(train.x)

@@ -12,17 +12,15 @@ from fewshot.models.layers import Temperature
 
 
 def model(learner: Learner, shape: tuple[int, int, int], temperature: float = 1.0) -> keras.Model:
-    """Return what `learner.predict` does to images of `shape`, then calibrated by `temperature`.
+    """Return what `learner.predict` does to images of `shape`, then `calibration.scaled` by `temperature`.
 
     The model takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
     (N, classes), float32. All that is averaged, networks and mirror images, is averaged inside. It is made
     of Keras's own layers and operations alone: plain Keras opens it, in safe mode.
     """
     full = learner.keras_model(shape)
-    if temperature != 1:
-        outputs = Temperature(temperature, name="temperature")(full.output)
-        full = keras.Model(full.input, outputs, name="fewshot")
-    return standard(full)
+    outputs = Temperature(temperature, name="temperature")(full.output)
+    return standard(keras.Model(full.input, outputs, name="fewshot"))
 
 
 def standard(model: keras.Model) -> keras.Model:

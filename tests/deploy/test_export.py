@@ -65,10 +65,11 @@ def export(learner, train, path, card=None, formats=("keras",)):
 
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_the_model_says_what_the_learner_says(kind, tmp_path):
+    """But for the doubt that is in every saved model."""
     train, new = images(30), images(40)
     export(LEARNERS[kind], train, tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
-    wanted = LEARNERS[kind].fit(train.compact(), 0).predict(new.x)
+    wanted = calibration.scaled(LEARNERS[kind].fit(train.compact(), 0).predict(new.x), 1.0)
     found = backend.compile_forward(model)(new.x.astype(np.float32))
     assert found.shape == (40, 3)
     # Where features are rounded to half precision, one of them may fall on the other side.
@@ -198,12 +199,14 @@ def replace_label(train):
     return replace(train, y=np.r_[train.y[1], train.y[1:]])
 
 
-def test_the_temperature_is_in_the_model(tmp_path):
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_temperature_is_in_the_model_and_nothing_is_certain(temperature, tmp_path):
     train, learner = images(30), EstimatorLearner("logistic")
-    export(learner, train, tmp_path / "model.keras", {"temperature": 3.0})
+    export(learner, train, tmp_path / "model.keras", {"temperature": temperature})
     found = keras.saving.load_model(tmp_path / "model.keras")(train.x)
-    wanted = calibration.scaled(learner.fit(train.compact(), 0).predict(train.x), 3.0)
+    wanted = calibration.scaled(learner.fit(train.compact(), 0).predict(train.x), temperature)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert np.max(found) < 1 - calibration.DOUBT / 2
 
 
 @pytest.mark.skipif(backend.name() != "tensorflow", reason="TensorFlow writes them")

@@ -1,0 +1,126 @@
+"""Pictures of where a model looks: a photo beside itself with the evidence in colour, a file a photo.
+
+Import this after `fewshot.backend.start`.
+"""
+
+import functools
+import importlib.util
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fewshot.data.folder import load_image, read_photo, square
+from fewshot.deploy.explain import Evidence, Explainer
+from fewshot.deploy.saved import Saved
+from fewshot.errors import FewshotError, UsageError
+from fewshot.io.files import slug
+from fewshot.wording import one_line
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFont
+
+SIDE = 384  # pixels of a photo's longer side in the picture
+FOR, AGAINST = (255, 110, 0), (0, 110, 255)
+LEGEND = "orange speaks for it, blue against it"
+COVER = 0.75  # how much of the photo the strongest evidence hides
+STRONG = 99  # percentile of the evidence that counts as strongest: single pixels may be far beyond
+MARGIN, LINE = 8, 20  # pixels
+
+
+class Overlays:
+    """Writes pictures into `folder`; nothing there is overwritten.
+
+    Raises `UsageError` for a model that has no feature maps, or a folder that cannot be made.
+    """
+
+    def __init__(self, folder: Path, saved: Saved):
+        self._folder, self._saved = folder, saved
+        self._explainer = Explainer(saved.model)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+    def write(self, file: Path, label: int, caption: str) -> Path:
+        """Write the picture of a photo for an answer, and return where it is.
+
+        It is named as the photo; a name that is taken gets a number. Raises `FewshotError`.
+        """
+        try:
+            seen, shown = self._photo(file)
+        except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
+            raise FewshotError(f"{file} cannot be read any more: {one_line(error)}") from error
+        picture = side_by_side(shown, self._explainer(seen, label), caption)
+        stem = slug(file.stem, " ").strip(" .")[:100] or "photo"
+        try:
+            for number in itertools.count(1):
+                path = self._folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+                try:
+                    with path.open("xb") as target:
+                        picture.save(target, "PNG")
+                    return path
+                except FileExistsError:
+                    continue
+        except OSError as error:
+            raise FewshotError(f"cannot write to {self._folder}: {error.strerror or error}") from error
+        raise AssertionError("there are numbers without end")
+
+    def _photo(self, file: Path) -> tuple[np.ndarray, "Image.Image"]:
+        """Return a photo as the model takes it, and what of it to show."""
+        from PIL import Image
+
+        size = self._saved.image_size
+        if size is None:
+            photo = read_photo(file, self._saved.card["view_size"])
+            return np.asarray(photo), photo
+        return load_image(file, size), Image.fromarray(square(read_photo(file, SIDE), SIDE))
+
+
+def overlay(photo: "Image.Image", evidence: Evidence) -> "Image.Image":
+    """Return a photo in grey with the evidence in colour: orange for the class, blue against it.
+
+    photo: of any size; the evidence is stretched to it.
+    """
+    from PIL import Image
+
+    grey = np.asarray(photo.convert("L"), np.float32)[..., None].repeat(3, 2)
+    small = Image.fromarray(evidence.values.astype(np.float32))
+    values = np.asarray(small.resize(photo.size, Image.Resampling.BILINEAR))[..., None]
+    strongest = max(float(np.percentile(np.abs(values), STRONG)), 1e-30)
+    cover = COVER * np.minimum(np.abs(values) / strongest, 1)
+    colour = np.where(values > 0, np.array(FOR), np.array(AGAINST))
+    return Image.fromarray(np.rint((1 - cover) * grey + cover * colour).astype(np.uint8))
+
+
+def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Image.Image":
+    """Return one picture of a photo, its overlay beside it, and a caption below."""
+    from PIL import Image, ImageDraw
+
+    scale = SIDE / max(photo.size)
+    width, height = (max(1, round(scale * side)) for side in photo.size)
+    photo = photo.resize((width, height), Image.Resampling.LANCZOS)
+    full = max(2 * width + 3 * MARGIN, SIDE + 2 * MARGIN)
+    picture = Image.new("RGB", (full, height + 3 * MARGIN + 2 * LINE), "white")
+    picture.paste(photo, (MARGIN, MARGIN))
+    picture.paste(overlay(photo, evidence), (width + 2 * MARGIN, MARGIN))
+    draw, font = ImageDraw.Draw(picture), _font()
+    while draw.textlength(caption, font) > full - 2 * MARGIN:
+        caption = caption[:-2] + "…"
+    draw.text((MARGIN, height + 2 * MARGIN), caption, "black", font)
+    draw.text((MARGIN, height + 2 * MARGIN + LINE), LEGEND, (90, 90, 90), font)
+    return picture
+
+
+@functools.cache
+def _font() -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+    """Return a font with the letters of many languages: matplotlib brings one."""
+    from PIL import ImageFont
+
+    spec = importlib.util.find_spec("matplotlib")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        file = Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+        if file.is_file():
+            return ImageFont.truetype(str(file), 14)
+    return ImageFont.load_default(14)
