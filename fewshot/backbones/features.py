@@ -21,6 +21,7 @@ import numpy as np
 
 from fewshot import backend, settings
 from fewshot.backbones import backbones, check, digest, load, milliseconds
+from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.cache import cache_dir
 from fewshot.seeding import seed_globally
@@ -94,9 +95,7 @@ def clear() -> None:
 
 
 def _extract(term: Term, x: np.ndarray) -> np.ndarray:
-    keys = [
-        hashlib.blake2b(image.tobytes(), digest_size=16, salt=b"%d" % image.shape[1]).digest() for image in x
-    ]
+    keys = x.digests(_key) if isinstance(x, StoredViews) else [_key(image) for image in x]
     path = _folder() / f"{_name(term, _version(term))}.sqlite"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +118,10 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             f"{field('cache_dir', 'DIR')}, or delete that file"
         ) from error
     return np.stack([np.frombuffer(rows[key], np.float16) for key in keys])
+
+
+def _key(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16, salt=b"%d" % image.shape[1]).digest()
 
 
 def _compute(term: Term, x: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def ridge_gcv(*, scale: ScaleName = "zscore"):
     return _head("ridge-gcv", scale)
 
 
-@estimators.register("logistic-cv")
+@estimators.register("logistic-cv", version=2)
 def logistic_cv(*, scale: ScaleName = "zscore"):
     """Logistic regression, its penalty chosen by cross-validation on the training images."""
     return _head("logistic-cv", scale)
@@ -69,7 +69,7 @@ def lda(*, scale: ScaleName = "zscore"):
     return _head("lda", scale)
 
 
-@estimators.register("svm")
+@estimators.register("svm", version=2)
 def svm(*, scale: ScaleName = "zscore"):
     """A linear support vector machine, its penalty chosen by cross-validation on the training images."""
     return _head("svm", scale)

@@ -2,15 +2,21 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+
+from fewshot.data.stored import StoredViews
+
+BLOCK = 100  # images looked at together
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Images with labels.
 
-    x: uint8, shape (N, height, width, 3), RGB; with all views of each, (N, V, height, width, 3).
+    x: uint8, shape (N, height, width, 3), RGB; with all views of each, (N, V, height, width, 3): these may
+    be `fewshot.data.stored.StoredViews`, which are indexed alike.
     y: int64, shape (N,), positions in `classes`.
     classes: the names of all classes, those without an image included.
     groups: (N,), the same number for near-duplicates, in all parts of the data; None where not known yet.
@@ -30,15 +36,16 @@ class Dataset:
         return self.x.shape[-3:]
 
     def take(self, index: np.ndarray) -> "Dataset":
-        """Return the images at `index`, copied into memory, in that order."""
+        """Return the images at `index`, in that order, copied into memory; all views stay on disk."""
         groups = None if self.groups is None else self.groups[index]
-        return Dataset(np.asarray(self.x[index]), np.asarray(self.y[index]), self.classes, groups)
+        return Dataset(_take(self.x, index), np.asarray(self.y[index]), self.classes, groups)
 
     def compact(self) -> "Dataset":
         """Return the images with the classes that they have, numbered without gaps, in their order."""
         present, y = np.unique(self.y, return_inverse=True)
         classes = tuple(self.classes[label] for label in present)
-        return Dataset(np.asarray(self.x), y, classes, self.groups)
+        x = self.x if self.x.ndim == 5 else np.asarray(self.x)
+        return Dataset(x, y, classes, self.groups)
 
 
 @dataclass(frozen=True)
@@ -74,5 +81,14 @@ class Splits:
         for name, part in self.parts.items():
             for array in (part.x, part.y):
                 digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                for start in range(0, len(array), BLOCK):  # all views of all photos may not fit into memory
+                    digest.update(np.ascontiguousarray(array[start : start + BLOCK]).data)
         return digest.hexdigest()
+
+
+def _take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    if isinstance(x, StoredViews):
+        return cast(np.ndarray, x.take(index))
+    if isinstance(x, np.memmap) and x.ndim == 5:
+        return cast(np.ndarray, StoredViews(x, np.arange(len(x))[index]))
+    return np.asarray(x[index])
