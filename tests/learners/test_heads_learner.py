@@ -106,8 +106,7 @@ def test_near_duplicates_stand_on_one_side():
 
 
 def test_unequal_classes_weigh_alike():
-    """Of 40 and 4 photos that overlap, both classes are found."""
-    rng = np.random.default_rng(0)
+    """Of 40 and 8 photos that overlap, both classes are found."""
 
     def images(counts):
         y = np.repeat([0, 1], counts)
@@ -115,10 +114,13 @@ def test_unequal_classes_weigh_alike():
         noise = rng.integers(-20, 20, (len(y), SIDE, SIDE, 3))
         return Dataset((light + noise).astype(np.uint8), y, ("a", "b"))
 
-    learner = replace(LEARNER, backbones=TINY).fit(images((40, 8)), 0)
-    test = images((100, 100))
-    right = learner.predict(test.x).argmax(1) == test.y
-    assert right[test.y == 1].mean() > 0.5
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        learner = replace(LEARNER, backbones=TINY).fit(images((40, 8)), 0)
+        test = images((100, 100))
+        found.append((learner.predict(test.x).argmax(1) == test.y)[test.y == 1].mean())
+    assert np.mean(found) > 0.6
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (2, 1), (3, 3), (5,), (2,) * 30])
