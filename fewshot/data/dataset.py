@@ -68,8 +68,10 @@ class Splits:
         return {name: part for name, part in named.items() if part is not None}
 
     def whole(self) -> Dataset:
-        """Return the images of all parts together, in memory."""
+        """Return the images of all parts together, in memory; one part's photos in all views stay on disk."""
         parts = list(self.parts.values())
+        if len(parts) == 1 and parts[0].x.ndim == 5:
+            return parts[0]
         x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in "xy")
         numbers = [part.groups for part in parts if part.groups is not None]
         groups = np.concatenate(numbers) if len(numbers) == len(parts) else None

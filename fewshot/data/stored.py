@@ -4,6 +4,7 @@ In all views 2,000 photos take 1.5 GB. A task's photos are therefore the stored 
 it: of one view, one photo after the other, they take next to nothing.
 """
 
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,18 +65,22 @@ class StoredViews:
 
     def digests(self, digest: Callable[[np.ndarray], bytes]) -> list[bytes]:
         """Return `digest(photo)` of each photo, computed once a process while the file stays the same."""
-        known = _digests.setdefault((*self._place(), self.view, digest), {})
+        place = _place(self.stored)
+        if place is None:
+            return [digest(photo) for photo in self]
+        known = _digests.setdefault((*place, self.view, digest), {})
         for position in self.index.tolist():
             if position not in known:
                 known[position] = digest(self._read(position))
         return [known[position] for position in self.index.tolist()]
 
-    def _place(self) -> tuple:
-        """Return what changes when other photos are stored; without a file, the array itself."""
-        if isinstance(self.stored, np.memmap) and self.stored.filename:
-            state = os.stat(self.stored.filename)
-            return str(self.stored.filename), state.st_mtime_ns, state.st_size, state.st_ino
-        return (id(self.stored),)
-
     def _read(self, positions: Any) -> np.ndarray:
         return np.array(self.stored[positions] if self.view is None else self.stored[positions, self.view])
+
+
+def _place(stored: np.ndarray) -> tuple | None:
+    """Return what changes when other photos are stored; None for what is no whole file."""
+    if not isinstance(stored, np.memmap) or not isinstance(stored.base, mmap.mmap) or not stored.filename:
+        return None
+    state = os.stat(stored.filename)
+    return str(stored.filename), state.st_ino, state.st_mtime_ns, state.st_size

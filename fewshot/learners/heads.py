@@ -5,9 +5,8 @@ every view; features are kept by content, so that they are computed once. Candid
 of photos held out, all views of a photo and all near-duplicates on one side. With few photos the best is best
 partly by luck: those that are not clearly behind it are averaged.
 
-Measured on cuts of textiles and of CIFAR-10, 12 and 50 photos a class: to choose among single backbones and
-ridge regression, too, costs half a point; mirrored photos cost one to two points of textiles, whose threads
-run one way, take nothing off the errors on CIFAR-10, and would double the cost.
+Measured on cuts of CIFAR-10 as photos, 12 and 50 a class: to choose among single backbones and ridge
+regression, too, costs half a point; mirrored photos change nothing, and would double the cost.
 """
 
 from collections.abc import Iterator

@@ -101,6 +101,8 @@ def test_digests_are_computed_once(stored, tmp_path):
     assert len(computed) == 4
     of(2, np.array([3]))
     assert len(computed) == 5
+    part = np.load(tmp_path / "train_x.npy", mmap_mode="r")[10:]  # other photos of the same file
+    assert StoredViews(part, np.array([3]))[:, 1].digests(digest) == [stored[13, 1].tobytes()[:16]]
     changed = np.load(tmp_path / "train_x.npy") + np.uint8(1)
     (tmp_path / "train_x.npy").unlink()
     np.save(tmp_path / "train_x.npy", changed)
