@@ -61,6 +61,7 @@ def save_winner(
             "accuracy": asdict(told.accuracy),
             "recall": [asdict(recall) if recall else None for recall in told.recall],
             "calibration_error": told.ece,
+            "calibration_error_by_chance": told.ece_by_chance,
             "temperature": told.temperature,
             "sets": prediction_sets(calibrated, *photos).to_json(),
             "unseen_photos": told.n,

@@ -74,9 +74,25 @@ def calibration_error(
     probabilities = np.asarray(probabilities, np.float64)
     weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     excess = weights * (probabilities.max(1) - (probabilities.argmax(1) == labels))
-    order = np.argsort(probabilities.max(1), kind="stable")
-    bins = np.array_split(order, max(1, min(10, len(order) // 20)))
+    bins = _bins(probabilities)
     return float(100 * sum(abs(excess[part].sum()) for part in bins) / weights.sum())
+
+
+def error_by_chance(probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Return the calibration error in points that perfect probabilities show of so few predictions.
+
+    Of a bin's mean, the mean deviation of a normal variable of its variance. Arguments as above.
+    """
+    sure = np.asarray(probabilities, np.float64).max(1)
+    weights = np.ones(len(sure)) if weights is None else np.asarray(weights, np.float64)
+    variance = weights**2 * sure * (1 - sure)
+    deviations = [np.sqrt(2 / np.pi * variance[part].sum()) for part in _bins(probabilities)]
+    return float(100 * sum(deviations) / weights.sum())
+
+
+def _bins(probabilities: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(np.asarray(probabilities, np.float64).max(1), kind="stable")
+    return np.array_split(order, max(1, min(10, len(order) // 20)))
 
 
 def _log_sum_exp(logs: np.ndarray) -> np.ndarray:

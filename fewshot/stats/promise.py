@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot.stats.calibration import calibration_error, fit_temperature, scaled
+from fewshot.stats.calibration import calibration_error, error_by_chance, fit_temperature, scaled
 from fewshot.stats.intervals import Estimate, estimate
 
 # How many times as large the variance is as that of independent photos. Measured on folders cut from larger
@@ -37,6 +37,8 @@ class Promise:
         Of each class: the share of its photos that is recognised; None for a class without photos.
     ece
         The expected calibration error of the calibrated probabilities, in points; all classes count alike.
+    ece_by_chance
+        What it would be of perfect probabilities, of so few photos.
     temperature
         What calibrates the probabilities: `fewshot.stats.calibration.scaled`.
     n
@@ -47,6 +49,7 @@ class Promise:
     balanced_accuracy: Estimate
     recall: tuple[Estimate | None, ...]
     ece: float
+    ece_by_chance: float
     temperature: float
     n: int
 
@@ -96,7 +99,7 @@ def promise(
     balanced, effective = _balanced(shares[present], counts[present])
     n = int(counts.sum())
     alike = weight / counts[labels]  # all classes count alike, as they do where the model is trained
-    temperature, ece = _calibration(probabilities, labels, alike * n / alike.sum())
+    temperature, ece, by_chance = _calibration(probabilities, labels, alike * n / alike.sum())
     return Promise(
         accuracy=estimate(float(unit_right.mean()), n, n / WIDENED),
         balanced_accuracy=estimate(balanced, n, effective / WIDENED),
@@ -105,6 +108,7 @@ def promise(
             for share, count in zip(shares, counts, strict=True)
         ),
         ece=ece,
+        ece_by_chance=by_chance,
         temperature=temperature,
         n=n,
     )
@@ -145,11 +149,15 @@ def _balanced(recall: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     return float(recall.mean()), min(effective, float(counts.sum()))
 
 
-def _calibration(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Return temperature and calibration error; weights: what each photo counts, (N,)."""
+def _calibration(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[float, float, float]:
+    """Return temperature, calibration error, and that by chance; weights: what each photo counts, (N,)."""
     repeats, _, classes = probabilities.shape
     temperature = fit_temperature(
         probabilities.reshape(-1, classes), np.tile(labels, repeats), np.tile(weights / repeats, repeats)
     )
-    errors = [calibration_error(scaled(part, temperature), labels, weights) for part in probabilities]
-    return temperature, float(np.mean(errors))
+    calibrated = [scaled(part, temperature) for part in probabilities]
+    errors = [calibration_error(part, labels, weights) for part in calibrated]
+    by_chance = [error_by_chance(part, weights) for part in calibrated]
+    return temperature, float(np.mean(errors)), float(np.mean(by_chance))

@@ -72,3 +72,15 @@ def test_the_calibration_error():
     )
     sure = np.where((np.arange(100) < 80)[:, None], [1.0, 0.0], [0.3, 0.7])
     assert calibration.calibration_error(sure, labels) == pytest.approx(0.2 * 30)
+
+
+@pytest.mark.parametrize("count", [36, 150, 900])
+def test_the_error_that_chance_alone_gives(count):
+    """Labels drawn from the probabilities themselves: about so large is the error on average."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(3), count)
+    weights = rng.uniform(0.5, 1.5, count)
+    drawn = [(probabilities.cumsum(1) > rng.random((count, 1))).argmax(1).clip(max=2) for _ in range(300)]
+    errors = [calibration.calibration_error(probabilities, labels, weights) for labels in drawn]
+    assert calibration.error_by_chance(probabilities, weights) == pytest.approx(np.mean(errors), rel=0.1)
+    assert calibration.error_by_chance(np.eye(3)) == 0

@@ -121,3 +121,9 @@ def _centroids(x, labels, new):
     distance = np.stack([((new - x[labels == label].mean(0)) ** 2).sum(1) for label in (0, 1)], 1)
     likelihood = np.exp(-(distance - distance.min(1, keepdims=True)) / 2)
     return likelihood / likelihood.sum(1, keepdims=True)
+
+
+def test_the_calibration_error_comes_with_that_of_chance():
+    told = promise(sure([0] * 20 + [1] * 20), np.repeat([0, 1], 20))
+    few = promise(sure([0] * 5 + [1] * 5), np.repeat([0, 1], 5))
+    assert 0 < told.ece_by_chance < few.ece_by_chance < 30
