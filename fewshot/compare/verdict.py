@@ -11,6 +11,7 @@ from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.wording import plural
 
+FURTHER = 50  # photos of each class
 GOAL = 95.0  # percent right, up to which more photos are worth thinking of
 SURE = 90.0  # a class below it is weak …
 UNSURE = 15.0  # points above chance, from which more photos may show that it is not chance
@@ -132,17 +133,20 @@ def _more_photos(curve: Curve | None, classes: Mapping[str, int], told: Estimate
     if curve is None:
         return []
     now = min(classes.values())
-    then, low, high = curve.at(now + 50)
-    gain = then - curve.at(now)[0]
+    gain = (100 - told.value) * (1 - curve.error_ratio(now, now + FURTHER))
     if gain < 0.5:
-        lines = ["Another 50 photos of each class would bring next to nothing."]
+        lines = [f"Another {FURTHER} photos of each class would bring next to nothing."]
     else:
+        # The curve says how errors fall; where they stand, the photos out of fold say.
+        middle, low, high = curve.at(now + FURTHER)
+        then = told.value + gain
+        low, high = max(0.0, then + low - middle), min(100.0, then + high - middle)
         lines = [
-            f"Another 50 photos of each class would bring about {gain:.1f} points "
+            f"Another {FURTHER} photos of each class would bring about {gain:.1f} points "
             f"(then {then:.0f}, {low:.0f} to {high:.0f})."
         ]
     if told.value < GOAL:
-        needed = curve.shots_for(GOAL)
+        needed = curve.shots_from(now, told.value, GOAL)
         lines.append(
             f"For {GOAL:.0f} of 100 right, about {needed:,} photos of each class."
             if needed

@@ -59,6 +59,16 @@ class Curve:
             return None
         return int(np.ceil(np.exp((level - np.log(error)) / exponent) - 1e-9))
 
+    def shots_from(self, shots: float, accuracy: float, goal: float) -> int | None:
+        """Return how many images a class the goal takes, where `shots` gave `accuracy`; as `shots_for`."""
+        if accuracy >= goal:
+            return int(shots)
+        exponent = self.law[1]
+        needed = np.log((100 - accuracy) / max(100 - goal, 1e-9))
+        if exponent <= 0 or needed / exponent > np.log(FURTHEST):
+            return None
+        return int(np.ceil(shots * np.exp(needed / exponent) - 1e-9))
+
     def error_ratio(self, shots: float, more: float) -> float:
         """Return the error with `more` images a class over that with `shots`: 1 where nothing is gained."""
         return float((more / shots) ** -self.law[1])

@@ -193,8 +193,8 @@ def test_what_more_photos_would_bring():
     labels = np.repeat([0, 1], 50)
     right = np.arange(100) % 10 > 0
     lines = verdict(_answer(right, labels), {"a": 50, "b": 50}, learning_curve.fit(points), {})
-    assert any("Another 50 photos of each class would bring about 2.5 points" in line for line in lines)
-    assert any("For 95 of 100 right, about 144 photos" in line for line in lines)
+    assert any("Another 50 photos of each class would bring about 2.9 points" in line for line in lines)
+    assert any("For 95 of 100 right, about 200 photos" in line for line in lines)
 
 
 class Terminal(io.StringIO):
