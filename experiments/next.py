@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from fewshot.data.folder import images_below, load_image
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.inspection.selection import select
 from fewshot.trials.plan import cores
+from fewshot.wording import one_line
 
 SURE = 0.9  # an answer above is not called unsure
 SHEET = 60, 160  # photos on a sheet, pixels of each
@@ -84,34 +84,18 @@ def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndar
     """Return the readable files, what the model sees in each, and its answers; the others get a line."""
     from tqdm import tqdm
 
-    looking = replace(saved, forward=backend.compile_forward(_with_features(saved.model)))
-    read, rows = [], []
-    for file, row in tqdm(looking.stream(files), total=len(files), desc="photos", disable=None):
-        if isinstance(row, Exception):
-            reason = " ".join(str(row).split()) or type(row).__name__
-            tqdm.write(f"skipped {_shown(str(file))} ({reason})", file=sys.stderr)
+    read, looks = [], []
+    for file, look in tqdm(saved.stream(files), total=len(files), desc="photos", disable=None):
+        if isinstance(look, Exception):
+            tqdm.write(f"skipped {_shown(str(file))} ({one_line(look)})", file=sys.stderr)
         else:
             read.append(file)
-            rows.append(row)
+            looks.append(look)
     if not read:
         raise FewshotError(f"none of the {len(files)} images could be read")
-    both = np.array(rows).reshape(len(rows), -1)
-    count = len(saved.classes)
-    return read, both[:, count:] if both.shape[1] > count else both, both[:, :count]
-
-
-def _with_features(model):
-    """Return the model with, behind its answers, what it sees: the widest vector inside it, if any."""
-    import keras
-
-    # A layer that stands in two models has an `output` of either: the nodes are those of this one.
-    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
-    outputs = [output for node in nodes for output in node.outputs if output is not model.output]
-    vectors = [output for output in outputs if len(output.shape) == 2]
-    if not vectors:
-        return model
-    widest = max(vectors, key=lambda vector: vector.shape[1])
-    return keras.Model(model.input, keras.layers.Concatenate()([model.output, widest]))
+    probabilities = np.array([look.probabilities for look in looks])
+    seen = [look.probabilities if look.features is None else look.features for look in looks]
+    return read, np.array(seen), probabilities
 
 
 def _row(directory: Path, file: Path, probabilities: np.ndarray, classes: Sequence[str]) -> dict:

@@ -26,7 +26,7 @@ from fewshot.io.cache import build_once, cache_dir
 if TYPE_CHECKING:
     import keras
 
-VERSION = 4
+VERSION = 5
 EMBEDDING = "embedding"  # the layer that tells unlike photos
 KEPT = 5  # graphs, those used last
 GRAPH, WEIGHTS, NAMES = "graph.pb", "weights.npz", "names.json"
@@ -40,7 +40,8 @@ Compiled: TypeAlias = tuple[Forward, Shape, Shape]
 def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
     """Return the forward pass of a model, and the shapes of its input and output.
 
-    The forward pass returns the output and, where the model has a layer "embedding", what that returns.
+    The forward pass returns the output and what the model sees in an image: what its layer "embedding"
+    returns or, without one, the widest vector inside it, if there is any.
 
     digest: of the model's file. read: returns the model, where its graph is not kept yet.
     """
@@ -63,11 +64,17 @@ def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
 
 
 def _ends(model: "keras.Model") -> list["keras.Model"]:
-    """Return the model, and the part of it that ends with the embedding."""
+    """Return the model, and the part of it that ends with what it sees in an image."""
     import keras
 
-    named = [layer for layer in model.layers if layer.name == EMBEDDING]
-    return [model, *(keras.Model(model.input, layer.output) for layer in named)]
+    embedding = [layer.output for layer in model.layers if layer.name == EMBEDDING]
+    if not embedding:
+        # A layer that stands in two models has an `output` of either: the nodes are those of this one.
+        nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
+        outputs = [output for node in nodes for output in node.outputs if output is not model.output]
+        vectors = [output for output in outputs if len(output.shape) == 2 and output.shape[1]]
+        embedding = sorted(vectors, key=lambda vector: -vector.shape[1])[:1]
+    return [model, *(keras.Model(model.input, output) for output in embedding)]
 
 
 def _write(model: "keras.Model", folder: Path) -> None:

@@ -34,11 +34,13 @@ class Look:
 
     probabilities: calibrated, (classes,). novel: whether it is like none of the photos that the model knows;
     None where the model cannot tell. named: of each class whether it is in the prediction set, or None.
+    features: what the model sees in it, (D,), or None.
     """
 
     probabilities: np.ndarray
     novel: bool | None = None
     named: np.ndarray | None = None
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,12 @@ class Saved:
         novel = self._novelty.refused(embedding[0]).tolist() if embedding and self._novelty else None
         named = self._sets.of(probabilities) if self._sets else None
         return [
-            Look(row, None if novel is None else novel[i], None if named is None else named[i])
+            Look(
+                row,
+                None if novel is None else novel[i],
+                None if named is None else named[i],
+                embedding[0][i] if embedding else None,
+            )
             for i, row in enumerate(probabilities)
         ]
 
