@@ -248,8 +248,8 @@ class _Course:
         return estimate(record.accuracy / 100, len(splits.test), len(splits.test))
 
     def _tell(self, title: str, trials: int, seconds: float) -> None:
-        done = self._tournament.records.keys() | self._tournament.left_out.keys()
-        following = next((s.name for s in self._strategies if s.name not in done and s.name not in title), "")
+        done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}
+        following = next((s.name for s in self._strategies if s.name not in done), "")
         self._progress.on_stage(title, self._tournament.clock, trials, seconds, following or "saving")
 
 

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import fewshot
 from fewshot import backend
+from fewshot.backbones.features import BATCH
 from fewshot.data import open_splits, verify
 from fewshot.data.protocols import Task, protocols
 from fewshot.errors import DivergedError, FewshotError, UsageError
@@ -175,7 +176,6 @@ def _with_checkpoint(trial: Trial, path: Path) -> Trial:
     return replace(trial, checkpoint=path) if whole else trial
 
 
-SHARE = 24  # images that a worker prepares at a time: small enough for all to be busy, and for a bar
 _UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
 
 
@@ -227,4 +227,4 @@ def _shared(pending: dict[int, Trial]) -> dict[int, Trial]:
 
 def _shares(trial: Trial) -> int:
     """Return into how many shares the images are divided that all tasks have."""
-    return max(1, len(open_splits(trial.data.folder).train) // SHARE)
+    return max(1, -(-len(open_splits(trial.data.folder).train) // BATCH))
