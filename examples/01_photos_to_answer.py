@@ -20,7 +20,7 @@ else:
 data = fs.load(folder)
 print(data)  # in a notebook: `data`, with counts and thumbnails
 
-# %% Which strategy is best? Those that fit into the budget, on the same draws
+# %% Which strategy is best? Every photo is held out in turn
 comparison = fs.compare(data, budget, None if sys.argv[1:] else ["logistic", "ridge", "centroid"])
 print(comparison)
 

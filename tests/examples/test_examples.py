@@ -38,10 +38,10 @@ def test_every_example_is_tested():
 
 
 def test_photos_to_answer(example, monkeypatch, tmp_path):
-    monkeypatch.setattr("fewshot.compare.run.MOST_DRAWS", 6)
+    monkeypatch.setattr("fewshot.compare.run.ROUNDS", 1)
     printed = example("01_photos_to_answer.py")
     assert "red" in printed
-    assert (tmp_path / "results" / "compare" / "model.keras").exists()
+    assert (tmp_path / "results" / "compare" / "example-photos" / "model.keras").exists()
     assert "01.png: blue" in printed or "00.png: blue" in printed
 
 
