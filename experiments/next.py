@@ -1,7 +1,7 @@
 """Which photos to label next? Those that a saved model is unsure of, and that differ from each other.
 
-python -m experiments.next results/compare/model.keras unlabelled/photos --n 20
-python -m experiments.next results/compare/model.keras unlabelled/photos --n 20 --sheet next.png
+python -m experiments.next results/compare/photos/model.keras unlabelled/photos --n 20
+python -m experiments.next results/compare/photos/model.keras unlabelled/photos --n 20 --sheet next.png
 
 Measured on CIFAR-10's cats, dogs and trucks (frozen EfficientNet-Lite0 at 96 pixels, a logistic head, 20
 photos chosen from 1,000, 3,000 test images, 20 draws, mean ± standard error): beside 20 photos at random
@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot import backend, cli
+from experiments.saved_model import add_model, open_model, shown
+from fewshot import cli
 from fewshot.data.folder import images_below, load_image
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.inspection.selection import select
-from fewshot.trials.plan import cores
+from fewshot.stats.calibration import MOST_SURE
 from fewshot.wording import one_line
 
 SURE = 0.9  # an answer above is not called unsure
@@ -40,7 +41,7 @@ def _parser() -> cli.Parser:
         "(CIFAR-10's cats, dogs, trucks; 20 of 1,000; n = 20) against photos at random: +1.6 ± .5 points "
         "of accuracy at 5 labelled a class, +1.3 ± .5 at 10, +1.1 ± .2 at 20, +.3 ± .2 at 50.",
     )
-    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+    add_model(parser)
     parser.add_argument("photos", metavar="DIR", help="the unlabelled photos, also in nested directories")
     parser.add_argument(
         "--n", type=cli.positive, default=20, metavar="N", help="how many (default: %(default)s)"
@@ -61,12 +62,7 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"no images in {directory}")
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
         raise UsageError(f"{field('sheet')} wants the name of a PNG file. Received: '{args.sheet}'")
-    if not Path(args.model).is_file():  # known before TensorFlow is imported
-        raise UsageError(f"no such model: {args.model}")
-    backend.start(args.threads or cores(), backend.resolve_device(args.device))
-    from fewshot.deploy.saved import load
-
-    saved = load(args.model)
+    saved = open_model(args)
     read, features, probabilities = _look(saved, files)
     if len(read) <= args.n:
         counted = "is 1 photo" if len(read) == 1 else f"are {len(read)} photos"
@@ -87,7 +83,7 @@ def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndar
     read, looks = [], []
     for file, look in tqdm(saved.stream(files), total=len(files), desc="photos", disable=None):
         if isinstance(look, Exception):
-            tqdm.write(f"skipped {_shown(str(file))} ({one_line(look)})", file=sys.stderr)
+            tqdm.write(f"skipped {shown(file)} ({one_line(look)})", file=sys.stderr)
         else:
             read.append(file)
             looks.append(look)
@@ -105,7 +101,7 @@ def _row(directory: Path, file: Path, probabilities: np.ndarray, classes: Sequen
     return {
         "file": str(file.relative_to(directory)),
         "answer": classes[first],
-        "probability": round(min(p, 0.999), 4),
+        "probability": round(min(p, MOST_SURE), 4),
         "why": f"sure of {classes[first]}, but unlike the others"
         if p > SURE
         else f"{classes[first]} or {classes[second]}? {100 * p:.0f} to {100 * q:.0f} %",
@@ -120,7 +116,7 @@ def _document(directory: Path, count: int, rows: list[dict]) -> str:
 def _table(rows: list[dict]) -> str:
     """Return a line a photo: answer, probability, why, file."""
     cells = [
-        [row["answer"], f"{100 * row['probability']:.1f} %", row["why"], _shown(row["file"])] for row in rows
+        [row["answer"], f"{100 * row['probability']:.1f} %", row["why"], shown(row["file"])] for row in rows
     ]
     cells.insert(0, ["answer", "probability", "why", "file"])
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
@@ -140,11 +136,6 @@ def _sheet(files: Sequence[Path], rows: list[dict], path: Path) -> None:
     ]
     title = f"{min(most, len(rows))} of {len(rows)}" if len(rows) > most else f"{len(rows)}"
     gallery(pictures, path.with_suffix(""), f"To label next: {title} photos", at_most=most)
-
-
-def _shown(file: str) -> str:
-    """Return a file's name on one line, whatever characters are in it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in file)
 
 
 if __name__ == "__main__":

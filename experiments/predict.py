@@ -20,21 +20,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from fewshot import backend, cli
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, open_model, shown
+from fewshot import cli
 from fewshot.data.folder import images_below
 from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
 from fewshot.stats import metrics
 from fewshot.stats.calibration import calibration_error
-from fewshot.trials.plan import cores
 from fewshot.wording import one_line, plural
 
 if TYPE_CHECKING:
     from fewshot.deploy.saved import Look, Saved
 
 FORMATS = ("table", "csv", "json")
-
-UNKNOWN = "none of these"
 
 Answer = tuple[Path, "Look"]  # a file and what the model says of it
 Shown = tuple[Path, "Look", Path | None]  # and the picture of where it looks
@@ -53,17 +51,11 @@ def _parser() -> cli.Parser:
         "error, the others go on, and the exit code is 1 at the end. Of a folder with a sub-folder a class "
         "it says how many answers are right, too.",
     )
-    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+    add_model(parser)
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE|DIR", help="files, and directories of such, also nested"
     )
-    parser.add_argument(
-        "--threshold",
-        type=cli.share,
-        default=0.8,
-        metavar="P",
-        help="below this probability the answer is 'unsure' (default: %(default)s)",
-    )
+    add_threshold(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
     parser.add_argument(
         "--batch", type=cli.positive, default=32, metavar="N", help="images at a time (default: %(default)s)"
@@ -94,12 +86,7 @@ def _run(args: argparse.Namespace) -> None:
     broken: list[Path] = []
     files = _files(args.images, broken)
     total = len(files) + len(broken)
-    if not Path(args.model).is_file():  # known before TensorFlow is imported
-        raise UsageError(f"no such model: {args.model}")
-    backend.start(args.threads or cores(), backend.resolve_device(args.device))
-    from fewshot.deploy.saved import load
-
-    saved = load(args.model)
+    saved = open_model(args)
     labels = _labels(args.images, saved.classes, args.labelled)
     sorter = Sorter(args.sort_into, saved.classes) if args.sort_into else None
     explained = _explained(args.explain, saved, args.threshold) if args.explain else None
@@ -108,8 +95,8 @@ def _run(args: argparse.Namespace) -> None:
     try:
         with tqdm(total=len(files), unit="photo", disable=None) as bar:
             answers = _noted(_answers(saved, files, args.batch, broken, bar), seen, sorter, args.threshold)
-            shown = ((file, look, explained and explained(file, look)) for file, look in answers)
-            for text in write(shown, saved.classes, args.threshold):
+            pictured = ((file, look, explained and explained(file, look)) for file, look in answers)
+            for text in write(pictured, saved.classes, args.threshold):
                 with bar.external_write_mode(sys.stdout):
                     print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
         if explained:
@@ -139,9 +126,9 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
         else:
             missing.append(path)
     if not files:
-        raise UsageError(f"no such file: {_shown(missing[0])}")
+        raise UsageError(f"no such file: {shown(missing[0])}")
     for path in missing:
-        print(f"skipped {_shown(path)} (no such file)", file=sys.stderr)
+        print(f"skipped {shown(path)} (no such file)", file=sys.stderr)
     return files
 
 
@@ -172,7 +159,7 @@ def _answers(saved, files: list[Path], batch: int, broken: list[Path], bar) -> I
         if isinstance(result, Exception):
             broken.append(file)
             with bar.external_write_mode(sys.stderr):
-                print(f"skipped {_shown(file)} ({one_line(result)})", file=sys.stderr)
+                print(f"skipped {shown(file)} ({one_line(result)})", file=sys.stderr)
         else:
             yield file, result
 
@@ -264,7 +251,7 @@ def _table(answers: Iterable[Shown], classes: list[str], threshold: float) -> It
         more = f"  (or {', '.join(others)})" if others and not look.novel else ""
         yield (
             f"{classes[best]:{width}}  {_percent(look.probabilities[best]):>9} %  "
-            f"{_doubt(look, threshold):{len(UNKNOWN)}}  {_shown(file)}{more}"
+            f"{_doubt(look, threshold):{len(UNKNOWN)}}  {shown(file)}{more}"
         )
 
 
@@ -309,11 +296,6 @@ def _row(values: list[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(values)
     return line.getvalue()
-
-
-def _shown(file: Path) -> str:
-    """Return a file's name on one line, whatever characters are in it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(file))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.predict import UNKNOWN
-from fewshot import backend, cli
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, check_model, open_model
+from fewshot import cli
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.report.page.markup import Markup, join, tag
-from fewshot.trials.plan import cores
+from fewshot.stats.calibration import MOST_SURE
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ HOST = "127.0.0.1"
 LARGEST = "50mb"  # a photo
 LISTED = 10  # classes
 KEPT = 600  # seconds that a dropped photo is kept
-HIGHEST = 0.999  # nothing is certain
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,14 +46,8 @@ def _parser() -> cli.Parser:
         "how sure it is, 'unsure' below a threshold, 'none of these' where the model can tell. The page is "
         "for this machine alone, and needs the extra: pip install 'fewshot-testbed[try]'. Ctrl-C ends it.",
     )
-    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
-    parser.add_argument(
-        "--threshold",
-        type=cli.share,
-        default=0.8,
-        metavar="P",
-        help="below this probability the answer is 'unsure' (default: %(default)s)",
-    )
+    add_model(parser)
+    add_threshold(parser)
     parser.add_argument(
         "--port", type=cli.positive, metavar="N", help="default: the first free one from 7860"
     )
@@ -64,14 +57,10 @@ def _parser() -> cli.Parser:
 
 
 def _run(args: argparse.Namespace) -> None:
-    if not Path(args.model).is_file():  # known before anything large is imported
-        raise UsageError(f"no such model: {args.model}")
+    check_model(args)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError(MISSING)
-    backend.start(args.threads or cores(), backend.resolve_device(args.device))
-    from fewshot.deploy.saved import load
-
-    saved = load(args.model)
+    saved = open_model(args)
     with tempfile.TemporaryDirectory(prefix="fewshot-try-") as uploads:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_TEMP_DIR"] = uploads
@@ -159,9 +148,9 @@ def _told(look: "Look", classes: list[str], threshold: float) -> Markup:
 
 
 def _bar(name: str, probability: float) -> Markup:
-    share = min(probability, HIGHEST)
+    share = min(probability, MOST_SURE)
     line = f"height: .5rem; border-radius: .25rem; background: currentColor; width: {100 * share:.1f}%"
-    text = f"{name}: {'>' if probability > HIGHEST else ''}{100 * share:.1f} %"
+    text = f"{name}: {'>' if probability > MOST_SURE else ''}{100 * share:.1f} %"
     return tag("div", tag("div", text), tag("div", style=line), style="margin: .5rem 0")
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from fewshot.data import Dataset
 from fewshot.inspection.findings import Inspection
+from fewshot.stats.calibration import MOST_SURE
 
 THUMBNAILS = "thumbnails"
 SIDE = 224  # pixels of a thumbnail: it is enlarged at a click
-MOST_SURE = 0.999  # nothing is certain
 AT_MOST = {"wrong": 40, "suspicious": 40, "unsure": 12, "right": 12}
 
 

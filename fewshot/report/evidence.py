@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fewshot.report.typed import count, entries, named, number, share, text
+from fewshot.stats.calibration import MOST_SURE
 
 KINDS = {  # of photos → what they are called
     "wrong": "wrong",
@@ -12,7 +13,6 @@ KINDS = {  # of photos → what they are called
     "unsure": "least sure",
     "right": "right, the surest",
 }
-MOST_SURE = 0.999  # nothing is certain
 
 
 @dataclass(frozen=True)

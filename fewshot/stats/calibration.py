@@ -12,6 +12,7 @@ import numpy as np
 FLOOR = 1e-7  # probabilities are at least so much: the store's half precision knows none below, but 0
 RANGE = 0.1, 10.0  # temperatures that are looked for
 DOUBT = 0.002
+MOST_SURE = 0.999  # as which any probability is shown at most
 SURELY_WRONG = 0.01  # the share of predictions, at least, that may be wrong however sure they are
 
 

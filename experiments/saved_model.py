@@ -1,0 +1,50 @@
+"""What commands for a saved model share: its arguments, how it is opened, how photos are named."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewshot import backend, cli
+from fewshot.errors import UsageError
+from fewshot.trials.plan import cores
+
+if TYPE_CHECKING:
+    from fewshot.deploy.saved import Saved
+
+UNKNOWN = "none of these"
+
+
+def add_model(parser: cli.Parser) -> None:
+    """Add MODEL."""
+    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+
+
+def add_threshold(parser: cli.Parser) -> None:
+    """Add --threshold."""
+    parser.add_argument(
+        "--threshold",
+        type=cli.share,
+        default=0.8,
+        metavar="P",
+        help="below this probability the answer is 'unsure' (default: %(default)s)",
+    )
+
+
+def check_model(args: argparse.Namespace) -> None:
+    """Raise `UsageError` where there is no such file: known before TensorFlow is imported."""
+    if not Path(args.model).is_file():
+        raise UsageError(f"no such model: {args.model}")
+
+
+def open_model(args: argparse.Namespace) -> "Saved":
+    """Start the backend and return the model; `UsageError` where it is missing, foreign or unsafe."""
+    check_model(args)
+    backend.start(args.threads or cores(), backend.resolve_device(args.device))
+    from fewshot.deploy.saved import load
+
+    return load(args.model)
+
+
+def shown(file: Path | str) -> str:
+    """Return a file's name on one line, whatever characters are in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(file))
