@@ -52,7 +52,8 @@ def save_winner(
         learner, data = plan.learners[row.method], findings.images.of(plan.learners[row.method])
         said = findings.answer.said[row.method]
         photos = said.labels[said.tested], findings.pool.groups[said.tested]
-        told = promise(said.complete, *photos)
+        told = findings.answer.promise if row.method == findings.winner else None
+        told = told or promise(said.complete, *photos)
         calibrated = np.stack([scaled(part, told.temperature) for part in said.complete])
         card = {
             "method": row.method,

@@ -261,6 +261,7 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     card = json.loads((place / "model.json").read_text())
     assert card["sets"].keys() == {"coverage", "least_probability"}
     assert card["unseen_photos"] == 32  # the copy counts once
+    assert card["recall"] == document["promise"]["recall"]
     shown = document["photos"]["shown"]
     assert all((place / photo["thumbnail"]).exists() for photo in shown)
     assert all(photo["file"].endswith(".jpg") and photo["probability"] < 1 for photo in shown)
@@ -302,9 +303,11 @@ def few_draws(monkeypatch):
 def test_pictures_of_an_earlier_comparison_do_not_stay(photos, tmp_path, few_draws):
     folder = tmp_path / "compare" / "photos"
     folder.mkdir(parents=True)
-    (folder / "shots.png").write_bytes(b"old")
+    for name in ("shots.png", "oddly-shaped.png"):
+        (folder / name).write_bytes(b"old")
     _compare_folder(photos, tmp_path)
     assert not (folder / "shots.png").exists()
+    assert not (folder / "oddly-shaped.png").exists()
 
 
 def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_draws):
