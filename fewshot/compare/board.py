@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterable
 
 from fewshot.compare.clock import Clock
 from fewshot.errors import Style, python, render
@@ -111,9 +110,3 @@ def minutes(seconds: float) -> str:
     """Return "45 s" or "2:05 min"."""
     whole = max(0, round(seconds))
     return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02} min"
-
-
-def named(names: Iterable[str]) -> str:
-    """Return names as they stand in a sentence: "a, b and c"."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

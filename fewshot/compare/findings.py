@@ -18,12 +18,12 @@ from fewshot.compare.verdict import verdict
 from fewshot.data import Dataset, Splits, open_splits
 from fewshot.data.protocols import Protocol
 from fewshot.data.views import VIEWS
-from fewshot.inspection.findings import Inspection
+from fewshot.inspection.findings import KINDS, Inspection, sheet_name
 from fewshot.io.files import replacing, writing
 from fewshot.report import comparison
 from fewshot.report.table import aligned
 from fewshot.stats import learning_curve, metrics
-from fewshot.stats.calibration import scaled
+from fewshot.stats.calibration import bins, scaled
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.trials.plan import Images
@@ -150,13 +150,12 @@ class Findings:
         """Return the winner's answers in bins of confidence: its mean, the accuracy, how many."""
         labels = self.splits.parts[self.pool.part].y
         tested = ~np.isnan(self.calibrated[:, 0])
-        confidence = self.calibrated[tested].max(1)
-        right = self.calibrated[tested].argmax(1) == labels[tested]
-        bins = np.array_split(np.argsort(confidence, kind="stable"), max(1, min(10, len(right) // 20)))
+        probabilities = self.calibrated[tested]
+        right, parts = probabilities.argmax(1) == labels[tested], bins(probabilities)
         return {
-            "confidence": [float(confidence[part].mean()) for part in bins],
-            "accuracy": [float(right[part].mean()) for part in bins],
-            "count": [len(part) for part in bins],
+            "confidence": [float(probabilities[part].max(1).mean()) for part in parts],
+            "accuracy": [float(right[part].mean()) for part in parts],
+            "count": list(map(len, parts)),
         }
 
     def text(self) -> str:
@@ -174,7 +173,7 @@ class Findings:
         folder = self.place.folder
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self.place.clear(set(comparison.SHEETS))
+            self.place.clear({*comparison.SHEETS, *map(sheet_name, KINDS)})
             findings = replace(self, figures=tuple(self._plot(folder)))
             with replacing(folder / DOCUMENT) as temporary:
                 temporary.write_text(json.dumps(findings.document(), indent=1), encoding="utf-8")
@@ -242,6 +241,4 @@ def error_ratio(points: Mapping[int, Sequence[float]], pool: Pool, splits: Split
     1 where draws are no folds, or where there is no curve.
     """
     curve = learning_curve.fit(points, len(pool))
-    if curve is None or pool.training >= len(splits.train) or pool.part != "train":
-        return 1.0
-    return curve.error_ratio(pool.training, len(splits.train)) if pool.folds else 1.0
+    return curve.error_ratio(pool.training, len(splits.train)) if curve and pool.folds else 1.0

@@ -78,9 +78,7 @@ def photos_to_look_at(
                     ),
                 )
             )
-    counts = {"wrong": len(positions["wrong"]), "suspicious": len(notes), "unsure": tested, "right": 0}
-    counts["right"] = tested - counts["wrong"]
-    return photos, counts
+    return photos, {kind: len(of_kind) for kind, of_kind in positions.items()}
 
 
 def write_thumbnails(photos: Sequence[tuple[int, Photo]], shown: Dataset, folder: Path) -> None:

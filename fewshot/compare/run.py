@@ -15,6 +15,7 @@ from fewshot.compare.inspected import inspected
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.compare.tournament import SLACK, Tournament
+from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
 from fewshot.data import Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS
@@ -97,7 +98,6 @@ def compare(
             tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
             course = _Course(tournament, strategies, plan, images, draws, progress)
             course.run()
-            course.measure_curve()
             found = answer(tournament)
             if not found.rows:
                 reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
@@ -166,14 +166,13 @@ class _Course:
     def run(self) -> None:
         """Run all of it: heads first and to the end, what takes long only as far as it is not far behind."""
         heads = [strategy for strategy in self._strategies if strategy.stage == 0]
-        for strategy in self._strategies:
-            if strategy.stage:
-                break
+        for strategy in heads:
             self._try(strategy)
         self._once_more(heads)
         self.measure_curve()
         for strategy in self._strategies[len(heads) :]:
             self._try(strategy)
+        self.measure_curve()
 
     def _try(self, strategy: Strategy) -> None:
         """Run a strategy, if there is time; what is behind after a few draws gets no more."""
@@ -259,10 +258,9 @@ def _so_far(tournament: Tournament) -> list[str]:
     if found.winner is None or found.promise is None:
         return []
     told = found.promise.balanced_accuracy
-    between = f" ({told.interval[0]:.0f} to {told.interval[1]:.0f})" if told.interval else ""
     return [
         f"so far, after {minutes(tournament.clock.gone())}: {found.winner} gets about "
-        f"{told.value:.0f} of 100 new photos right{between}"
+        f"{told.value:.0f} of 100 new photos right{between(told)}"
     ]
 
 

@@ -65,6 +65,7 @@ class Tournament:
         self.records: dict[str, dict[int, Record]] = {}
         self.left_out: dict[str, str] = {}  # strategy → why it was not tried, or not to the end
         self._started = False
+        self._collected: dict[str, tuple[int, HeldOut | None]] = {}  # and of how many draws
 
     def expected(self, strategy: Strategy, draws: Sequence[int]) -> float:
         """Return the seconds that a strategy takes on some draws, features and start-up with it."""
@@ -111,7 +112,8 @@ class Tournament:
 
     def held_out(self) -> Mapping[str, HeldOut]:
         """Return what each strategy said of the held-out images."""
-        collected = {
-            name: held_out(by_draw, self._store, self.pool) for name, by_draw in self.records.items()
-        }
+        for name, by_draw in self.records.items():
+            if len(by_draw) != self._collected.get(name, (0, None))[0]:
+                self._collected[name] = len(by_draw), held_out(by_draw, self._store, self.pool)
+        collected = {name: self._collected[name][1] for name in self.records}
         return {name: said for name, said in collected.items() if said is not None}

@@ -56,17 +56,17 @@ def verdict(
         )
         lines.append(
             f"{what}. The best, {found.winner}, is right on about {told.value:.0f} of 100 new "
-            f"photos{_between(told)}, and guessing on {chance:.0f}."
+            f"photos{between(told)}, and guessing on {chance:.0f}."
         )
     else:
         lines.append(
             f"Use {found.winner}: of 100 new photos, as many of each class, it will get about "
-            f"{_of_100(told.value)} right{_between(told)}."
+            f"{_of_100(told.value)} right{between(told)}."
         )
     if tested:
         lines.append(
             f"On the {plural(tested.n, 'test photo')}, which nothing was trained or chosen on: "
-            f"{tested.value:.0f} of 100 right{_between(tested)}."
+            f"{tested.value:.0f} of 100 right{between(tested)}."
         )
     lines += _classes(found, classes)
     lines += _others(found.rows)
@@ -74,7 +74,8 @@ def verdict(
     return lines + _left_out(left_out)
 
 
-def _between(told: Estimate) -> str:
+def between(told: Estimate) -> str:
+    """Return " (79 to 92)", or why nothing is said."""
     if told.interval is None:
         return f" ({told.reason})" if told.reason else ""
     low, high = told.interval
@@ -97,7 +98,7 @@ def _classes(found: Answer, classes: Mapping[str, int]) -> list[str]:
     behind = found.promise.balanced_accuracy.value - recalls[weakest].value
     if recalls[weakest].value < SURE and behind > BEHIND:
         lines.append(
-            f"Weakest is {weakest}: {recalls[weakest].value:.0f} of 100{_between(recalls[weakest])}, "
+            f"Weakest is {weakest}: {recalls[weakest].value:.0f} of 100{between(recalls[weakest])}, "
             f"learnt from {plural(classes[weakest], 'photo')}."
         )
     return lines

@@ -27,6 +27,11 @@ KINDS = {  # kind → what it is called for several
 }
 
 
+def sheet_name(kind: str) -> str:
+    """Return what the gallery of a kind is called, without its ending."""
+    return kind.replace(" ", "-")
+
+
 @dataclass(frozen=True)
 class Finding:
     """One photo and what there is about it.
@@ -149,8 +154,7 @@ class Inspection:
         for kind, words in KINDS.items():
             pictures = [picture for finding in self.of(kind) for picture in self._pictures(finding)]
             if pictures:
-                stem = Path(folder) / kind.replace(" ", "-")
-                paths += gallery(pictures, stem, words[0].upper() + words[1:])
+                paths += gallery(pictures, Path(folder) / sheet_name(kind), words[0].upper() + words[1:])
         return paths
 
     def _pictures(self, finding: Finding) -> list[Picture]:

@@ -22,19 +22,13 @@ READING = (
     "winner is corrected for having been chosen. Δ is the difference to the winner on the photos that both "
     "were asked about."
 )
-SHEETS = {  # the pictures, by their names
-    "shots": "Accuracy against training photos a class, and how it would go on",
-    "confusion": "Of 100 photos of a class (row), how many are taken for each",
-    "calibration": "Of all answers with 80 %, are 80 % right?",
+SHEETS = {  # the pictures, by their names, beside the galleries of what is suspicious
+    "shots": "Accuracy against training photos a class",
     "right": "Typical photos, right and sure",
     "unsure": "Photos on which the winner is least sure",
     "wrong": "Wrong, the surest first: hard photos, or ones with a wrong label",
-    "labels": "Suspected wrong labels",
-    "outliers": "Photos far from all others",
-    "duplicates": "Near-duplicates, kept on one side of every draw",
 }
 STANDINGS = ("winner", "worse", "alike", "ahead", "unclear")
-DRAWN = ("data", "name", "ways", "classes", "balanced", "version")  # what draws have in common, shots apart
 
 
 @dataclass(frozen=True)

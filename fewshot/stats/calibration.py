@@ -69,14 +69,12 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error in points: between how sure answers are, and how often right.
 
-    probabilities: (N, classes). labels: (N,). weights: (N,), what each counts. Up to ten bins of as many
-    predictions each, 20 or more: fewer would differ by chance alone.
+    probabilities: (N, classes). labels: (N,). weights: (N,), what each counts.
     """
     probabilities = np.asarray(probabilities, np.float64)
     weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     excess = weights * (probabilities.max(1) - (probabilities.argmax(1) == labels))
-    bins = _bins(probabilities)
-    return float(100 * sum(abs(excess[part].sum()) for part in bins) / weights.sum())
+    return float(100 * sum(abs(excess[part].sum()) for part in bins(probabilities)) / weights.sum())
 
 
 def error_by_chance(probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -87,11 +85,15 @@ def error_by_chance(probabilities: np.ndarray, weights: np.ndarray | None = None
     sure = np.asarray(probabilities, np.float64).max(1)
     weights = np.ones(len(sure)) if weights is None else np.asarray(weights, np.float64)
     variance = weights**2 * sure * (1 - sure)
-    deviations = [np.sqrt(2 / np.pi * variance[part].sum()) for part in _bins(probabilities)]
+    deviations = [np.sqrt(2 / np.pi * variance[part].sum()) for part in bins(probabilities)]
     return float(100 * sum(deviations) / weights.sum())
 
 
-def _bins(probabilities: np.ndarray) -> list[np.ndarray]:
+def bins(probabilities: np.ndarray) -> list[np.ndarray]:
+    """Return the positions of predictions, (N, classes), in bins by how sure they are.
+
+    Up to ten of as many predictions each, 20 or more: fewer would differ by chance alone.
+    """
     order = np.argsort(np.asarray(probabilities, np.float64).max(1), kind="stable")
     return np.array_split(order, max(1, min(10, len(order) // 20)))
 
