@@ -40,11 +40,13 @@ def verdict(
     tested
         The winner's accuracy on images that stood apart until the end, where there were such.
     """
-    if found.winner is None or found.promise is None:
+    if found.winner is None:
         return [
             "Too few held-out photos to say what to use: give more time, or more photos.",
             *_left_out(left_out),
         ]
+    if found.promise is None:
+        return [*_of_draws(found), *_others(found.rows), *_left_out(left_out)]
     told = found.accuracy or found.promise.balanced_accuracy
     chance = 100 / len(classes)
     lines = []
@@ -72,6 +74,15 @@ def verdict(
     lines += _others(found.rows)
     lines += _more_photos(curve, classes, told)
     return lines + _left_out(left_out)
+
+
+def _of_draws(found: Answer) -> list[str]:
+    """Return what to use where draws differ in their classes: their mean is all that can be promised."""
+    told = found.accuracy
+    if told is None:
+        return []
+    draws = plural(told.n, "draw")
+    return [f"Use {found.winner}: over {draws} of classes it gets {told.value:.1f} % right{between(told)}."]
 
 
 def between(told: Estimate) -> str:

@@ -34,6 +34,7 @@ from fewshot.methods.catalogue import methods as catalogue
 from fewshot.report.comparison import Row
 from fewshot.report.groups import gather
 from fewshot.stats import learning_curve
+from fewshot.stats.intervals import Estimate
 from fewshot.stats.promise import promise
 from fewshot.trials import plan as plans
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
@@ -186,6 +187,12 @@ def test_too_little_held_out_names_nobody():
     rows = (Row("mine", "", 1, 4, None, None, "unclear", 1.0),)
     lines = verdict(Answer(rows, None, {}, None, None), {"a": 2, "b": 2}, None, {})
     assert lines[0].startswith("Too few held-out photos")
+
+
+def test_where_draws_differ_in_their_classes_their_mean_is_told():
+    rows = (Row("mine", "", 12, 0, Estimate(81.25, 12, (76.0, 86.0)), None, "winner", 1.0),)
+    lines = verdict(Answer(rows, "mine", {}, None, rows[0].accuracy), {"a": 50, "b": 50}, None, {})
+    assert lines == ["Use mine: over 12 draws of classes it gets 81.2 % right (76 to 86)."]
 
 
 def test_what_more_photos_would_bring():
