@@ -95,7 +95,7 @@ def clear() -> None:
 
 
 def _extract(term: Term, x: np.ndarray) -> np.ndarray:
-    keys = x.digests(_key) if isinstance(x, StoredViews) else [_key(image) for image in x]
+    keys = keys_of(x)
     path = _folder() / f"{_name(term, _version(term))}.sqlite"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +118,11 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             f"{field('cache_dir', 'DIR')}, or delete that file"
         ) from error
     return np.stack([np.frombuffer(rows[key], np.float16) for key in keys])
+
+
+def keys_of(x: np.ndarray) -> list[bytes]:
+    """Return what the store knows images by: equal ones have equal keys. Stored photos are read only once."""
+    return x.digests(_key) if isinstance(x, StoredViews) else [_key(image) for image in x]
 
 
 def _key(image: np.ndarray) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend
-from fewshot.backbones.features import Term, extract, parse, seconds
+from fewshot.backbones.features import Term, extract, keys_of, parse, seconds
 from fewshot.baselines.scales import SCALES, fit_scale
 from fewshot.data import duplicates
 from fewshot.data.dataset import Dataset
@@ -161,7 +161,7 @@ class HeadsLearner(Learner):
             return VIEWS[:1]
         distinct: list[str] = []
         for view in dict.fromkeys(self.views.split("+")):
-            if not any(_equal(_pick(x, view), _pick(x, other)) for other in distinct):
+            if not any(keys_of(_pick(x, view)) == keys_of(_pick(x, other)) for other in distinct):
                 distinct.append(view)
         return tuple(distinct)
 
@@ -235,11 +235,6 @@ class HeadsLearner(Learner):
 def _pick(x: np.ndarray, view: str) -> np.ndarray:
     """Return one view of photos, (N, S, S, 3); images that are no views as they are."""
     return x if x.ndim == 4 else x[:, VIEWS.index(view)]
-
-
-def _equal(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether all photos are equal, looked at one by one: they may be on disk."""
-    return all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
 
 
 def _text(term: Term) -> str:
