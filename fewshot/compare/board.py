@@ -72,6 +72,7 @@ class Board(Progress):
     def on_record(self, trial: Trial, record: Record, computed: bool) -> None:
         """Show a trial that has ended; recorded ones are not news."""
         self._done += 1
+        self._trials = max(self._trials, self._done)  # a strategy that is not behind gets more draws
         if not record.ok and computed:
             self.say(f"{trial.method}, draw {trial.seed + 1} failed: {record.reason}")
         self._draw(f"draw {self._done}/{self._trials}")
