@@ -1,5 +1,6 @@
 """What several test files use: the quick study, records real and made up, a learner that takes no time."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -31,6 +32,18 @@ def records(out) -> dict[str, Record]:
 def timeless(records: Iterable[Record]) -> dict[str, Record]:
     """Return records by key, without what differs from run to run."""
     return {record.key: replace(record, seconds=0.0, date="") for record in records}
+
+
+@contextlib.contextmanager
+def forgetting(*registries):
+    """Take out again what the block registers: a process runs many tests, and a worker gets all of it."""
+    known = [set(registry) for registry in registries]
+    try:
+        yield
+    finally:
+        for registry, names in zip(registries, known, strict=True):
+            for name in set(registry) - names:
+                registry.remove(name)
 
 
 def one_line(errors: str) -> str:

@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from helpers import forgetting
 
 import fewshot as fs
 from fewshot import backend
@@ -27,15 +28,14 @@ def tiny(shape, outputs):
 @pytest.fixture
 def cell():
     """Run text as a notebook's cell does, all cells in one namespace, which is returned."""
-    namespace, known = {"__name__": "__main__"}, set(networks)
+    namespace = {"__name__": "__main__"}
 
     def execute(source):
         exec(compile(source, "<ipython-input>", "exec"), namespace)
         return namespace
 
-    yield execute
-    for name in set(networks) - known:
-        networks.remove(name)
+    with forgetting(networks):
+        yield execute
 
 
 def test_names(tmp_path):

@@ -7,17 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from helpers import forgetting
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import fewshot as fs
+from fewshot.baselines import estimators
 from fewshot.errors import UsageError
-from fewshot.learners.contract import Fit, Learner
+from fewshot.learners.contract import Fit, Learner, learners
 from fewshot.learners.estimator import GivenEstimatorLearner, identified
+from fewshot.models import networks
 
 pytestmark = pytest.mark.usefixtures("started")
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What a method is given as is registered as it is resolved."""
+    with forgetting(networks, estimators, learners):
+        yield
 
 
 def no_outputs(shape):
@@ -132,18 +142,12 @@ def test_one_line_names_the_method_and_the_place(method, message, tmp_path):
 
 
 def test_an_estimators_builder_that_fails_or_returns_something_else(tmp_path):
-    from fewshot.baselines import estimators
-
-    try:
-        fs.register_estimator("test-fails")(lambda: 1 // 0)
-        fs.register_estimator("test-returns")(lambda: 3)
-        with pytest.raises(UsageError, match=r"the estimator 'test-fails' fails \(test_users_code.py, line"):
-            fs.run("test-fails", _few(), 1, **_small(tmp_path))
-        with pytest.raises(UsageError, match=r"returns no scikit-learn estimator. Received: int"):
-            fs.run("test-returns", _few(), 1, **_small(tmp_path))
-    finally:
-        for name in {"test-fails", "test-returns"} & set(estimators):
-            estimators.remove(name)
+    fs.register_estimator("test-fails")(lambda: 1 // 0)
+    fs.register_estimator("test-returns")(lambda: 3)
+    with pytest.raises(UsageError, match=r"the estimator 'test-fails' fails \(test_users_code.py, line"):
+        fs.run("test-fails", _few(), 1, **_small(tmp_path))
+    with pytest.raises(UsageError, match=r"returns no scikit-learn estimator. Received: int"):
+        fs.run("test-returns", _few(), 1, **_small(tmp_path))
 
 
 def _few():
@@ -170,15 +174,10 @@ def without_input(shape, outputs):
 
 @pytest.mark.parametrize("build", [with_input, without_input])
 def test_a_sequential_network_is_trained_and_exported(build, tmp_path):
-    from fewshot.models import networks
-
-    try:
-        results = fs.run(build, _few(), 1, **_small(tmp_path))
-        assert results.summary()[0].n == 1
-        model = fs.export(build, _few(), tmp_path / "m.keras", epochs=1)
-        assert model.predict(np.zeros((32, 32, 3), np.uint8)).shape == (1, 2)
-    finally:
-        networks.remove(build.__name__)
+    results = fs.run(build, _few(), 1, **_small(tmp_path))
+    assert results.summary()[0].n == 1
+    model = fs.export(build, _few(), tmp_path / "m.keras", epochs=1)
+    assert model.predict(np.zeros((32, 32, 3), np.uint8)).shape == (1, 2)
 
 
 def module(name: str, source: str, folder) -> types.ModuleType:
