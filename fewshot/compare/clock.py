@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fewshot.errors import UsageError, field
@@ -15,14 +16,18 @@ WANTED = "wants a time, such as 90s, 20m or 1h"
 
 @dataclass(frozen=True)
 class Clock:
-    """A budget in seconds, and when it began: now, unless given."""
+    """A budget in seconds that begins now. now: tells the time, in seconds."""
 
     budget: float
-    begin: float = dataclasses.field(default_factory=time.monotonic)
+    now: Callable[[], float] = time.monotonic
+    begin: float = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "begin", self.now())
 
     def gone(self) -> float:
         """Return the seconds that are gone."""
-        return time.monotonic() - self.begin
+        return self.now() - self.begin
 
     def left(self) -> float:
         """Return the seconds that are left; negative where the budget is overdrawn."""

@@ -1,5 +1,6 @@
 """From a folder of photos to an answer: strategies on the same draws, within a budget of time."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from fewshot.compare.held_out import DRAWS, pool_of
 from fewshot.compare.inspected import inspected
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
-from fewshot.compare.tournament import SLACK, Tournament
+from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
 from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
 from fewshot.data import Prepared, Splits, datasets, open_splits
@@ -22,6 +23,7 @@ from fewshot.data.protocols import FOLDS
 from fewshot.errors import FewshotError
 from fewshot.learners.contract import Learner
 from fewshot.stats.intervals import Estimate, estimate
+from fewshot.trials.executor import OutOfTime
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
 from fewshot.trials.store import Store
 from fewshot.wording import plural
@@ -35,7 +37,6 @@ CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
 EXPORTING = 25.0  # seconds that training, saving and checking the model take, roughly
 KEPT = 0.3  # at most this share of the budget is kept for them
-NO_TIME = "more time is needed"
 EXACT = 0.05  # share of the budget that guesses may cost in the end
 
 
@@ -96,7 +97,8 @@ def compare(
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:
             tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
-            course = _Course(tournament, strategies, plan, images, draws, progress)
+            trainings = export + (splits.test is not None)
+            course = _Course(tournament, strategies, plan, images, draws, progress, trainings)
             course.run()
             found = answer(tournament)
             if not found.rows:
@@ -157,7 +159,9 @@ class _Course:
         images: Images,
         draws: Draws,
         progress: Progress,
+        trainings: int = 0,
     ):
+        self._trainings, self._reserve = trainings, tournament.reserve  # of the winner, that come at the end
         self._tournament, self._strategies, self._progress = tournament, list(strategies), progress
         self._plan, self._images, self._draws = plan, images, draws
         self._round = plan.seeds[: tournament.pool.per_round]
@@ -187,14 +191,22 @@ class _Course:
         if not tournament.run(strategy, enough):
             self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
             return
+        self._keep()
         for start in range(len(enough), len(self._round), tournament.jobs):
             wave = self._round[start : start + tournament.jobs]
             decided = start >= LEAST_DRAWS and is_behind(tournament, strategy.name)
             if decided or not tournament.fits(strategy, wave):
                 break
             tournament.run(strategy, wave)
+            self._keep()
         if first:
             self._progress.say(*_so_far(tournament))
+
+    def _keep(self) -> None:
+        """Keep enough of the budget for training the winner at the end."""
+        tournament, winner = self._tournament, answer(self._tournament).winner
+        if winner is not None:
+            tournament.reserve = self._reserve + self._trainings * tournament.costs[winner]
 
     def _once_more(self, heads: Sequence[Strategy]) -> None:
         """Divide the images into other folds, for the heads that are not behind."""
@@ -218,17 +230,21 @@ class _Course:
         if winner is None or winner in self.points:
             return
         smallest = int(np.bincount(open_splits(self._images.small.folder).train.y).min())
-        expected = CURVE_DRAWS * tournament.costs[winner] / tournament.jobs
+        expected = math.ceil(CURVE_DRAWS / tournament.jobs) * tournament.costs[winner]
         protocol = "distinct" if self._plan.protocol.name == "folds" else self._draws.protocol
         points: dict[int, list[float]] = {}
         for shots in (count for count in SHOTS if count <= CURVE_SHARE * smallest):
-            if SLACK * expected > tournament.time_left():
-                break
             draws = replace(self._draws, protocol=protocol, shots=shots)
             learner = {winner: self._plan.learners[winner]}
             fewer = make_plan(learner, self._images, draws, range(CURVE_DRAWS), self._plan.machine)
-            self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
-            records = tournament.run_others(fewer.trials)
+            try:
+                if SLACK * expected > tournament.time_left():
+                    raise OutOfTime
+                self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
+                records = tournament.run_others(fewer.trials, left=tournament.time_left)
+            except OutOfTime:
+                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = NO_TIME
+                break
             points[shots] = [r.balanced_accuracy for r in records if r.balanced_accuracy is not None]
         self.points[winner] = {shots: accuracies for shots, accuracies in points.items() if accuracies}
 

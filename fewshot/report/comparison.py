@@ -94,7 +94,7 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """Return what was left out, a sentence each."""
-        return [f"{method} is not in the table: {why}." for method, why in self.left_out.items()]
+        return [f"{method}: {why}." for method, why in self.left_out.items()]
 
     def use(self) -> list[str]:
         """Return where the model is, and the commands that use it; nothing where none was saved."""

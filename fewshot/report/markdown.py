@@ -57,7 +57,7 @@ def _comparison(found: Found, results: Results) -> list[str]:
         blocks += ["### What more photos bring", _table(("photos a class", "accuracy"), points)]
     blocks += _photos(evidence)
     blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
-    blocks += [comparison.READING, *([_list(told.notes())] if told.left_out else [])]
+    blocks += [comparison.READING, *(["### Not tried", _list(told.notes())] if told.left_out else [])]
     return [*blocks, *([_links(found.sheets, results)] if found.sheets else []), _code(told.command)]
 
 

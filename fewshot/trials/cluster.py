@@ -23,7 +23,7 @@ from typing import Any
 
 from fewshot.errors import FewshotError, field
 from fewshot.trials import transfer, worker
-from fewshot.trials.executor import AGAIN, Work, WorkerDied
+from fewshot.trials.executor import AGAIN, OutOfTime, Work, WorkerDied, forever
 from fewshot.trials.trial import Trial
 
 LOCAL = "local"
@@ -54,8 +54,10 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result) as `work` ends on each trial."""
+    def compute(
+        self, pending: dict[int, Trial], work: Work, left: Callable[[], float] = forever
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial; late ones are cancelled."""
         from distributed import KilledWorker, as_completed
 
         trials = dict(pending)
@@ -66,6 +68,9 @@ class Cluster:
         done = as_completed(positions, loop=self._client.loop, with_results=True, raise_errors=False)
         died = False
         while not done.is_empty():
+            if left() <= 0:
+                self._client.cancel(list(positions), force=True)
+                raise OutOfTime
             if not done.has_ready():  # Dask would wait for ever for a result that went with the scheduler
                 self._check_scheduler()
                 time.sleep(POLL)

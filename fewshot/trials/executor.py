@@ -4,6 +4,7 @@
 `fewshot.trials.cluster.Cluster` on many machines; `fewshot.trials.plan.Machine.open` chooses.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -21,6 +22,15 @@ class WorkerDied(Exception):
     """A worker came to its end before its trial did."""
 
 
+class OutOfTime(Exception):
+    """Trials were given up, or not begun, since the time that they had is gone."""
+
+
+def forever() -> float:
+    """Return the seconds that are left where there is no hurry."""
+    return math.inf
+
+
 class Executor(Protocol):
     """Where trials are computed.
 
@@ -34,28 +44,40 @@ class Executor(Protocol):
     @property
     def trains_together(self) -> bool: ...
 
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
+    def compute(
+        self, pending: dict[int, Trial], work: Work, left: Callable[[], float] = forever
+    ) -> Iterator[tuple[int, Any]]:
         """Yield (position, result) as `work` ends on each trial; `pending` may shrink meanwhile.
 
-        Raises `WorkerDied` where trials did not come to their end because their workers died.
+        left: tells how many seconds there are. When they are gone no trial begins, and those that other
+        processes compute are given up.
+
+        Raises `WorkerDied` where trials did not come to their end because their workers died, and
+        `OutOfTime`.
         """
 
 
-def each(pending: dict[int, Trial], executor: Executor, work: Work) -> Iterator[tuple[int, Any]]:
+def each(
+    pending: dict[int, Trial], executor: Executor, work: Work, left: Callable[[], float] = forever
+) -> Iterator[tuple[int, Any]]:
     """Yield (position, result) as `work` ends on each trial; what dies with its worker runs again.
 
-    A trial may be anything that has data, threads and device.
+    A trial may be anything that has data, threads and device. left: as for `Executor.compute`.
 
     Raises
     ------
+    OutOfTime
+        Where the seconds that are left do not suffice for all of them.
     FewshotError
         Where workers keep dying.
     """
-    left, lives = dict(pending), LIVES
-    while left:
+    waiting, lives = dict(pending), LIVES
+    while waiting:
+        if left() <= 0:
+            raise OutOfTime
         try:
-            for i, result in executor.compute(left, work):
-                del left[i]
+            for i, result in executor.compute(waiting, work, left):
+                del waiting[i]
                 lives = LIVES
                 yield i, result
         except WorkerDied as error:

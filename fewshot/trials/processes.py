@@ -1,5 +1,6 @@
 """Trials on worker processes of this machine, or in this process."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -7,13 +8,13 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fewshot import backend
 from fewshot.methods import plugins
-from fewshot.trials.executor import Work, WorkerDied
+from fewshot.trials.executor import OutOfTime, Work, WorkerDied, forever
 from fewshot.trials.trial import Trial
 from fewshot.wording import plural
 
@@ -30,11 +31,18 @@ class Processes:
     shares_disk: ClassVar[bool] = True
     trains_together: ClassVar[bool] = False
 
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result) as `work` ends on each trial."""
+    def compute(
+        self, pending: dict[int, Trial], work: Work, left: Callable[[], float] = forever
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial; workers that are late are ended.
+
+        What this process computes itself comes to its end.
+        """
         trials = list(pending.items())
         if self.jobs == 1 and _computes_here(trials[0][1]):
             for position, trial in trials:
+                if left() <= 0:
+                    raise OutOfTime
                 yield position, work(trial)
             return
         from joblib import Parallel, delayed
@@ -53,9 +61,20 @@ class Processes:
         try:
             # Workers that have had nothing to do for long end; joblib guesses at leaks of memory.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            yield from workers(delayed(_on_worker)(work, position, trial) for position, trial in trials)
+            workers.timeout = _patience(left)
+            for result in workers(delayed(_on_worker)(work, position, trial) for position, trial in trials):
+                yield result
+                workers.timeout = _patience(left)  # it counts from result to result
         except TerminatedWorkerError as error:
             raise WorkerDied from error
+        except multiprocessing.TimeoutError as error:
+            raise OutOfTime from error
+
+
+def _patience(left: Callable[[], float]) -> float | None:
+    """Return how many seconds to wait for the next result; None for as long as it takes."""
+    seconds = left()
+    return None if seconds == math.inf else max(seconds, 0.0)
 
 
 def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:

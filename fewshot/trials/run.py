@@ -21,7 +21,7 @@ from fewshot.errors import DivergedError, FewshotError, UsageError
 from fewshot.identity import blamed, place_of, receive_digests
 from fewshot.learners.contract import Learner
 from fewshot.stats import metrics
-from fewshot.trials.executor import Executor, each
+from fewshot.trials.executor import Executor, each, forever
 from fewshot.trials.processes import Processes
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
@@ -36,6 +36,7 @@ def run(
     fresh: bool = False,
     on_prepared: Callable[[int], None] = lambda total: None,
     on_begin: Callable[[int], None] = lambda total: None,
+    left: Callable[[], float] = forever,
 ) -> list[Record]:
     """Return the records of trials; what the store lacks is computed and stored.
 
@@ -58,9 +59,13 @@ def run(
         the trials begin.
     on_begin
         Called with the number of trials to compute, when nothing is found to be wrong with them.
+    left
+        Tells how many seconds there are.
 
     Raises
     ------
+    OutOfTime
+        Where these do not suffice; what has been computed by then is stored.
     UsageError
         For data, learners or draws with which the trials cannot be computed, before the first one begins.
     FewshotError
@@ -81,9 +86,9 @@ def run(
         for i in pending:
             store.drop_checkpoint(keys[i])
     tasks = _shared(pending)
-    for _ in each(tasks, executor, prepare_task):
+    for _ in each(tasks, executor, prepare_task, left):
         on_prepared(len(tasks))
-    for i, (record, predictions) in each(pending, executor, run_trial):
+    for i, (record, predictions) in each(pending, executor, run_trial, left):
         if record.key != keys[i]:
             raise FewshotError(
                 "a worker computed another trial than it was given: its libraries, weights or plugins differ "

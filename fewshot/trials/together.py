@@ -5,7 +5,7 @@ An executor for `fewshot.trials.run.run`, in the place of worker processes, whic
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from fewshot import backend
 from fewshot.data import open_splits
 from fewshot.data.protocols import protocols
 from fewshot.errors import DivergedError
-from fewshot.trials.executor import Work
+from fewshot.trials.executor import OutOfTime, Work, forever
 from fewshot.trials.run import outcome, run_trial
 from fewshot.trials.trial import Trial
 
@@ -39,8 +39,10 @@ class Together:
     shares_disk: ClassVar[bool] = True
     trains_together: ClassVar[bool] = True
 
-    def compute(self, pending: dict[int, Trial], work: Work) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result) as `work` ends on each trial."""
+    def compute(
+        self, pending: dict[int, Trial], work: Work, left: Callable[[], float] = forever
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result) as `work` ends on each trial; those that have begun come to their end."""
         groups: dict[str, list[tuple[int, Trial]]] = {}
         for position, trial in pending.items():
             together = work is run_trial and fits(trial)
@@ -48,6 +50,8 @@ class Together:
             groups.setdefault(key, []).append((position, trial))
         for group in groups.values():
             for start in range(0, len(group), MOST):
+                if left() <= 0:
+                    raise OutOfTime
                 yield from _together(group[start : start + MOST], work)
 
 

@@ -7,6 +7,8 @@ import itertools
 import json
 import re
 import shutil
+import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,8 @@ from fewshot.stats import learning_curve
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.promise import promise
 from fewshot.trials import plan as plans
+from fewshot.trials import run
+from fewshot.trials.executor import OutOfTime, forever
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
 from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
@@ -60,6 +64,75 @@ def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
         _run_course(tournament, [good, dear])
         assert list(tournament.records) == ["good"]
         assert tournament.left_out["dear"] == "more time is needed"
+
+
+class Slow:
+    """An executor on which trials of a method take so many seconds, by a clock of its own."""
+
+    shares_disk = trains_together = False
+
+    def __init__(self, seconds):
+        self.seconds, self.time = seconds, 0.0
+
+    def compute(self, pending, work, left=forever):
+        for position, trial in list(pending.items()):
+            if left() < self.seconds[trial.method]:
+                self.time += max(0.0, left())
+                raise OutOfTime
+            self.time += self.seconds[trial.method]
+            yield position, work(trial)
+
+
+@contextlib.contextmanager
+def _slowly(data, folder, budget, seconds, costs, reserve=10.0):
+    """Yield a tournament whose trials take `seconds` by its own clock, though `costs` are guessed."""
+    learners = {name: Brightness(1.0 + i) for i, name in enumerate(seconds)}
+    with _tournament(data, folder, budget, reserve, costs, **learners) as (tournament, candidates):
+        slow = Slow(seconds)
+        tournament._executor, tournament.clock = slow, Clock(budget, lambda: slow.time)
+        monitored = run.outcome
+
+        def outcome(trial, task, learner, taken, probabilities=None):
+            return monitored(trial, task, learner, seconds[trial.method], probabilities)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(run, "outcome", outcome)
+            yield tournament, candidates
+
+
+def test_a_wave_that_overruns_is_cut_off_and_said_so(data, tmp_path, capsys):
+    seconds = {"good": 1.0, "late": 300.0, "last": 2.0}
+    with _slowly(data, tmp_path, 100, seconds, {"late": 20.0, "last": 90.0}) as (tournament, candidates):
+        _run_course(tournament, candidates)
+        assert tournament.clock.gone() <= 100 - 10
+        assert set(tournament.records) == {"good"}
+        assert tournament.left_out == dict.fromkeys(("late", "last"), "more time is needed")
+    assert "late drops out: more time is needed" in capsys.readouterr().err
+
+
+def test_the_first_strategy_is_never_cut_off(data, tmp_path):
+    with _slowly(data, tmp_path, 20, {"only": 30.0}, {"only": 1.0}) as (tournament, candidates):
+        _run_course(tournament, candidates)
+        assert len(tournament.records["only"]) == 1
+
+
+def test_workers_that_are_late_are_ended():
+    trial, begin = types.SimpleNamespace(threads=1, device="cpu"), time.monotonic()
+    with pytest.raises(OutOfTime):
+        list(Processes(2).compute({0: trial, 1: trial}, lambda trial: time.sleep(120), lambda: 0.1))
+    assert time.monotonic() - begin < 60
+
+
+def test_guesses_follow_the_speed_of_the_machine(data, tmp_path):
+    """Ten draws of 8 s were guessed as 2 s: what is guessed as 40 s does not fit the 320 s that are left."""
+    seconds, costs = {"good": 8.0, "dear": 160.0}, {"good": 2.0, "dear": 40.0}
+    with _slowly(data, tmp_path, 400, seconds, costs) as (tournament, (good, dear)):
+        tournament._started = True
+        tournament.run(good, range(10))
+        assert tournament.pace == 4
+        assert tournament.expected(good, range(11)) == 8  # measured
+        assert tournament.expected(dear, [0]) == 160
+        assert tournament.time_left() == 400 - 80 - 4 * 10
 
 
 def _run_course(tournament, candidates):

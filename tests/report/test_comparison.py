@@ -136,7 +136,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
     assert f"<p>{ADVICE}</p>" in text[text.index("<h2>Summary") : text.index("<h2>compare")]
     assert "3 trials of 2 methods" in text
     assert "fewshot predict &#x27;o ut/model.keras&#x27; PHOTOS…" in section.replace("'", "&#x27;")
-    assert "gan &lt;b&gt; is not in the table: not within 2 minutes." in section
+    assert "gan &lt;b&gt;: not within 2 minutes." in section
     links = [value for _, name, value in read.attributes if name in ("src", "href")]
     assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in links)
 
