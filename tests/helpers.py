@@ -115,6 +115,8 @@ def kept(
         "date": "2026-01-02T03:04:05+00:00",
         "machine": {"cpu": "x86_64", "python": "3.12.0"},
         "fewshot": "0.1.0",
+        "n_test": 700,
+        "n_pool": 10000,
         **fields,
     }
     return Record.from_json(content)

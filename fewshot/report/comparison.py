@@ -11,7 +11,7 @@ from pathlib import Path
 from fewshot.report import evidence
 from fewshot.report.evidence import Evidence
 from fewshot.report.names import tasks
-from fewshot.report.table import NONE
+from fewshot.report.table import NONE, TOO_FEW
 from fewshot.report.typed import entries, estimate, number, text
 from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
@@ -134,7 +134,7 @@ def _difference(row: Row) -> str:
     if row.to_winner is None:
         return NONE
     bounds = _bounds(row.to_winner, "+.1f")
-    return f"{row.to_winner.value:+.1f} {bounds if row.to_winner.interval else '(too few to say)'}"
+    return f"{row.to_winner.value:+.1f} {bounds if row.to_winner.interval else f'({TOO_FEW})'}"
 
 
 def document(compared: Comparison) -> dict:

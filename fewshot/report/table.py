@@ -4,12 +4,16 @@ All print the same cells; `columns` is the one place that says what a report sho
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
-from fewshot.stats.comparison import Interval, MethodResult, Paired, Summary, least_p, summary
+from fewshot.data.protocols import protocols
+from fewshot.stats.comparison import Interval, MethodResult, Paired, Summary, least_p, needed_pairs, summary
 from fewshot.wording import plural
 
 NONE = "–"
+TOO_FEW = "too few to say"
+ENOUGH = 20  # seeds, to advise: with the fewest that can be enough, one lost task is too many
 
 
 def table(results: Sequence[MethodResult], baseline: str, reported: Mapping[str, str] | None = None) -> str:
@@ -69,8 +73,22 @@ def note(results: Sequence[MethodResult]) -> str:
         f"over {plural(methods, 'method')} is {least:.2g}"
     )
     if least > 0.05:
-        text += ": no difference can be significant at .05 here. Use 20 seeds, or the protocol pairs45"
+        text += f": no difference can be significant at .05 here{_advice(results, n, needed_pairs(methods))}"
     return text + "."
+
+
+def _advice(results: Sequence[MethodResult], n: int, needed: int) -> str:
+    """Return how to get enough tasks; nothing where the protocol has no more."""
+    protocols_seen = [record.protocol for result in results for record in result.records]
+    protocol = protocols_seen[0] if protocols_seen else {}
+    name = protocol.get("name")
+    most = protocols[name].traits.get("seeds") if name in protocols else None
+    if most is not None and most < needed:
+        return f": {name} has no more than {most} tasks"
+    seeds = min(max(ENOUGH, needed), most or sys.maxsize)
+    # Where every pair of classes is a task: it takes what the testbed takes, of ten classes.
+    pairs = name == "testbed" and protocol.get("data") == "cifar10" and not protocol.get("classes")
+    return f". Use {seeds} seeds" + (", or the protocol pairs45" if pairs and protocol.get("ways") == 2 else "")
 
 
 def columns(
@@ -92,7 +110,7 @@ def columns(
     else:
         cells["mean ± std"] = mean_std
     cells |= {
-        "95 % interval": lambda r: interval(r.ci95, ".1f"),
+        "95 % interval": lambda r: interval(r.ci95, ".1f") if r.ci95 or r.n < 2 else TOO_FEW,
         f"Δ to {baseline}": lambda r: difference(r.delta),
         "p (Holm)": lambda r: p_value(r.delta.p) if r.delta else NONE,
         "wins": lambda r: f"{r.delta.wins}/{r.delta.n}" if r.delta and r.delta.n else NONE,
@@ -116,11 +134,13 @@ def mean_std(s: Summary | MethodResult) -> str:
 
 
 def difference(delta: Paired | None) -> str:
-    """Return "-3.44 [-5.2, -1.7]", or the mean alone where there is no interval."""
+    """Return "-3.44 [-5.2, -1.7]", or why there is no interval; of one task, the mean alone."""
     if delta is None or delta.mean is None:
         return NONE
     mean = f"{delta.mean:+.2f}"
-    return f"{mean} {interval(delta.ci95, '+.1f')}" if delta.ci95 else mean
+    if delta.ci95:
+        return f"{mean} {interval(delta.ci95, '+.1f')}"
+    return mean if delta.n < 2 else f"{mean} ({TOO_FEW})"
 
 
 def interval(bounds: Interval | None, form: str) -> str:

@@ -95,7 +95,7 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
     rivals = [r for r in group.results if r is not best and r.delta is not None and r.n > 1]
     least = max(_least(group), least_p(best.n, len(rivals)))  # one group, one way of judging
     adverb = "clearly" if _clear(least) == "clear" else "likely"
-    others = _against(best.method, [rival.method for rival in rivals], scores, least)
+    others = _against(best.method, [rival.method for rival in rivals], scores, least, best.photos)
     if not others:
         return []
     alike = [method for method, delta in others.items() if not differs(delta, least)]
@@ -108,16 +108,18 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
     return [["Not distinguishable from it: ", *_names(alike), rest]]
 
 
-def _against(best: str, methods: list[str], scores: Mapping[str, Scores], least: float) -> dict[str, Paired]:
+def _against(
+    best: str, methods: list[str], scores: Mapping[str, Scores], least: float, photos: int | None
+) -> dict[str, Paired]:
     """Return each method minus the best; without p, which takes its time, where it decides nothing."""
     if least > LEVEL:
         others = {}
         for method in methods:
             shared = scores[method].keys() & scores[best].keys()
-            s = summary((scores[method][seed] - scores[best][seed] for seed in shared), limits=DIFFERENCES)
+            s = summary((scores[method][seed] - scores[best][seed] for seed in shared), DIFFERENCES, photos)
             others[method] = Paired(s.n, s.mean, s.std, s.ci95, None, 0)
         return {method: delta for method, delta in others.items() if delta.ci95}
-    others = {method: paired(scores[method], scores[best]) for method in methods}
+    others = {method: paired(scores[method], scores[best], photos) for method in methods}
     others = {method: delta for method, delta in others.items() if delta.p is not None}
     corrected = holm([delta.p for delta in others.values()])
     return {m: replace(delta, p=p) for (m, delta), p in zip(others.items(), corrected, strict=True)}

@@ -12,8 +12,8 @@ import numpy as np
 
 from fewshot.seeding import rng
 from fewshot.stats.comparison import summary
-from fewshot.stats.intervals import LEAST, Estimate, Z
-from fewshot.stats.promise import WIDENED, balanced_estimate, scenes
+from fewshot.stats.intervals import LEAST, WIDENED, Estimate, Z
+from fewshot.stats.promise import balanced_estimate, scenes
 
 BOOTSTRAPS = 500
 LEAST_DRAWS = 3  # for an interval

@@ -12,9 +12,9 @@ from typing import Generic, Literal, Protocol, TypeVar
 import numpy as np
 
 from fewshot.errors import unknown
+from fewshot.stats.intervals import WIDENED, Interval, Z, wilson
 
 EXACT = 13  # pairs up to which p is exact in any case
-Interval = tuple[float, float]
 ACCURACIES: Interval = (0.0, 100.0)
 DIFFERENCES: Interval = (-100.0, 100.0)  # of two accuracies
 WIDEST = 50.0  # percent: an interval that reaches further to each side says nothing
@@ -51,13 +51,22 @@ class Measured(Protocol):
     @property
     def images_seen(self) -> int | None: ...
 
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def n_test(self) -> int | None: ...
+
+    @property
+    def n_pool(self) -> int | None: ...
+
 
 R = TypeVar("R", bound=Measured)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, std (ddof = 1) and the 95 % t interval of n values; None where there are too few for them."""
+    """Mean, std (ddof = 1) and the 95 % interval of n values; None where there are too few for them."""
 
     n: int
     mean: float | None
@@ -70,8 +79,7 @@ class Paired:
     """A method minus the baseline over their n shared seeds.
 
     `p` is the two-sided Wilcoxon signed-rank p (None below two pairs); `wins` counts the seeds on which
-    the method is strictly better. `ci95` is None where too few pairs say nothing: below two, or where it
-    would reach further than WIDEST.
+    the method is strictly better. `ci95` is None where too few pairs say nothing: see `summary`.
     """
 
     n: int
@@ -88,7 +96,7 @@ class MethodResult(Generic[R]):
 
     `mean`, `std`, `ci95` and `delta` are about `metric`, in percent. `delta.p` is corrected by Holm over
     the study's methods; `delta` is None for the baseline. `seconds`, `n_train`, `updates` and
-    `images_seen` are means over the trials, None where none succeeded.
+    `images_seen` are means over the trials, None where none succeeded. `photos` is that of `photos_of`.
     """
 
     method: str
@@ -103,14 +111,17 @@ class MethodResult(Generic[R]):
     n_train: int | None
     updates: int | None
     images_seen: int | None
+    photos: int | None
     records: list[R]
 
 
-def summary(values: Iterable[float], limits: Interval | None = None) -> Summary:
-    """Summarise the values of one method, one a seed.
+def summary(values: Iterable[float], limits: Interval | None = None, photos: int | None = None) -> Summary:
+    """Summarise the values of one method, one a seed: with the t interval of the mean.
 
     limits: what the mean can be, ACCURACIES or DIFFERENCES: the interval ends there, and there is none where
-    it would reach further than WIDEST.
+    it would reach further than WIDEST. photos: on how many held-out photos the values are counted; the
+    interval is no narrower than so many allow, however much the draws agree. Where that is not known, values
+    that are all equal have none.
     """
     values = np.asarray(list(values), float)
     n = len(values)
@@ -124,8 +135,39 @@ def summary(values: Iterable[float], limits: Interval | None = None) -> Summary:
     half = half_width(std, n)
     if limits is None:
         return Summary(n, mean, std, (mean - half, mean + half))
-    bounded = max(limits[0], mean - half), min(limits[1], mean + half)
-    return Summary(n, mean, std, bounded if half <= WIDEST else None)
+    if half > WIDEST or (std == 0 and not photos):
+        return Summary(n, mean, std, None)
+    low, high = mean - half, mean + half
+    if photos:
+        least = _least_interval(mean, limits, photos)
+        low, high = min(low, least[0]), max(high, least[1])
+    return Summary(n, mean, std, (max(limits[0], low), min(limits[1], high)))
+
+
+def _least_interval(mean: float, limits: Interval, photos: int) -> Interval:
+    """Return the interval of an accuracy, or of a difference, that so many photos allow at best.
+
+    That two methods agreed on all of them is no certainty that they always will: they may differ on the next.
+    """
+    if limits == ACCURACIES:
+        return wilson(mean / 100, photos / WIDENED)
+    half = 100 * Z * WIDENED**0.5 / photos
+    return mean - half, mean + half
+
+
+def photos_of(records: Iterable[Measured]) -> int | None:
+    """Return on how many different photos draws were measured; None where a record does not say it.
+
+    Draws of the same classes hold out from the same photos: of a small folder, the same ones again and again.
+    """
+    held_out: dict[tuple[str, ...], int] = {}
+    pools: dict[tuple[str, ...], int] = {}
+    for record in _succeeded(records):
+        if record.n_test is None or record.n_pool is None:
+            return None
+        held_out[record.classes] = held_out.get(record.classes, 0) + record.n_test
+        pools[record.classes] = record.n_pool
+    return sum(min(count, pools[classes]) for classes, count in held_out.items())
 
 
 def half_width(std: float, n: int, level: float = 0.95) -> float:
@@ -135,12 +177,17 @@ def half_width(std: float, n: int, level: float = 0.95) -> float:
     return float(t.ppf((1 + level) / 2, n - 1)) * std / n**0.5
 
 
-def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:
-    """Compare two methods, each given as seed → accuracy, on the seeds that both have."""
+def paired(
+    values: Mapping[int, float], baseline: Mapping[int, float], photos: int | None = None
+) -> Paired:
+    """Compare two methods, each given as seed → accuracy, on the seeds that both have.
+
+    photos: on how many held-out photos, as for `summary`.
+    """
     seeds = sorted(values.keys() & baseline.keys())
     # 71.3 - 70.2 and 61.3 - 60.2 are the same difference: float noise must not break their tie.
     differences = np.round([values[seed] - baseline[seed] for seed in seeds], 9)
-    s = summary(differences, DIFFERENCES)
+    s = summary(differences, DIFFERENCES, photos)
     p = _signed_rank_p(differences) if s.std is not None else None
     return Paired(s.n, s.mean, s.std, s.ci95, p, int((differences > 0).sum()))
 
@@ -176,6 +223,11 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
+def needed_pairs(methods: int, level: float = 0.05) -> int:
+    """Return the least number of pairs with which p can be at most `level` after Holm (see `least_p`)."""
+    return next(n for n in range(2, 100) if least_p(n, methods) <= level)
+
+
 def least_p(n: int, methods: int) -> float:
     """Return the least p that n pairs can reach after Holm over `methods` comparisons.
 
@@ -199,8 +251,11 @@ def analyse(
         method: {record.seed: getattr(record, metric) for record in _succeeded(records)}
         for method, records in records_by_method.items()
     }
+    photos = {method: photos_of(records) for method, records in records_by_method.items()}
     deltas = {
-        method: paired(values, scores[baseline]) for method, values in scores.items() if method != baseline
+        method: paired(values, scores[baseline], photos[method])
+        for method, values in scores.items()
+        if method != baseline
     }
     tested = {method: delta.p for method, delta in deltas.items() if delta.p is not None}
     for method, p in zip(tested, holm(list(tested.values())), strict=True):
@@ -210,15 +265,16 @@ def analyse(
             method,
             metric,
             list(records),
-            summary(scores[method].values(), limits=ACCURACIES),
+            summary(scores[method].values(), ACCURACIES, photos[method]),
             deltas.get(method),
+            photos[method],
         )
         for method, records in records_by_method.items()
     ]
 
 
 def _result(
-    method: str, metric: Metric, records: list[R], s: Summary, delta: Paired | None
+    method: str, metric: Metric, records: list[R], s: Summary, delta: Paired | None, photos: int | None
 ) -> MethodResult[R]:
     succeeded = _succeeded(records)
 
@@ -242,6 +298,7 @@ def _result(
         n_train=count("n_train"),
         updates=count("updates"),
         images_seen=count("images_seen"),
+        photos=photos,
         records=records,
     )
 

@@ -7,6 +7,10 @@ Interval = tuple[float, float]
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 LEAST = 5  # photos apart, below which nothing is said
+# How many times as large the variance is as that of independent photos. Measured on folders cut from larger
+# sets (textiles, CIFAR-10), 12, 25 and 50 photos a class, several heads: with it, 95 % intervals held the
+# accuracy on the rest 90 to 100 times of a hundred, 97 on average; with 1, 86 to 98.
+WIDENED = 1.75
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ Status = Literal["ok", "failed"]
 # Field → least and largest value. A failed trial has measured nothing but its seconds.
 MEASURED = {"accuracy": (0, 100), "balanced_accuracy": (0, 100), "nll": (0, math.inf)}
 COUNTED = ("n_train", "updates", "images_seen")
+UNKNOWN_BEFORE = ("n_test", "n_pool")  # None in records of older versions
 TEXTS = ("key", "method", "device", "date", "fewshot")
 
 
@@ -46,6 +47,8 @@ class Record:
         Their descriptions, data included.
     seed, threads, device
         The task, and what it was computed with.
+    n_test, n_pool : int
+        Held-out images, and those that the draw could have held out or trained on; near-duplicates count once.
     date, machine, fewshot
         When, on which processor and Python, by which version; empty in records of older versions.
 
@@ -77,6 +80,8 @@ class Record:
     date: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
     fewshot: str = ""
+    n_test: int | None = None
+    n_pool: int | None = None
 
     def __post_init__(self) -> None:
         if self.status not in ("ok", "failed"):
@@ -100,6 +105,8 @@ class Record:
             check_number(name, getattr(self, name), least, most, optional)
         for name in COUNTED:
             check_whole(name, getattr(self, name), optional=optional)
+        for name in UNKNOWN_BEFORE:
+            check_whole(name, getattr(self, name), optional=True)
         check_whole("parameters", self.parameters, optional=True)
         check_curve("curve", self.curve)
 

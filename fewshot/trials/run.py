@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 import fewshot
 from fewshot import backend
 from fewshot.backbones.features import BATCH
-from fewshot.data import open_splits, verify
+from fewshot.data import Dataset, open_splits, verify
 from fewshot.data.protocols import Task, protocols
 from fewshot.errors import DivergedError, FewshotError, UsageError
 from fewshot.identity import blamed, place_of, receive_digests
@@ -159,6 +159,7 @@ def outcome(
         measured = metrics.measure(probabilities, task.test.y) | vars(learner.fitted)
         seconds += measured.pop("seconds_before")
         predictions = _predictions(task, probabilities)
+    pool = open_splits(trial.data.folder).parts[task.test_part]
     record = Record(
         key=trial.key,
         method=trial.method,
@@ -171,8 +172,15 @@ def outcome(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         machine={"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
         fewshot=fewshot.__version__,
+        n_test=_apart(task.test, np.arange(len(task.test))),
+        n_pool=_apart(pool, np.flatnonzero(np.isin(pool.y, np.unique(task.test.y)))),
     )
     return record, predictions
+
+
+def _apart(images: Dataset, index: np.ndarray) -> int:
+    """Return how many of the images at `index` there are, near-duplicates once where they are known."""
+    return len(index) if images.groups is None else len(np.unique(images.groups[index]))
 
 
 def _with_checkpoint(trial: Trial, path: Path) -> Trial:

@@ -44,7 +44,7 @@ baseline     100    1,000  32,000             3  64.00 ± 4.00   [54.1, 73.9]   
 flip       1,200    1,000  32,000             3  66.33 ± 3.79   [56.9, 75.7]  +2.33 [-1.5, +6.1]     0.250   3/3      2.0
 mixup        100    1,000  32,000  1 (2 failed)         59.00              –               -1.00         –   0/1      2.0
 
-The least p that 3 paired tasks can reach after Holm's correction over 2 methods is 0.5: no difference can be significant at .05 here. Use 20 seeds, or the protocol pairs45.
+The least p that 3 paired tasks can reach after Holm's correction over 2 methods is 0.5: no difference can be significant at .05 here. Use 20 seeds.
 """  # noqa: E501
 
 MARKDOWN = """\
@@ -73,6 +73,30 @@ def test_ten_seeds_are_enough_for_three_methods():
     assert table(analyse(study, "baseline"), "baseline").endswith(
         "\n\nThe least p that 10 paired tasks can reach after Holm's correction over 3 methods is 0.0059."
     )
+
+
+@pytest.mark.parametrize(
+    ("protocol", "advice"),
+    [
+        ({"name": "testbed", "data": "cifar10"}, "here. Use 20 seeds, or the protocol pairs45."),
+        ({"name": "testbed", "data": "cifar10", "classes": ["cat", "dog"]}, "here. Use 20 seeds."),
+        ({"name": "distinct", "data": "photos"}, "here. Use 20 seeds."),
+        ({"name": "deic", "data": "cifar10"}, "here: deic has no more than 3 tasks."),
+        ({"name": "pairs45", "data": "cifar10"}, "here. Use 20 seeds."),
+    ],
+)
+def test_the_advice_is_one_that_works(protocol, advice):
+    protocol = {**record(0, 60.0).protocol, **protocol}
+    study = {name: [record(seed, 60.0, protocol=protocol) for seed in range(3)] for name in ("a", "b", "c")}
+    assert table(analyse(study, "a"), "a").endswith(advice)
+
+
+def test_too_few_draws_to_say_are_said_so(results):
+    apart = analyse({"a": [record(0, 10.0), record(1, 90.0)], "b": [record(0, 90.0), record(1, 10.0)]}, "a")
+    text = table(apart, "a")
+    assert "too few to say" in text
+    assert "+0.00 (too few to say)" in text
+    assert "-292" not in text
 
 
 def test_balanced_accuracy_has_its_own_column_beside_the_accuracy(study):

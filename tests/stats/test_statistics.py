@@ -23,6 +23,9 @@ class Outcome:
     n_train: int | None = 100
     updates: int | None = 1000
     images_seen: int | None = 32000
+    classes: tuple[str, ...] = ("a", "b")
+    n_test: int | None = None
+    n_pool: int | None = None
 
 
 def failure(seed):
@@ -69,6 +72,43 @@ def test_two_values_far_apart_are_too_few_to_say():
 
 def test_equal_values_have_an_interval_of_no_width():
     assert summary([70, 70, 70]).ci95 == (70, 70)
+
+
+def on_few_photos(accuracies, n_test=12, n_pool=40):
+    return [Outcome(seed, accuracy, n_test=n_test, n_pool=n_pool) for seed, accuracy in enumerate(accuracies)]
+
+
+def test_all_right_on_forty_photos_is_no_certainty():
+    """Ten draws, each of twelve of the same forty photos: once [100.0, 100.0]."""
+    base, same = analyse({"base": on_few_photos([100] * 10), "same": on_few_photos([100] * 10)}, "base")
+    assert base.photos == 40
+    low, high = base.ci95
+    assert low < 92
+    assert high == 100
+    assert same.delta.ci95[0] < -5
+    assert same.delta.ci95[1] > 5
+    nearly = analyse({"base": on_few_photos([100] * 9 + [100 * 11 / 12])}, "base")[0]
+    assert nearly.ci95[0] < 92
+
+
+def test_two_equal_differences_are_no_certainty():
+    """Once [-2.2, -2.2]."""
+    base, other = on_few_photos([90.0, 90.0], 45, 90), on_few_photos([87.8, 87.8], 45, 90)
+    low, high = analyse({"base": base, "other": other}, "base")[1].delta.ci95
+    assert low < -4
+    assert high > -1
+
+
+def test_equal_values_on_nobody_knows_how_many_photos_are_too_few_to_say():
+    assert analyse({"base": records([100, 100, 100])}, "base")[0].ci95 is None
+
+
+def test_many_photos_leave_the_interval_to_the_draws():
+    values = [70.0, 75.0, 68.0, 80.0]
+    drawn = [Outcome(i, a, classes=(f"{i}", "b"), n_test=700, n_pool=10_000) for i, a in enumerate(values)]
+    result = analyse({"base": drawn}, "base")[0]
+    assert result.photos == 2800
+    assert result.ci95 == summary(values).ci95
 
 
 def test_paired_agrees_with_scipy():
