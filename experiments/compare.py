@@ -80,7 +80,7 @@ def _run(args: argparse.Namespace) -> None:
         progress=Board(cli.flag),
         command=args.command,
     )
-    print(json.dumps(findings.document(), indent=1) if args.json else findings.text())
+    print(json.dumps(findings.document(), indent=1) if args.json else findings.text(cli.flag))
 
 
 if __name__ == "__main__":

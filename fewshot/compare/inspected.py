@@ -1,5 +1,7 @@
 """A look at the images themselves, with what the comparison knows of them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fewshot import backend
@@ -8,6 +10,7 @@ from fewshot.compare.answer import Answer
 from fewshot.compare.held_out import Pool
 from fewshot.data import open_splits
 from fewshot.data.views import VIEWS
+from fewshot.errors import FewshotError
 from fewshot.inspection.findings import Inspection
 from fewshot.inspection.look import inspect
 from fewshot.trials.plan import Images, Machine
@@ -15,10 +18,13 @@ from fewshot.trials.plan import Images, Machine
 FEATURES = "efficientnet-lite0@224"  # of the first backbone, which lie in the store when this is asked
 
 
-def inspected(found: Answer, images: Images, pool: Pool, machine: Machine) -> Inspection | None:
+def inspected(
+    found: Answer, images: Images, pool: Pool, machine: Machine, say: Callable[[str], None]
+) -> Inspection | None:
     """Return what is suspicious about the images; None where draws differ in their classes.
 
-    Labels are questioned by what the winner said of each image while it was held out.
+    Labels are questioned by what the winner said of each image while it was held out. say: is told what is
+    not looked for, and why.
     """
     if not pool.same_classes:
         return None
@@ -26,7 +32,10 @@ def inspected(found: Answer, images: Images, pool: Pool, machine: Machine) -> In
     features = None
     if seen.x.ndim == 5:
         backend.ensure(machine.threads or 1, machine.device)
-        features = extract(FEATURES, seen.x[:, VIEWS.index("whole")])
+        try:
+            features = extract(FEATURES, seen.x[:, VIEWS.index("whole")])
+        except FewshotError as error:
+            say(f"no outliers are looked for among the photos: {error.args[0]}")
     shown = seen if seen.x.ndim == 5 else open_splits(images.large.folder).parts[pool.part]
     said = found.said.get(found.winner or "")
     return inspect(

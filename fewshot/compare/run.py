@@ -103,11 +103,11 @@ def compare(
             found = answer(tournament)
             if not found.rows:
                 reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
-                raise FewshotError(f"no strategy could run ({'; '.join(reasons)})")
+                raise FewshotError(f"no strategy could run: {'; '.join(reasons)}")
             points = course.points.get(found.winner or "", {})
             found = answer(tournament, error_ratio(points, pool, splits))
             tested = course.measure_test_part()
-        inspection = inspected(found, images, pool, plan.machine)
+        inspection = inspected(found, images, pool, plan.machine, progress.say)
         findings = Findings(
             found,
             tournament.left_out,
@@ -245,6 +245,9 @@ class _Course:
             except OutOfTime:
                 tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = NO_TIME
                 break
+            except FewshotError as error:  # some need more photos than that
+                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = error.args[0]
+                continue
             points[shots] = [r.balanced_accuracy for r in records if r.balanced_accuracy is not None]
         self.points[winner] = {shots: accuracies for shots, accuracies in points.items() if accuracies}
 
@@ -257,7 +260,11 @@ class _Course:
         learner = {winner: self._plan.learners[winner]}
         whole = make_plan(learner, self._images, Draws("full", balanced=False), [0], self._plan.machine)
         self._tell(f"{winner} on the test images", 1, self._tournament.costs[winner])
-        (record,) = self._tournament.run_others(whole.trials)
+        try:
+            (record,) = self._tournament.run_others(whole.trials)
+        except FewshotError as error:
+            self._tournament.left_out[f"{winner} on the test images"] = error.args[0]
+            return None
         if record.accuracy is None:
             return None
         return estimate(record.accuracy / 100, len(splits.test), len(splits.test))

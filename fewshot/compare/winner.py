@@ -8,7 +8,7 @@ import numpy as np
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
-from fewshot.errors import UsageError
+from fewshot.errors import FewshotError, UsageError
 from fewshot.stats.calibration import scaled
 from fewshot.stats.conformal import prediction_sets
 from fewshot.stats.promise import promise
@@ -76,6 +76,9 @@ def save_winner(
         except UsageError as error:
             say(f"{row.method} is not saved: {error.args[0]}")
             continue
+        except FewshotError as error:  # the disk is full, or such: the answer stands
+            say(f"no model is saved: {error.args[0]}")
+            return None
         return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
     say("none of the strategies can be saved as a model: add one that can, such as lite-logistic")
     return None

@@ -370,18 +370,19 @@ def folds(protocol: Protocol, splits: Splits, seed: int) -> Draw:
 def count_folds(protocol: Protocol, splits: Splits) -> int:
     """Return into how many parts `folds` divides the images; `UsageError` where a class has too few."""
     scenes = near_duplicates(splits.train, splits.train)[0]
-    counts = []
-    for label in _first_labels(protocol, splits):
-        of_class = splits.train.y == label
-        images, apart = int(of_class.sum()), len(np.unique(scenes[of_class]))
-        if apart < 2:
+    labels = _first_labels(protocol, splits)
+    apart = {int(label): len(np.unique(scenes[splits.train.y == label])) for label in labels}
+    for label, count in apart.items():
+        if count < 2:
+            images = int((splits.train.y == label).sum())
             what = f"{images} images, all near-duplicates of one another" if images > 1 else "one image"
+            others = [splits.classes[other] for other in apart if apart[other] > 1]
+            leave = f", or leave it out: {field('classes')} {' '.join(others)}" if len(others) > 1 else ""
             raise UsageError(
                 f"class '{splits.classes[label]}' has {what if images else 'no image'}, which cannot be both "
-                f"trained on and tested: add images of it, or leave it out with {field('classes')}"
+                f"trained on and tested: add images of it{leave}"
             )
-        counts.append(apart)
-    return min(FOLDS, *counts)
+    return min(FOLDS, *apart.values())
 
 
 def _first_labels(protocol: Protocol, splits: Splits) -> np.ndarray:

@@ -88,7 +88,9 @@ def _advice(results: Sequence[MethodResult], n: int, needed: int) -> str:
     seeds = min(max(ENOUGH, needed), most or sys.maxsize)
     # Where every pair of classes is a task: it takes what the testbed takes, of ten classes.
     pairs = name == "testbed" and protocol.get("data") == "cifar10" and not protocol.get("classes")
-    return f". Use {seeds} seeds" + (", or the protocol pairs45" if pairs and protocol.get("ways") == 2 else "")
+    return f". Use {seeds} seeds" + (
+        ", or the protocol pairs45" if pairs and protocol.get("ways") == 2 else ""
+    )
 
 
 def columns(

@@ -177,9 +177,7 @@ def half_width(std: float, n: int, level: float = 0.95) -> float:
     return float(t.ppf((1 + level) / 2, n - 1)) * std / n**0.5
 
 
-def paired(
-    values: Mapping[int, float], baseline: Mapping[int, float], photos: int | None = None
-) -> Paired:
+def paired(values: Mapping[int, float], baseline: Mapping[int, float], photos: int | None = None) -> Paired:
     """Compare two methods, each given as seed → accuracy, on the seeds that both have.
 
     photos: on how many held-out photos, as for `summary`.

@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,22 @@ from PIL import Image
 
 import experiments.compare
 from experiments import augment
-from fewshot import backend
+from fewshot import backend, cli
 from fewshot.compare import run as comparing
 from fewshot.compare.answer import Answer, answer, is_behind
 from fewshot.compare.board import Board
 from fewshot.compare.clock import Clock
 from fewshot.compare.hard import hard_images
 from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
+from fewshot.compare.inspected import inspected
 from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import Strategy, strategies, usual_methods
 from fewshot.compare.tournament import Tournament
 from fewshot.compare.verdict import verdict
-from fewshot.data import DataSpec, open_splits, prepare
-from fewshot.errors import UsageError
+from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
+from fewshot.data.views import VIEWS
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.report.comparison import Row
 from fewshot.report.groups import gather
@@ -549,8 +552,50 @@ def test_folders_of_few_and_unequal_classes(counts, said, tmp_path, few_draws):
 
 def test_a_class_of_one_photo_is_named_with_what_helps(tmp_path):
     folder = _folder(tmp_path / "photos", (8, 8, 1))
-    with pytest.raises(UsageError, match=r"'class 2' has one image, .* add images of it, or leave it out"):
+    with pytest.raises(UsageError) as caught:
         _compare_folder(folder, tmp_path / "out", ["ridge"])
+    said = caught.value.render(cli.flag)
+    assert "class 'class 2' has one image" in said
+    assert said.endswith("add images of it, or leave it out: --classes class 0 class 1")
+
+
+def test_of_two_classes_none_can_be_left_out(tmp_path):
+    with pytest.raises(UsageError, match=r"'class 1' has one image, .*: add images of it$"):
+        _compare_folder(_folder(tmp_path / "photos", (8, 1)), tmp_path / "out", ["ridge"])
+
+
+def test_two_photos_a_class_are_too_few_for_three_neighbours_and_the_others_go_on(tmp_path, few_draws):
+    findings = _compare_folder(
+        _folder(tmp_path / "photos", (2, 2)), tmp_path / "out", ["knn-cosine", "ridge"]
+    )
+    document = findings.document()
+    assert [row["method"] for row in document["methods"]] == ["ridge"]
+    assert "number of training images" in document["left_out"]["knn-cosine"]
+    assert "Not tried: knn-cosine (" in findings.text()
+
+
+def test_reasons_name_options_as_the_face_spells_them(tmp_path, few_draws):
+    findings = _compare_folder(_folder(tmp_path / "photos", (3, 3)), tmp_path / "out", ["ridge"])
+    findings = replace(findings, left_out={"flip": f"use a larger {field('image_size')}"})
+    assert "flip (use a larger --image-size)" in findings.text(cli.flag)
+    assert findings.document()["left_out"] == {"flip": "use a larger image_size="}
+    assert any("image_size=" in line for line in findings.document()["verdict"])
+
+
+def test_without_weights_the_look_at_the_photos_leaves_out_what_needs_them(data, tmp_path, monkeypatch):
+    def fails(*asked):
+        raise FewshotError("cannot get the weights")
+
+    monkeypatch.setattr("fewshot.compare.inspected.extract", fails)
+    views = np.zeros((4, len(VIEWS), 8, 8, 3), np.uint8)
+    splits = Splits("photos", Dataset(views, np.array([0, 0, 1, 1]), ("a", "b"), np.arange(4)))
+    monkeypatch.setattr("fewshot.compare.inspected.open_splits", lambda folder: splits)
+    pool, told = Pool("train", 2, True, np.arange(4)), []
+    small = types.SimpleNamespace(folder="", files=lambda part: (), directory=None)
+    images = types.SimpleNamespace(small=small, large=small, views=small)
+    found = Answer((), None, {}, None, None)
+    assert inspected(found, images, pool, Machine(threads=1, device="cpu"), told.append)
+    assert told == ["no outliers are looked for among the photos: cannot get the weights"]
 
 
 def test_of_photos_that_are_all_the_same_nothing_is_recommended(tmp_path, few_draws):

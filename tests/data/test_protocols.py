@@ -221,7 +221,7 @@ def test_a_small_class_decides_how_many_folds_there_are():
     data = scenes_of([1] * 30, [1] * 3)
     tasks = [protocol.sample_task(data, seed) for seed in range(3)]
     assert [np.bincount(task.test.y).tolist() for task in tasks] == [[10, 1]] * 3
-    with pytest.raises(UsageError, match=r"class 'b' has one image, .*add images of it, .*classes="):
+    with pytest.raises(UsageError, match=r"class 'b' has one image, .*add images of it$"):
         protocol.sample_task(scenes_of([1] * 30, [1]), 0)
     with pytest.raises(UsageError, match="'b' has 4 images, all near-duplicates of one another"):
         protocol.sample_task(scenes_of([1] * 30, [4]), 0)

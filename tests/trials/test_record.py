@@ -35,7 +35,9 @@ def test_what_older_versions_did_not_record_is_empty(field):
 
 
 @pytest.mark.parametrize(
-    "field", sorted(OK.to_json().keys() - {"date", "machine", "fewshot", "n_test", "n_pool"}), ids=lambda field: field
+    "field",
+    sorted(OK.to_json().keys() - {"date", "machine", "fewshot", "n_test", "n_pool"}),
+    ids=lambda field: field,
 )
 def test_every_other_field_is_needed(field):
     content = OK.to_json()
