@@ -48,7 +48,7 @@ class Record:
     seed, threads, device
         The task, and what it was computed with.
     n_test, n_pool : int
-        Held-out images, and those that the draw could have held out or trained on; near-duplicates count once.
+        Held-out images, and those that they were drawn from; near-duplicates count once.
     date, machine, fewshot
         When, on which processor and Python, by which version; empty in records of older versions.
 
