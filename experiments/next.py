@@ -19,7 +19,8 @@ import numpy as np
 
 from experiments.saved_model import add_model, open_model, shown
 from fewshot import cli
-from fewshot.data.folder import images_below, load_image
+from fewshot.data.photo import load_image
+from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.inspection.selection import select
 from fewshot.stats.calibration import MOST_SURE

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from experiments.saved_model import UNKNOWN, add_model, add_threshold, open_model, shown
 from fewshot import cli
-from fewshot.data.folder import images_below
+from fewshot.data.walk import images_below
 from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
 from fewshot.stats import metrics

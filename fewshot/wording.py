@@ -9,3 +9,9 @@ def plural(n: int, noun: str, many: str | None = None) -> str:
 def one_line(error: object) -> str:
     """Return an error's message on one line; its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def readable(text: object) -> str:
+    """Return a text on one line that can be written anywhere: what is no character of Unicode is escaped."""
+    clean = str(text).encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in clean)

@@ -71,7 +71,8 @@ class Data:
         return replace(self, draws=checked_draws(**{**vars(self.draws), **given})) if given else self
 
     def __repr__(self) -> str:
-        return f"{self.prepared.name}: {_contents(self.splits)}; tasks of {self.protocol}"
+        first = f"{self.prepared.name}: {_contents(self.splits)}; tasks of {self.protocol}"
+        return "\n".join((first, *self.prepared.notes))
 
     def _repr_html_(self) -> str:
         splits = self.splits
@@ -102,8 +103,9 @@ def load(
 
     Parameters
     ----------
-    data : the name of a dataset ("cifar10", "digits", …), a folder with one sub-folder per class, or arrays
-        `(x, y)` or `(x, y, classes)`: x uint8 (N, height, width, 3); y whole numbers or texts.
+    data : the name of a dataset ("cifar10", "digits", …), a folder with one sub-folder per class, a table
+        of paths and labels, a zip of either, or arrays `(x, y)` or `(x, y, classes)`: x uint8 (N, height,
+        width, 3); y whole numbers or texts.
     image_size : pixels of a folder's images, which are squares (default: 32, for backbones 224).
     protocol : the rule that draws tasks (default: that of the dataset; "distinct" for folders and arrays).
     ways, shots : classes a task, training images a class; where left out, the data decide.

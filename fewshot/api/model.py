@@ -15,7 +15,8 @@ from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data import Prepared, open_splits
 from fewshot.data.dataset import Dataset
-from fewshot.data.folder import images_below, square
+from fewshot.data.photo import square
+from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.report.page.markup import tag
 from fewshot.trials.plan import cores

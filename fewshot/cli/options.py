@@ -30,14 +30,20 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     action = data.add_argument(
         "--data",
         default="cifar10",
-        metavar="NAME|DIR",
-        help=f"{listed()}, or a directory with one folder of images per class, "
-        "also below train/, val/ and test/ (default: %(default)s)",
+        metavar="NAME|DIR|FILE",
+        help=f"{listed()}, or a directory with one folder of images per class, also below train/, val/ and "
+        "test/; a table (CSV, TSV, Parquet) of paths and labels; a zip of either (default: %(default)s)",
     )
     offer(action, _datasets_and_folders)
     data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
     data.add_argument(
         "--image-size", type=types.positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
+    )
+    data.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="of a table: the columns of path, label and, if there is one, part (default: the usual names)",
     )
 
 
@@ -49,7 +55,7 @@ def _datasets_and_folders(prefix: str, **asked: object) -> list[str]:
 
 def dataset(args: argparse.Namespace) -> DataSpec:
     """Return which images the options of `add_data` mean."""
-    return DataSpec(args.data, args.image_size)
+    return DataSpec(args.data, args.image_size, columns=tuple(args.columns or ()))
 
 
 def add_seeds(parser: Container, default: str) -> None:

@@ -31,7 +31,7 @@ def place_of(out: Path, images: Prepared) -> Place:
 
     Another folder of the same name gets a number, so that nothing of one takes the place of the other's.
     """
-    source = str(images.directory or read_meta(images.folder)["source"])
+    source = images.source or read_meta(images.folder)["source"]
     name = slug(images.name) or "images"
     number = 1
     while True:

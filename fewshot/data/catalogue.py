@@ -7,8 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from fewshot.data.dataset import Splits
-from fewshot.data.folder import SMALL, prepare_folder
+from fewshot.data.folder import SMALL, layout_of, notes_of, prepare_photos
+from fewshot.data.photo import Levels
 from fewshot.data.sources import damaged, first_available, open_prepared, read_files, read_meta, save
+from fewshot.data.tally import Tally, merged
+from fewshot.data.walk import TABLES
 from fewshot.errors import UsageError, field, unknown
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.registry import Definition, Registry
@@ -41,21 +44,24 @@ def default_protocols() -> str:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the command line says about the data: a name or a folder, and the image size for a folder.
+    """What the command line says about the data: a name, or photos (a folder, a table, a zip) and their size.
 
-    views: a folder's photos in all their views (`fewshot.data.views`), (N, V, size, size, 3).
+    views: photos in all their views (`fewshot.data.views`), (N, V, size, size, 3).
+    columns: of a table, the names of those with path, label and perhaps the part.
     """
 
     data: str = "cifar10"
     image_size: int | None = None
     views: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A dataset that lies in the cache. Small and picklable: workers get this, not the images.
 
-    directory: the user's folder that it was made of.
+    directory: the folder that the user's photos are in. source: what the user named, or where it is from.
+    notes: what is to be known of it, a line each. left_out: photos that are not among its images, and why.
     """
 
     name: str
@@ -66,6 +72,13 @@ class Prepared:
     default_ways: int | None
     notes: tuple[str, ...] = ()
     directory: Path | None = None
+    source: str = ""
+    left_out: tuple[Tally, ...] = ()
+
+    @property
+    def levels(self) -> Levels:
+        """The ranges that photos of more than 8 bits were scaled from, where the files declare none."""
+        return read_meta(self.folder)["levels"]
 
     def files(self, part: str = "train") -> list[str]:
         """Return the files of a part's images, relative to `directory`, in the order of the images.
@@ -88,6 +101,9 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
 
     Raises `UsageError` for an unknown name or an unfit folder, `FewshotError` if no source can serve.
     """
+    directory, source = None, ""
+    notes: tuple[str, ...] = ()
+    left_out: tuple[Tally, ...] = ()
     if spec.data in datasets:
         definition = datasets[spec.data]
         if spec.image_size is not None and spec.image_size != definition.traits.get("side"):
@@ -96,14 +112,16 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
             )
         data_dir = data_dir or os.environ.get("FEWSHOT_DATA_DIR")
         folder = _prepare_named(definition, Path(data_dir).expanduser() if data_dir else None)
-        directory = None
         protocol = definition.traits.get("protocol", USUAL_PROTOCOL)
         ways = definition.traits.get("ways", USUAL_WAYS)
-    elif (directory := Path(spec.data).expanduser()).is_dir():
+    elif _is_there(path := Path(spec.data).expanduser()):
+        layout = layout_of(path, spec.columns)
         usual = VIEW_SIZE if spec.views else IMAGE_SIZE
-        folder = prepare_folder(directory, usual if spec.image_size is None else spec.image_size, spec.views)
-        protocol, ways = FOLDER_PROTOCOL, None
-    elif directory.name != spec.data:
+        folder = prepare_photos(layout, usual if spec.image_size is None else spec.image_size, spec.views)
+        left_out = merged(layout.left_out, read_meta(folder)["left_out"])
+        notes = (*notes_of(layout, folder), *(tally.line("left out: ") for tally in left_out))
+        protocol, ways, directory, source = FOLDER_PROTOCOL, None, layout.root, str(layout.source)
+    elif path.name != spec.data:
         raise UsageError(f"no such directory: {spec.data}")
     else:
         raise UsageError(
@@ -117,9 +135,16 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
         fingerprint=meta["fingerprint"],
         default_protocol=protocol,
         default_ways=ways,
-        notes=tuple(meta["notes"]),
-        directory=directory and directory.resolve(),
+        notes=notes,
+        directory=directory,
+        source=source or meta["source"],
+        left_out=left_out,
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether a path is what photos can be read from."""
+    return path.is_dir() or (path.is_file() and path.suffix.lower() in (*TABLES, ".zip"))
 
 
 @lru_cache(maxsize=4)

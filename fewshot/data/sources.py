@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.photo import Levels
+from fewshot.data.tally import Tally
 from fewshot.errors import FewshotError, field
 from fewshot.io.fetch import Unavailable
 
@@ -48,32 +50,56 @@ def first_available(
     )
 
 
-def save(splits: Splits, folder: Path, source: str, notes: Sequence[str] = ()) -> None:
-    """Write the prepared form of `splits` into the existing `folder`."""
+def save(
+    splits: Splits,
+    folder: Path,
+    source: str,
+    levels: Levels | None = None,
+    left_out: Sequence[Tally] = (),
+    blank: Sequence[Tally] = (),
+) -> None:
+    """Write the prepared form of `splits` into the existing `folder`; the rest is as in `write_meta`."""
     for name, part in splits.parts.items():
         np.save(folder / f"{name}_x.npy", part.x)
         np.save(folder / f"{name}_y.npy", part.y)
-    write_meta(splits, folder, source, notes)
+    write_meta(splits, folder, source, levels, left_out, blank)
 
 
-def write_meta(splits: Splits, folder: Path, source: str, notes: Sequence[str] = ()) -> None:
-    """Write what is to be known of the arrays that lie in `folder`."""
+def write_meta(
+    splits: Splits,
+    folder: Path,
+    source: str,
+    levels: Levels | None = None,
+    left_out: Sequence[Tally] = (),
+    blank: Sequence[Tally] = (),
+) -> None:
+    """Write what is to be known of the arrays that lie in `folder`.
+
+    levels: the ranges that photos of more than 8 bits were scaled from. left_out: files that could not be
+    decoded. blank: those that show nothing.
+    """
     meta = {
         "name": splits.name,
         "classes": splits.classes,
         "fingerprint": splits.fingerprint(),
         "source": source,
-        "notes": list(notes),
+        "levels": {kind: list(limits) for kind, limits in (levels or {}).items()},
+        "left_out": [tally.to_json() for tally in left_out],
+        "blank": [tally.to_json() for tally in blank],
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Return the prepared folder's name, classes, fingerprint, source and notes."""
+    """Return the prepared folder's name, classes, fingerprint and source, levels, left_out and blank."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        return {key: meta[key] for key in ("name", "classes", "fingerprint", "source", "notes")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {
+            **{key: meta[key] for key in ("name", "classes", "fingerprint", "source")},
+            "levels": {kind: (float(a), float(b)) for kind, (a, b) in meta.get("levels", {}).items()},
+            **{key: tuple(map(Tally.from_json, meta.get(key, ()))) for key in ("left_out", "blank")},
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, error) from error
 
 

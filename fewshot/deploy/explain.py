@@ -48,7 +48,7 @@ def explain(saved: Saved, photos: Iterable[np.ndarray]) -> list[Evidence]:
 
     photos: uint8 (height, width, 3) as the model takes them: where it takes photos of any size, as
     `fewshot.deploy.saved.pixels_of(file, view_size)` returns them, otherwise
-    `fewshot.data.folder.load_image(file, image_size)`.
+    `fewshot.data.photo.load_image(file, image_size)`.
 
     Class activation maps (Zhou et al. 2016) for linear heads on pooled features, HiResCAM (Draelos and Carin
     2020), a faithful Grad-CAM (Selvaraju et al. 2017), for networks: see this module.

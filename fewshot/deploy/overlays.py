@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fewshot.data.folder import load_image, read_photo, square
+from fewshot.data.photo import load_image, read_photo, square
 from fewshot.deploy.explain import Evidence, Explainer
 from fewshot.deploy.saved import Saved
 from fewshot.errors import FewshotError, UsageError
-from fewshot.io.files import slug
+from fewshot.io.files import mark_output, slug
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Overlays:
         self._explainer = Explainer(saved.model)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            mark_output(folder)
         except OSError as error:
             raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from error
 

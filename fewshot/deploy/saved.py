@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot.data.folder import decoded, read_photo
+from fewshot.data.decoding import decoded
+from fewshot.data.photo import read_photo
 from fewshot.deploy.compiled import Forward, compiled
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of

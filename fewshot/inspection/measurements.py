@@ -49,11 +49,12 @@ def measure_images(images: Iterable[np.ndarray]) -> list[Measurement]:
 def _attempt(path: Path) -> Measurement | None:
     from PIL import Image, ImageOps
 
-    from fewshot.data.folder import FORMATS, read_photo
+    from fewshot.data.kinds import formats
+    from fewshot.data.photo import read_photo
 
     try:
         size = path.stat().st_size
-        with Image.open(path, formats=FORMATS) as file:
+        with Image.open(path, formats=formats()) as file:
             width, height = file.size
             if file.getexif().get(ORIENTATION, 1) >= 5:  # lying
                 width, height = height, width

@@ -49,3 +49,19 @@ def writing(folder: Path) -> Iterator[None]:
         raise FewshotError(
             f"cannot write the pictures to {folder} ({error.strerror}): use another {field('out')}"
         ) from error
+
+
+MARK = ".fewshot"  # in a folder that this project writes to
+_OUTPUTS = (MARK, "trials.jsonl")  # the records of earlier versions are known by their file
+
+
+def mark_output(folder: Path) -> None:
+    """Mark a folder as written by this project, so that it is never taken for photos. Raises `OSError`."""
+    mark = folder / MARK
+    if not mark.exists():
+        mark.write_text("This folder was written by fewshot: nothing in it is learnt from.\n", "utf-8")
+
+
+def is_output(folder: Path) -> bool:
+    """Return whether this project wrote a folder."""
+    return any((folder / name).is_file() for name in _OUTPUTS)

@@ -23,7 +23,7 @@ from fewshot import backend
 from fewshot.arguments import count, flag, names
 from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
-from fewshot.data.folder import short_side
+from fewshot.data.decoding import short_side
 from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols, takes_shots
 from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
@@ -232,7 +232,7 @@ def load_images(
     if spec.data in datasets or looks <= {"small"}:
         return Images(small, small, small)
     if spec.image_size is None:
-        spec = replace(spec, image_size=min(BACKBONE_SIZE, short_side(Path(spec.data).expanduser())))
+        spec = replace(spec, image_size=min(BACKBONE_SIZE, short_side(small.photos())))
     larger = "large" in looks and (spec.image_size or 0) > IMAGE_SIZE
     return Images(
         small,

@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fewshot.errors import FewshotError, field
-from fewshot.io.files import replacing
+from fewshot.io.files import mark_output, replacing
 from fewshot.trials.record import Record
 from fewshot.wording import plural
 
@@ -70,6 +70,7 @@ class Store(Generic[R]):
         """Read what is there and hold the folder for writing; `FewshotError` if another run holds it."""
         with self._explained():
             self._predictions.mkdir(parents=True, exist_ok=True)
+            mark_output(self.folder)
             lock = FileLock(self.folder / ".lock", timeout=0)
             try:
                 lock.acquire()

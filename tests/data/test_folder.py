@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.data import DataSpec, folder, open_splits, prepare, verify
+from fewshot.data import DataSpec, decoding, folder, kinds, open_splits, photo, prepare, verify
+from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -77,7 +78,7 @@ MODES = {
 def test_every_mode_becomes_rgb(name, tmp_path):
     image, left, right = MODES[name]
     image.save(tmp_path / "image.png")
-    found = folder.load_image(tmp_path / "image.png", 20)
+    found = photo.load_image(tmp_path / "image.png", 20)
     assert found.dtype == np.uint8
     np.testing.assert_allclose(found[10, 2], left, atol=1)
     np.testing.assert_allclose(found[10, 17], right, atol=1)
@@ -86,7 +87,7 @@ def test_every_mode_becomes_rgb(name, tmp_path):
 def test_a_transparent_palette_lies_on_white(tmp_path):
     image = halves("RGB", RED, BLUE).quantize(4)
     image.save(tmp_path / "image.png", transparency=image.getpixel((0, 0)))
-    found = folder.load_image(tmp_path / "image.png", 20)
+    found = photo.load_image(tmp_path / "image.png", 20)
     assert tuple(found[10, 2]) == WHITE
     assert tuple(found[10, 17]) == BLUE
 
@@ -94,26 +95,26 @@ def test_a_transparent_palette_lies_on_white(tmp_path):
 @pytest.mark.parametrize("value", [0, 257 * 100, 65535])
 def test_sixteen_bits_are_scaled_not_clipped(value, tmp_path):
     grey16(tmp_path / "grey.png", value)
-    assert (folder.load_image(tmp_path / "grey.png", 8) == value // 257).all()
+    assert (photo.load_image(tmp_path / "grey.png", 8) == value // 257).all()
     rgb16(tmp_path / "rgb.png", value)
-    assert tuple(folder.load_image(tmp_path / "rgb.png", 8)[4, 4]) == (value // 257, 0, 255)
+    assert tuple(photo.load_image(tmp_path / "rgb.png", 8)[4, 4]) == (value // 257, 0, 255)
 
 
 def test_cmyk_jpeg(tmp_path):
     Image.new("CMYK", (20, 20), (0, 255, 255, 0)).save(tmp_path / "image.jpg")
-    np.testing.assert_allclose(folder.load_image(tmp_path / "image.jpg", 8)[4, 4], RED, atol=6)
+    np.testing.assert_allclose(photo.load_image(tmp_path / "image.jpg", 8)[4, 4], RED, atol=6)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "bmp", "gif", "webp"])
 def test_every_format(suffix, tmp_path):
     write(tmp_path / f"image.{suffix}", RED)
-    np.testing.assert_allclose(folder.load_image(tmp_path / f"image.{suffix}", 8)[4, 4], RED, atol=6)
+    np.testing.assert_allclose(photo.load_image(tmp_path / f"image.{suffix}", 8)[4, 4], RED, atol=6)
 
 
 def test_the_first_frame_of_a_gif(tmp_path):
     frames = [Image.new("RGB", (20, 20), colour) for colour in (GREEN, RED)]
     frames[0].save(tmp_path / "image.gif", save_all=True, append_images=frames[1:])
-    assert tuple(folder.load_image(tmp_path / "image.gif", 8)[4, 4]) == GREEN
+    assert tuple(photo.load_image(tmp_path / "image.gif", 8)[4, 4]) == GREEN
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -128,7 +129,7 @@ def test_exif_orientation(orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "image.jpg", exif=exif, quality=95)
-    found = folder.load_image(tmp_path / "image.jpg", 8)
+    found = photo.load_image(tmp_path / "image.jpg", 8)
     for at, colour in (((1, 1), RED), ((1, 6), GREEN), ((6, 1), (0, 0, 0)), ((6, 6), (0, 0, 0))):
         np.testing.assert_allclose(found[at], colour, atol=12)
 
@@ -137,14 +138,14 @@ def test_the_short_side_is_fitted_and_the_centre_cut(tmp_path):
     image = Image.new("RGB", (90, 30), RED)
     image.paste(GREEN, (30, 0, 60, 30))
     image.save(tmp_path / "wide.png")
-    assert (folder.load_image(tmp_path / "wide.png", 10).argmax(axis=-1) == 1).all()
+    assert (photo.load_image(tmp_path / "wide.png", 10).argmax(axis=-1) == 1).all()
 
 
 def test_a_large_jpeg_is_not_aliased(tmp_path):
     stripes = np.zeros((1024, 1024), np.uint8)
     stripes[:, ::2] = 255
     Image.fromarray(stripes).save(tmp_path / "stripes.jpg", quality=95)
-    np.testing.assert_allclose(folder.load_image(tmp_path / "stripes.jpg", 32), 127, atol=4)
+    np.testing.assert_allclose(photo.load_image(tmp_path / "stripes.jpg", 32), 127, atol=4)
 
 
 def test_a_folder_becomes_splits(photos):
@@ -196,33 +197,87 @@ UNREADABLE = {
 }
 
 
+REASONS = {
+    "text": "no images (.jpg)",
+    "empty": "empty",
+    "cut off": "cut off",
+    "bomb": "too large to be decoded safely",
+}
+
+
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_an_unreadable_file_is_named_and_skipped(kind, photos, capsys):
     UNREADABLE[kind](photos / "leaves" / "00 bad.jpg")
     prepared = prepare(DataSpec(str(photos)))
-    out, err = capsys.readouterr()
-    assert "skipped leaves/00 bad.jpg (" in err
-    assert out == ""
-    assert len(prepared.notes) == 1
+    assert "".join(capsys.readouterr()) == ""  # who asked says it, once
+    assert [(one.count, one.files) for one in prepared.left_out] == [(1, ("leaves/00 bad.jpg",))]
+    assert prepared.notes[1:] == (f"left out: 1 file, {REASONS[kind]}: leaves/00 bad.jpg",)
     splits = open_splits(prepared.folder)
     assert splits.train.y.tolist() == [0, 0, 1, 1]
     assert (splits.train.x[0] == GREEN).all()
 
 
-def test_images_of_other_kinds_are_counted(photos, capsys):
-    for i in range(3):
-        (photos / "sky" / f"{i}.HEIC").write_bytes(b"")
-    write(photos / "sky" / "scan.tiff", RED)
-    prepared = prepare(DataSpec(str(photos)))
-    assert "not read: 3 .heic (JPEG," in capsys.readouterr().err
-    assert len(prepared.notes) == 1
-    assert open_splits(prepared.folder).train.y.tolist() == [0, 0, 1, 1, 1]
+HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
+
+
+def readers(monkeypatch, *without):
+    """Read these kinds no more."""
+    left = tuple(kind for kind in kinds.WANTED if kind not in without)
+    for module in (kinds, photo, folder, decoding):
+        monkeypatch.setattr(module, "formats", lambda: left)
+
+
+def test_a_file_is_what_its_content_says(photos, monkeypatch):
+    """Whatever its name is; what cannot be read is counted by its kind, on the second run as on the first."""
+    readers(monkeypatch, "HEIF")
+    for i, name in enumerate(("a.jfif", "b.jpe", "c", "d.dat")):
+        write(photos / "sky" / name, RED, format="JPEG" if i < 3 else "PNG")
+    write(photos / "sky" / "e.ppm", RED)
+    write(photos / "sky" / "f.avif", RED)
+    for name in ("x.HEIC", "y.heic", "renamed.jpg"):
+        (photos / "sky" / name).write_bytes(HEIC_HEAD)
+    (photos / "sky" / "z.jxl").write_bytes(b"\xff\x0a" + bytes(99))
+    (photos / "sky" / "raw.nef").write_bytes(b"II*\0" + bytes(99))
+    (photos / "sky" / "notes.txt").write_text("no image")
+    for _ in range(2):
+        prepared = prepare(DataSpec(str(photos)))
+        assert np.bincount(open_splits(prepared.folder).train.y).tolist() == [2, 8]
+        assert [(one.what, one.count) for one in prepared.left_out] == [
+            ("HEIC, which the package pi-heif reads", 3),
+            ("kinds of images that are not read (.nef)", 1),
+            ("kinds of images that are not read (JPEG XL)", 1),
+            ("no images (.txt)", 1),
+        ]
+    blank, first, *_ = prepared.notes
+    assert blank.startswith("10 files, of one colour all over: leaves/0.png, ")
+    names = "sky/renamed.jpg, sky/x.HEIC, sky/y.heic"
+    assert first == f"left out: 3 files, HEIC, which the package pi-heif reads: {names}"
+
+
+def test_a_class_all_of_what_cannot_be_read_says_so(photos, monkeypatch):
+    readers(monkeypatch, "HEIF")
+    for i in range(2):
+        (photos / "sky" / f"{i}.png").unlink()
+        (photos / "sky" / f"{i}.heic").write_bytes(HEIC_HEAD)
+    with pytest.raises(UsageError, match=r"'sky' in .* \(2 HEIC, which the package pi-heif reads\)"):
+        prepare(DataSpec(str(photos)))
+
+
+def test_files_are_decoded_once_what_reads_them_is_there(photos, monkeypatch):
+    write(photos / "sky" / "late.avif", RED)
+    with monkeypatch.context() as patch:
+        readers(patch, "AVIF", "HEIF")
+        first = prepare(DataSpec(str(photos)))
+    assert [one.what for one in first.left_out] == ["AVIF, which Pillow reads from version 11.3 on"]
+    again = prepare(DataSpec(str(photos)))
+    assert again.left_out == ()
+    assert len(again.files()) == len(first.files()) + 1
 
 
 def test_a_second_run_decodes_nothing_and_a_change_is_seen(photos, monkeypatch):
     first = prepare(DataSpec(str(photos)))
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "load_image", None)
+        patch.setattr(folder, "decoded", None)
         assert prepare(DataSpec(str(photos))) == first
     write(photos / "sky" / "0.png", RED)
     changed = prepare(DataSpec(str(photos)))
@@ -234,9 +289,9 @@ def test_images_are_decoded_into_files_not_into_memory(photos, tmp_path):
     """What cannot be read leaves no gap there."""
     (photos / "leaves" / "00 bad.jpg").write_text("no image")
     (tmp_path / "scratch").mkdir()
-    splits, files, skipped = folder.decode(photos, folder.list_images(photos), 16, tmp_path / "scratch")
+    splits, files, left_out, _ = folder.decode(folder.layout_of(photos), 16, tmp_path / "scratch", {})
     assert isinstance(splits.train.x, np.memmap)
-    assert len(skipped) == 1
+    assert [one.count for one in left_out] == [1]
     assert files == {"train": ["leaves/0.png", "leaves/1.png", "sky/0.png", "sky/1.png"]}
     assert [tuple(image[4, 4]) for image in splits.train.x] == [GREEN, GREEN, BLUE, BLUE]
 
@@ -272,16 +327,16 @@ def test_a_rendition_of_files_that_are_gone_says_so(photos, monkeypatch):
 def test_large_photos_are_shrunk_as_they_are_decoded(tmp_path):
     for suffix in ("png", "jpg"):
         write(tmp_path / f"large.{suffix}", size=(900, 400))
-        image = folder.read_photo(tmp_path / f"large.{suffix}", 50)
+        image = photo.read_photo(tmp_path / f"large.{suffix}", 50)
         assert 100 <= min(image.size) < 200
-        assert folder.read_photo(tmp_path / f"large.{suffix}", 300).size == (900, 400)
+        assert photo.read_photo(tmp_path / f"large.{suffix}", 300).size == (900, 400)
 
 
 def test_how_large_the_images_are(photos, tmp_path):
     write(photos / "sky" / "large.png", size=(90, 60))
     (photos / "sky" / "broken.png").touch()
-    assert folder.short_side(photos) == 60
-    assert folder.short_side(tmp_path / "nowhere") == 0
+    assert decoding.short_side(images_below(photos)) == 60
+    assert decoding.short_side([]) == 0
 
 
 def test_the_fingerprint_is_the_content_s(photos, tmp_path):
@@ -317,14 +372,14 @@ def test_split_folders_must_agree_in_their_classes(divided):
 
 
 def test_a_folder_beside_the_parts_is_no_class(divided):
-    (divided / "val").rename(divided / "valid")
-    with pytest.raises(UsageError, match="also valid/"):
+    write(divided / "clouds" / "0.png")
+    with pytest.raises(UsageError, match=r"look like parts, but clouds/ beside them does not"):
         splits_of(divided)
 
 
 def test_a_part_in_which_a_class_is_empty(divided):
     (divided / "val" / "sky" / "0.png").unlink()
-    with pytest.raises(UsageError, match=r"'sky' in .*val has no readable image"):
+    with pytest.raises(UsageError, match=r"'sky' in the part val of .* has no readable image"):
         splits_of(divided)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments.predict import main
 from fewshot.data import Dataset
-from fewshot.data.folder import load_image
+from fewshot.data.photo import load_image
 from fewshot.deploy.saved import Look, load
 from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
@@ -199,9 +199,9 @@ def test_only_broken_images(predict, photos, tmp_path):
 
 
 def test_no_more_is_decoded_than_may_be_ahead(model, photos, monkeypatch):
-    from fewshot.data import folder
+    from fewshot.data import decoding
 
-    monkeypatch.setattr(folder, "AHEAD", 5)
+    monkeypatch.setattr(decoding, "AHEAD", 5)
     asked = []
 
     def endless():

@@ -1,0 +1,88 @@
+"""A zip of photos, unpacked into the cache: once for its content, and nothing of it anywhere else.
+
+An archive may come from anybody. Entries that lead out of it, links and what no photo is are left out; one
+that would unpack to far more than photos do, or to more than the disk holds, is refused before it is written.
+"""
+
+import shutil
+import stat
+import zipfile
+import zlib
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from fewshot.data.walk import is_junk
+from fewshot.errors import UsageError
+from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.digests import sha256_of
+from fewshot.wording import one_line, readable
+
+RATIO = 100  # times an archive's size that it may unpack to: photos hardly shrink
+FREE = 1 << 26  # bytes that any archive may unpack to
+MOST = 2_000_000  # entries
+BLOCK = 1 << 20
+
+
+def unpacked(path: Path) -> Path:
+    """Return the folder of an archive's files. Raises `UsageError` for one that is not safe, or is none."""
+    try:
+        state = path.stat()
+        digest = _digest(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return build_once(
+        cache_dir() / "data" / f"archive-{digest[:24]}", lambda folder: _unpack(path, state.st_size, folder)
+    )
+
+
+@lru_cache(maxsize=4)
+def _digest(path: Path, size: int, changed: int) -> str:
+    return sha256_of(path)
+
+
+def _unpack(path: Path, size: int, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir() and _is_safe(entry)]
+            _check(path, entries, size, shutil.disk_usage(folder).free)
+            for entry in entries:
+                _write(archive, entry, folder)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise UsageError(f"cannot unpack {path}: {one_line(error)}") from error
+
+
+def _is_safe(entry: zipfile.ZipInfo) -> bool:
+    """Return whether an entry is a file inside of the archive, and none that systems add."""
+    place = PurePosixPath(entry.filename.replace("\\", "/"))
+    kind = entry.external_attr >> 16
+    if place.is_absolute() or ":" in place.parts[0] or ".." in place.parts:
+        return False
+    return not any(map(is_junk, place.parts)) and (not kind or stat.S_IFMT(kind) in (0, stat.S_IFREG))
+
+
+def _check(path: Path, entries: list[zipfile.ZipInfo], size: int, free: int) -> None:
+    total = sum(entry.file_size for entry in entries)
+    if len(entries) > MOST or total > max(RATIO * size, FREE):
+        raise UsageError(
+            f"{path} would unpack to {len(entries):,} files of {total / 1e9:,.1f} GB, which is not what "
+            "photos do: unpack it yourself, if you trust it"
+        )
+    if total > 0.9 * free:
+        raise UsageError(
+            f"{path} unpacks to {total / 1e9:,.1f} GB, and the cache has room for {free / 1e9:,.1f}"
+        )
+    if locked := next((entry for entry in entries if entry.flag_bits & 1), None):
+        raise UsageError(f"{path} is locked by a password ({readable(locked.filename)}): unpack it yourself")
+
+
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
+    """Write an entry, no more of it than it says it has."""
+    target = folder / PurePosixPath(entry.filename.replace("\\", "/"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = entry.file_size
+    with archive.open(entry) as packed, target.open("xb") as file:
+        while block := packed.read(BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise zipfile.BadZipFile(f"{readable(entry.filename)} is longer than it says")
+            file.write(block)

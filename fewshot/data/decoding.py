@@ -1,0 +1,119 @@
+"""Many photos from their files: by threads, ahead of who takes them, in the order of the files."""
+
+import contextlib
+import functools
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fewshot.data.kinds import formats
+from fewshot.data.photo import Levels, load_image, sample, undeclared, value_range
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+AHEAD = 64  # images decoded and not yet taken
+SAMPLE = 100  # files that tell how large all are, and which values they hold
+
+Read = Callable[[Path, int], np.ndarray]
+
+
+def decoded(files: Iterable[Path], size: int, read: Read | None = None) -> Iterator[np.ndarray | Exception]:
+    """Yield each file's image as `read(file, size)` returns it, or the error, in the order of the files.
+
+    Threads decode ahead of who takes the images, but no more than `AHEAD`: that bounds the memory.
+    read: `load_image` unless another is given.
+    """
+    return _ahead(files, functools.partial(_attempt, read or load_image, size))
+
+
+def levels_of(files: Sequence[Path]) -> dict[str, tuple[float, float]]:
+    """Return the ranges of what is deeper than 8 bits among photos, where the files declare none."""
+    by_kind: dict[str, list[Path]] = {}
+    for file, kind in zip(files, _ahead(files, _kind), strict=True):
+        if kind:
+            by_kind.setdefault(kind, []).append(file)
+    levels = {}
+    for kind, of_kind in by_kind.items():
+        values = [found for found in _ahead(spread(of_kind), _values) if found is not None]
+        if values:
+            levels[kind] = value_range(np.concatenate(values))
+    return levels
+
+
+def short_side(files: Sequence[Path]) -> int:
+    """Return the largest short side, in pixels, of some of the photos; 0 where none can be read."""
+    from PIL import Image
+
+    sides = [0]
+    for file in spread(files):
+        with contextlib.suppress(Exception), Image.open(file, formats=formats()) as image:
+            sides.append(min(image.size))
+    return max(sides)
+
+
+def spread(files: Sequence[Path]) -> Sequence[Path]:
+    """Return no more than about `SAMPLE` of the files, spread over them from the end."""
+    return files[:: -(-len(files) // SAMPLE) or 1]
+
+
+def progress(total: int, title: str) -> "tqdm":
+    """Return a bar that counts images."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit="image", disable=None)
+
+
+def with_levels(read: Callable[..., np.ndarray], levels: Levels) -> Read:
+    """Return what reads photos with these ranges."""
+    return functools.partial(read, levels=levels) if levels else read
+
+
+def _ahead(files: Iterable[Path], attempt: Callable) -> Iterator:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    waiting: deque[Future] = deque()
+    try:
+        with _quiet_pillow():
+            for file in files:
+                waiting.append(pool.submit(attempt, file))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(read: Read, size: int, file: Path) -> np.ndarray | Exception:
+    try:
+        return read(file, size)
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
+        return error
+
+
+def _kind(file: Path) -> str | None:
+    try:
+        return undeclared(file)
+    except Exception:  # it is named where it is decoded
+        return None
+
+
+def _values(file: Path) -> np.ndarray | None:
+    try:
+        return sample(file)
+    except Exception:
+        return None
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    # Its warnings name no file, and an image is either good enough to be read or counted as left out.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,30 @@
+"""How people spell it: the names of parts, and of classes in folders of any system."""
+
+import re
+import unicodedata
+
+PARTS = {
+    "train": {"train", "training", "trn"},
+    "val": {"val", "valid", "validation", "dev", "eval", "evaluation"},
+    "test": {"test", "testing", "tst", "holdout"},
+}
+FILLERS = "set|sets|data|dataset|images|image|imgs|img|photos|pictures|pics|split|folder"
+
+
+def part_named(name: str) -> str | None:
+    """Return which part a folder's name or a table's entry stands for: train, val, test or none."""
+    words = [word for word in re.findall(r"[a-z]+", name.casefold()) if not re.fullmatch(FILLERS, word)]
+    if len(words) != 1 or re.search(r"[^\W\d_a-z]", name.casefold()):
+        return None
+    bare = re.sub(rf"({FILLERS})$", "", words[0])
+    return next((part for part, spellings in PARTS.items() if spellings & {words[0], bare}), None)
+
+
+def label_named(name: str) -> str:
+    """Return a class's name as it is written everywhere: composed letters, and Unicode in any case."""
+    raw = name.encode("utf-8", "surrogateescape")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:  # a folder of an old system: most are of western Europe
+        text = raw.decode("cp1252", "replace")
+    return unicodedata.normalize("NFC", text)
