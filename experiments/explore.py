@@ -7,7 +7,7 @@ python -m experiments.explore --data path/to/photos --image-size 64 --show count
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
 from fewshot.seeding import rng
 from fewshot.trials.plan import cores
-from fewshot.wording import plural
+from fewshot.wording import plural, readable
 
 SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
 COLUMNS = 10  # images of a class in the grid
@@ -32,8 +32,8 @@ EXTRACTED = 50  # images whose features are computed between two steps of the ba
 class Explorer:
     """The images, the options, and what is drawn of them: a method for each thing to show."""
 
-    def __init__(self, splits: Splits, args: argparse.Namespace):
-        self.splits, self.args = splits, args
+    def __init__(self, splits: Splits, args: argparse.Namespace, files: Sequence[str] = ()):
+        self.splits, self.args, self.files = splits, args, files  # of all parts, none of a named dataset
         self.part: Dataset = splits.parts[args.part]
         self.folder = Path(args.out) / "explore" / splits.name
         self.figures: list[str] = []
@@ -134,10 +134,13 @@ class Explorer:
         first, second = pairs(whole)
         shown = sorted(rng(self.args.seed, "duplicates").permutation(len(first))[:SHOWN])
         rows = []
+
+        def named(k: int) -> str:
+            place = readable(self.files[k]) if self.files else f"{names[k]} {where[k]}"
+            return f"{place} ({whole.classes[whole.y[k]]})"
+
         for i, j in zip(first[shown], second[shown], strict=True):
-            label = " / ".join(
-                dict.fromkeys(f"{names[k]} {where[k]} {whole.classes[whole.y[k]]}" for k in (i, j))
-            )
+            label = " / ".join(dict.fromkeys(map(named, (i, j))))
             rows.append((label, [("", whole.x[i]), ("", whole.x[j])]))
         if rows:
             self._sheet(
@@ -153,6 +156,7 @@ class Explorer:
             "of_two_classes": int(np.sum(whole.y[first] != whole.y[second])),
             "of_two_parts": int(np.sum(names[first] != names[second])),
             "listed": listed,
+            "named": [list(map(named, pair)) for pair in list(zip(first, second, strict=True))[:LISTED]],
         }
 
     def _features(self, x: np.ndarray) -> np.ndarray:
@@ -236,7 +240,8 @@ def _run(args: argparse.Namespace) -> None:
     splits = open_splits(data.folder)
     if args.part not in splits.parts:
         raise unknown("part", args.part, splits.parts)
-    explorer = Explorer(splits, args)
+    files = [file for part in splits.parts for file in data.files(part)]
+    explorer = Explorer(splits, args, files)
     document = {
         "study": "explore",
         "data": data.name,

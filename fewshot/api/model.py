@@ -168,6 +168,7 @@ def export(
     prepared = data.images([learner]).of(learner)
     images, photos = _of_classes(data, prepared)
     known: dict[str, object] = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
+    known["levels"] = prepared.levels
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
     seed = whole_number("seed", seed, least=0)

@@ -14,12 +14,12 @@ from fewshot.compare.held_out import Pool
 from fewshot.compare.photos import Photo, photos_to_look_at, write_thumbnails
 from fewshot.compare.photos import document as photos_document
 from fewshot.compare.place import DOCUMENT, Place
-from fewshot.compare.verdict import verdict
+from fewshot.compare.verdict import classes_told, verdict
 from fewshot.data import Dataset, Splits, open_splits
 from fewshot.data.protocols import Protocol
 from fewshot.data.views import VIEWS
 from fewshot.errors import Style, python, render
-from fewshot.inspection.findings import KINDS, Inspection, sheet_name
+from fewshot.inspection.findings import KINDS, TOLD, Inspection, sheet_name
 from fewshot.io.files import replacing, writing
 from fewshot.report import comparison
 from fewshot.report.table import aligned
@@ -28,6 +28,7 @@ from fewshot.stats.calibration import bins, scaled
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.trials.plan import Images
+from fewshot.wording import plural, readable
 
 SUSPICIOUS = "suspicious.csv"  # a line a photo to look at, beside the document
 
@@ -94,6 +95,20 @@ class Findings:
         """The images that every strategy gets wrong, each with its answer."""
         return hard_images(self.answer.said) if self.pool.same_classes else []
 
+    def hard_photos(self) -> list[dict]:
+        """Return what there is to know of the images that every strategy gets wrong: file, label, answer."""
+        files = self.images.small.files(self.pool.part)
+        part = self.splits.parts[self.pool.part]
+        return [
+            {
+                "image": index,
+                "file": readable(files[index]) if files else None,
+                "label": part.classes[part.y[index]],
+                "answer": self.splits.classes[answer],
+            }
+            for index, answer in self.hard
+        ]
+
     @property
     def curve(self) -> Curve | None:
         """The winner's learning curve, where one was measured."""
@@ -104,8 +119,9 @@ class Findings:
         told = self.answer.promise
         left_out = {name: render(why, style) for name, why in self.left_out.items()}
         recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
+        first, *more = verdict(self.answer, self.classes, self.curve, left_out, self.tested)
         return comparison.Comparison(
-            verdict=tuple(verdict(self.answer, self.classes, self.curve, left_out, self.tested)),
+            verdict=(first, classes_told(self.classes), *more),
             source=self.place.source,
             classes=self.classes,
             protocol={**self.protocol.describe(), "data": self.images.small.name},
@@ -116,13 +132,12 @@ class Findings:
             model=self.model,
             figures=frozenset(self.figures),
             command=self.command,
+            data_notes=tuple(map(readable, self.images.small.notes)),
         )
 
     def document(self) -> dict:
         """Return all that was found, ready for JSON."""
         told = self.answer.promise
-        files = self.images.small.files(self.pool.part)
-        part = self.splits.parts[self.pool.part]
         return {
             **comparison.document(self.comparison()),
             "promise": asdict(told) if told else None,
@@ -130,15 +145,8 @@ class Findings:
             "confusion": self.confusion().tolist() if told else None,
             "calibration": self._bins() if told else None,
             "photos": photos_document(*self.photos) if told else None,
-            "wrong_under_every_method": [
-                {
-                    "image": index,
-                    "file": files[index] if files else None,
-                    "label": part.classes[part.y[index]],
-                    "answer": self.splits.classes[answer],
-                }
-                for index, answer in self.hard
-            ],
+            "wrong_under_every_method": self.hard_photos(),
+            "photos_left_out": [tally.to_json() for tally in self.images.small.left_out],
             "inspection": self.inspection.document() if self.inspection else None,
         }
 
@@ -165,10 +173,22 @@ class Findings:
         compared = self.comparison(style)
         lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
         lines += self.inspection.text() if self.inspection else []
+        lines += self._hard_text()
         if self.inspection and self.inspection.findings:
             lines.append(f"all of these: {self.place.folder / SUSPICIOUS}")
         lines += compared.use()
         return "\n".join([*lines, f"pictures and all numbers: {self.place.folder}"])
+
+    def _hard_text(self) -> list[str]:
+        photos = self.hard_photos()
+        if not photos:
+            return []
+        more = f", the surest {TOLD}" if len(photos) > TOLD else ""
+        told = [
+            f"  {photo['file'] or f'image {index}'}: {photo['label']}, not {photo['answer']}?"
+            for photo, (index, _) in zip(photos[:TOLD], self.hard, strict=False)
+        ]
+        return [f"wrong under every strategy: {plural(len(photos), 'photo')}{more}", *told]
 
     def written(self) -> "Findings":
         """Draw the pictures, write the document, and return the findings with the pictures' paths."""

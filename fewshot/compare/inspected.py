@@ -47,4 +47,5 @@ def inspected(
         None if said is None else np.asarray(said.mean(), np.float64),
         features,
         pool.groups,
+        levels=images.small.levels,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from fewshot.data import Dataset
 from fewshot.inspection.findings import Inspection
 from fewshot.stats.calibration import MOST_SURE
+from fewshot.wording import readable
 
 THUMBNAILS = "thumbnails"
 SIDE = 224  # pixels of a thumbnail: it is enlarged at a click
@@ -69,7 +70,7 @@ def photos_to_look_at(
                     index,
                     Photo(
                         kind,
-                        files[index] if files else f"image {index}",
+                        readable(files[index]) if files else f"image {index}",
                         classes[labels[index]],
                         classes[answers[index]] if asked[index] else "",
                         probability,

@@ -11,6 +11,7 @@ from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.wording import plural
 
+NAMED = 20  # classes that are named with their photos
 FURTHER = 50  # photos of each class
 GOAL = 95.0  # percent right, up to which more photos are worth thinking of
 SURE = 90.0  # a class below it is weak …
@@ -74,6 +75,13 @@ def verdict(
     lines += _others(found.rows)
     lines += _more_photos(curve, classes, told)
     return lines + _left_out(left_out)
+
+
+def classes_told(classes: Mapping[str, int]) -> str:
+    """Return in a sentence which classes there are, and how many photos each has."""
+    named = [f"{name} ({plural(count, 'photo')})" for name, count in classes.items()]
+    more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"Classes: {', '.join(named[:NAMED])}{more}."
 
 
 def _of_draws(found: Answer) -> list[str]:

@@ -69,6 +69,7 @@ def save_winner(
             "data": findings.images.small.name,
             "fingerprint": data.fingerprint,
             "command": findings.command,
+            "levels": data.levels,
         }
         try:
             images = open_splits(data.folder).whole()

@@ -47,7 +47,7 @@ def explain(saved: Saved, photos: Iterable[np.ndarray]) -> list[Evidence]:
     """Return where a model looks on photos for the answers that it gives.
 
     photos: uint8 (height, width, 3) as the model takes them: where it takes photos of any size, as
-    `fewshot.deploy.saved.pixels_of(file, view_size)` returns them, otherwise
+    `fewshot.data.photo.load_pixels(file, view_size)` returns them, otherwise
     `fewshot.data.photo.load_image(file, image_size)`.
 
     Class activation maps (Zhou et al. 2016) for linear heads on pooled features, HiResCAM (Draelos and Carin

@@ -22,9 +22,10 @@ import numpy as np
 
 from fewshot import __version__, backend
 from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.photo import Levels, load_pixels
 from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
-from fewshot.deploy.saved import FORMAT, card_path, pixels_of, read
+from fewshot.deploy.saved import FORMAT, card_path, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.identity import blamed
 from fewshot.io.digests import sha256_of
@@ -89,7 +90,11 @@ def export(
         model = read(staged)
         chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
         wanted = calibration.scaled(learner.predict(train.x[chosen]), temperature)
-        images = train.x[chosen] if train.x.ndim == 4 else _photos(photos, chosen, train.image_shape[0])
+        images = (
+            train.x[chosen]
+            if train.x.ndim == 4
+            else _photos(photos, chosen, train.image_shape[0], card.get("levels"))
+        )
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
         written |= {name: _converted(name, model, staged, images, wanted) for name in others}
         embedding = learner.embedding(train.x)
@@ -128,10 +133,10 @@ def _check(learner: Learner, train: Dataset) -> None:
     learner.check(train.image_shape)
 
 
-def _photos(files: Sequence[Path], chosen: np.ndarray, size: int) -> list[np.ndarray]:
+def _photos(files: Sequence[Path], chosen: np.ndarray, size: int, levels: Levels | None) -> list[np.ndarray]:
     """Return the pixels of some photos, each in its own size, decoded as for training."""
     try:
-        return [pixels_of(files[i], size) for i in chosen]
+        return [load_pixels(files[i], size, levels) for i in chosen]
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
         raise FewshotError(f"a photo cannot be read any more: {one_line(error)}") from error
 

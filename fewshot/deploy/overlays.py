@@ -4,7 +4,6 @@ Import this after `fewshot.backend.start`.
 """
 
 import functools
-import importlib.util
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from fewshot.deploy.explain import Evidence, Explainer
 from fewshot.deploy.saved import Saved
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import mark_output, slug
+from fewshot.io.fonts import font_file, legible
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ class Overlays:
         """Return a photo as the model takes it, and what of it to show."""
         from PIL import Image
 
-        size = self._saved.image_size
+        size, levels = self._saved.image_size, self._saved.levels
         if size is None:
-            photo = read_photo(file, self._saved.card["view_size"])
+            photo = read_photo(file, self._saved.card["view_size"], levels)
             return np.asarray(photo), photo
-        return load_image(file, size), Image.fromarray(square(read_photo(file, SIDE), SIDE))
+        return load_image(file, size, levels), Image.fromarray(square(read_photo(file, SIDE, levels), SIDE))
 
 
 def overlay(photo: "Image.Image", evidence: Evidence) -> "Image.Image":
@@ -106,7 +106,8 @@ def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Ima
     picture = Image.new("RGB", (full, height + 3 * MARGIN + 2 * LINE), "white")
     picture.paste(photo, (MARGIN, MARGIN))
     picture.paste(overlay(photo, evidence), (width + 2 * MARGIN, MARGIN))
-    draw, font = ImageDraw.Draw(picture), _font()
+    file = font_file(caption)
+    draw, font, caption = ImageDraw.Draw(picture), _font(file), legible(caption, [file])
     while draw.textlength(caption, font) > full - 2 * MARGIN:
         caption = caption[:-2] + "…"
     draw.text((MARGIN, height + 2 * MARGIN), caption, "black", font)
@@ -114,14 +115,11 @@ def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Ima
     return picture
 
 
-@functools.cache
-def _font() -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """Return a font with the letters of many languages: matplotlib brings one."""
+@functools.lru_cache(maxsize=8)
+def _font(file: Path) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
     from PIL import ImageFont
 
-    spec = importlib.util.find_spec("matplotlib")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        file = Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
-        if file.is_file():
-            return ImageFont.truetype(str(file), 14)
-    return ImageFont.load_default(14)
+    try:
+        return ImageFont.truetype(str(file), 14)
+    except OSError:
+        return ImageFont.load_default(14)

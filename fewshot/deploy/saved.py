@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot.data.decoding import decoded
-from fewshot.data.photo import read_photo
+from fewshot.data.decoding import decoded, with_levels
+from fewshot.data.photo import Levels, load_image, load_pixels
 from fewshot.deploy.compiled import Forward, compiled
 from fewshot.errors import UsageError
 from fewshot.io.digests import sha256_of
@@ -66,6 +66,11 @@ class Saved:
         """Pixels of the squares that the model takes; None where it takes photos as they are."""
         return self.card["image_size"]
 
+    @property
+    def levels(self) -> Levels:
+        """The ranges that photos of more than 8 bits were scaled from for training."""
+        return self.card.get("levels") or {}
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float32 (N, classes), of images (N, height, width, 3), 0–255."""
         return self.forward(x.astype(np.float32))[0]
@@ -102,20 +107,16 @@ class Saved:
         """
         files, ahead = itertools.tee(files)
         if self.image_size is None:
-            for file, photo in zip(files, decoded(ahead, self.card["view_size"], pixels_of), strict=False):
+            read = with_levels(load_pixels, self.levels)
+            for file, photo in zip(files, decoded(ahead, self.card["view_size"], read), strict=False):
                 yield file, photo if isinstance(photo, Exception) else self.look(photo[None])[0]
             return
-        images = decoded(ahead, self.image_size)
+        images = decoded(ahead, self.image_size, with_levels(load_image, self.levels))
         while part := list(zip(itertools.islice(files, batch), images, strict=False)):
-            read = [image for _, image in part if not isinstance(image, Exception)]
-            rows = iter(self.look(np.stack(read)) if read else ())
+            pixels = [image for _, image in part if not isinstance(image, Exception)]
+            rows = iter(self.look(np.stack(pixels)) if pixels else ())
             for file, image in part:
                 yield file, image if isinstance(image, Exception) else next(rows)
-
-
-def pixels_of(path: Path, size: int) -> np.ndarray:
-    """Return a photo as it is decoded for views of `size` pixels, uint8 (height, width, 3)."""
-    return np.asarray(read_photo(path, size))
 
 
 def load(path: str | os.PathLike) -> Saved:
@@ -136,6 +137,11 @@ def load(path: str | os.PathLike) -> Saved:
         pixels = f"{size}×{size} pixels" if size else "photos of any size"
         raise UsageError(f"{path} does not do what its card says: {pixels} to {classes} classes")
     return Saved(path, card, forward)
+
+
+def _are_levels(levels: Any) -> bool:
+    ends = [(low, high) for low, high in levels.values()]
+    return all(type(low) in (int, float) and type(high) in (int, float) and low < high for low, high in ends)
 
 
 def _fits(make: Callable[[Any], object], value: Any) -> bool:
@@ -179,6 +185,7 @@ def _card(path: Path) -> dict[str, Any]:
         "classes": lambda v: isinstance(v, list) and len(v) > 1 and all(isinstance(c, str) for c in v),
         "image_size": lambda v: v is None or (type(v) is int and v > 0),
         "view_size": lambda v: type(v) is int and v > 0,
+        "levels": lambda v: _fits(_are_levels, v),
         "novelty": lambda v: _fits(Novelty.from_json, v),
         "sets": lambda v: _fits(PredictionSets.from_json, v),
         "sha256": lambda v: isinstance(v, str),

@@ -14,8 +14,8 @@ from fewshot.io.files import replacing
 
 TOLD = 5  # findings of a kind that the text names; the CSV has all
 KINDS = {  # kind → what it is called for several
+    "label error": "label errors: the same photo in two classes",  # needs no model, and is the surest
     "wrong label": "labels that may be wrong",
-    "two labels": "photos that stand in two classes",
     "duplicate": "near-duplicates",
     "outlier": "photos unlike all others",
     "flat": "photos of one colour",
@@ -52,8 +52,8 @@ class Finding:
         0 to 1.
     why
         In a few words.
-    other
-        The file that it repeats; empty where it repeats none.
+    other, other_label
+        The file that it repeats, and its class; empty where it repeats none.
     """
 
     kind: str
@@ -64,6 +64,7 @@ class Finding:
     why: str
     suggested: str = ""
     other: str = ""
+    other_label: str = ""
 
 
 Picture: TypeAlias = tuple[np.ndarray, Sequence[str]]  # as a gallery takes them
@@ -158,18 +159,21 @@ class Inspection:
         return paths
 
     def _pictures(self, finding: Finding) -> list[Picture]:
-        question = f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
+        question = _question(finding)
         lines = [finding.file, question, f"sure: {100 * finding.sure:.0f} %"]
         pictures: list[Picture] = [(np.asarray(self.images[finding.position]), lines)]
         if finding.other:
             twin = self.images[self.files.index(finding.other)]
-            pictures.append((np.asarray(twin), [finding.other, "which it repeats"]))
+            pictures.append((np.asarray(twin), [finding.other, finding.other_label, "which it repeats"]))
         return pictures
 
 
+def _question(finding: Finding) -> str:
+    return f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
+
+
 def _told(finding: Finding) -> str:
-    label = f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
-    return f"{finding.file}: {label} ({finding.why}; sure: {100 * finding.sure:.0f} %)"
+    return f"{finding.file}: {_question(finding)} ({finding.why}; sure: {100 * finding.sure:.0f} %)"
 
 
 def _warned(one: Shortcut) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot.data.photo import Levels
 from fewshot.data.views import VIEWS
 from fewshot.inspection.findings import KINDS, Finding, Inspection
 from fewshot.inspection.labels import suspected_labels
@@ -13,6 +14,7 @@ from fewshot.inspection.outliers import outliers
 from fewshot.inspection.quality import faults
 from fewshot.inspection.shortcuts import shortcuts
 from fewshot.stats.metrics import measure
+from fewshot.wording import readable
 
 
 def inspect(
@@ -25,6 +27,7 @@ def inspect(
     features: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    levels: Levels | None = None,
 ) -> Inspection:
     """Return what is suspicious about labelled photos. Needs neither TensorFlow nor a GPU.
 
@@ -48,6 +51,8 @@ def inspect(
         (N,), the numbers of near-duplicates, as `fewshot.data.duplicates.groups` returns them.
     seed
         Decides what is drawn at random.
+    levels
+        Of photos with more than 8 bits, the ranges that they are scaled from.
 
     Raises
     ------
@@ -58,9 +63,9 @@ def inspect(
     _check(len(images), labels, files, probabilities, features, groups)
     if images.ndim == 5:
         images = images[:, VIEWS.index("padded")]
-    names = list(files) or [f"image {i}" for i in range(len(labels))]
+    names = [readable(file) for file in files] or [f"image {i}" for i in range(len(labels))]
     if files and directory is not None:
-        measurements = measure_files([Path(directory) / file for file in files])
+        measurements = measure_files([Path(directory) / file for file in files], levels)
     else:
         measurements = list(measure_images(images))
 
@@ -74,13 +79,14 @@ def inspect(
             why = f"models that did not see it say {suggested}"
             found.append(finding("wrong label", one.position, one.sure, why, suggested=suggested))
         else:
-            other = twins[one.position] = names[one.twin]
-            why = f"the same photo as {other}: one label is wrong"
-            found.append(finding("two labels", one.position, one.sure, why, suggested=suggested, other=other))
+            twin = twins[one.position] = {"other": names[one.twin], "other_label": classes[labels[one.twin]]}
+            why = f"the same photo as {twin['other']}, which is {twin['other_label']}: one label is wrong"
+            found.append(finding("label error", one.position, one.sure, why, suggested=suggested, **twin))
     for position, original in _repeats(groups):
         if position not in twins and labels[position] == labels[original]:
-            why = f"nearly the same photo as {names[original]}"
-            found.append(finding("duplicate", position, 0.99, why, other=names[original]))
+            twin = {"other": names[original], "other_label": classes[labels[original]]}
+            why = f"nearly the same photo as {twin['other']}, also {twin['other_label']}"
+            found.append(finding("duplicate", position, 0.99, why, **twin))
     if features is not None:
         found += [finding("outlier", i, sure, "unlike any other") for i, sure in outliers(features, groups)]
     found += [finding(one.kind, one.position, one.sure, one.why) for one in faults(measurements)]

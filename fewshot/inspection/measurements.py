@@ -1,5 +1,6 @@
 """What can be measured of a photo without knowing what it shows: its file, size, light, sharpness, border."""
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from fewshot.data.kinds import formats
+from fewshot.data.photo import Levels, read_photo
 
 SIDE = 512  # pixels of the long side at which light and sharpness are measured
 BORDER = 0.06  # the share of a side that counts as border
@@ -35,10 +39,13 @@ class Measurement:
     border: tuple[float, ...]
 
 
-def measure_files(paths: Sequence[Path]) -> list[Measurement | None]:
-    """Return the measurements of photos in the order of their files; None for one that cannot be read."""
+def measure_files(paths: Sequence[Path], levels: Levels | None = None) -> list[Measurement | None]:
+    """Return the measurements of photos in the order of their files; None for one that cannot be read.
+
+    levels: of photos with more than 8 bits, the ranges that they are scaled from.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_attempt, paths))
+        return list(pool.map(functools.partial(_attempt, levels=levels), paths))
 
 
 def measure_images(images: Iterable[np.ndarray]) -> list[Measurement]:
@@ -46,11 +53,8 @@ def measure_images(images: Iterable[np.ndarray]) -> list[Measurement]:
     return [_measure(image) for image in images]
 
 
-def _attempt(path: Path) -> Measurement | None:
+def _attempt(path: Path, levels: Levels | None) -> Measurement | None:
     from PIL import Image, ImageOps
-
-    from fewshot.data.kinds import formats
-    from fewshot.data.photo import read_photo
 
     try:
         size = path.stat().st_size
@@ -58,7 +62,7 @@ def _attempt(path: Path) -> Measurement | None:
             width, height = file.size
             if file.getexif().get(ORIENTATION, 1) >= 5:  # lying
                 width, height = height, width
-        image = read_photo(path, SIDE // 2)
+        image = read_photo(path, SIDE // 2, levels)
     except Exception:  # Pillow's readers raise whatever comes up; who decoded the photos has said so
         return None
     image = ImageOps.contain(image, (SIDE, SIDE), Image.Resampling.BOX) if max(image.size) > SIDE else image

@@ -56,7 +56,8 @@ class Comparison:
     verdict: sentences. classes: name → how many images it has. left_out: strategy → why. curve: training
     images a class → the winner's mean accuracy. recall: class → how many of its new photos will be right.
     model: "path", "card" and "method" of what was saved. figures: the names of the files that were drawn.
-    evidence: what the verdict rests on.
+    evidence: what the verdict rests on. data_notes: what is to be known of the photos: which were left out
+    and why, how they were read.
     """
 
     verdict: tuple[str, ...]
@@ -71,6 +72,7 @@ class Comparison:
     figures: frozenset[str]
     command: str
     evidence: Evidence = field(default_factory=Evidence)
+    data_notes: tuple[str, ...] = ()
 
     @property
     def winner(self) -> str:
@@ -152,6 +154,7 @@ def document(compared: Comparison) -> dict:
         "recall": {name: asdict(estimate) for name, estimate in compared.recall.items()},
         "shots": dict(compared.curve),
         "command": compared.command,
+        "data_notes": list(compared.data_notes),
         **({"model": dict(compared.model)} if compared.model else {}),
         "figures": sorted(compared.figures),
     }
@@ -177,6 +180,7 @@ def read(document: Mapping) -> Comparison:
         figures=frozenset(Path(text(path)).name for path in entries(document["figures"])),
         command=text(document["command"]),
         evidence=evidence.read(document, len(document["classes"])),
+        data_notes=tuple(map(text, entries(document.get("data_notes", [])))),
     )
 
 

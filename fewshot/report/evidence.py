@@ -52,7 +52,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A photo and what is suspicious about it; `suggested` and `other` are empty where there is none."""
+    """A photo and what is suspicious about it; `suggested`, `other` and its label are empty where unknown."""
 
     kind: str
     file: str
@@ -61,6 +61,7 @@ class Suspect:
     sure: float
     why: str
     other: str
+    other_label: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _photo(row: Mapping, kinds: tuple[str, ...]) -> Photo:
 
 def _suspect(row: Mapping) -> Suspect:
     words = {name: text(row[name]) for name in ("kind", "file", "label", "suggested", "why", "other")}
-    return Suspect(**words, sure=share(row["sure"]))
+    return Suspect(**words, sure=share(row["sure"]), other_label=text(row.get("other_label", "")))
 
 
 def _cue(row: Mapping) -> Cue:

@@ -325,12 +325,17 @@ def photos(tmp_path):
 
 
 def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
+    (photos / "sea" / "notes.txt").write_text("no photo")
     monkeypatch.setattr(comparing, "ROUNDS", 1)
     options = ["--data", str(photos), "--budget", "2m", "--method", "ridge", "knn-cosine", "--jobs", "1"]
     assert experiments.compare.main([*options, "--json", "--out", str(tmp_path)]) == 0
     printed, errors = capsys.readouterr()
     document = json.loads(printed)
     assert document["verdict"][0].startswith("Use ")
+    assert document["verdict"][1] == "Classes: räuber & <b> (16 photos), sea (17 photos)."
+    note = "left out: 1 file, no images (.txt): sea/notes.txt"
+    assert (errors.count(note), document["data_notes"].count(note)) == (1, 1)
+    assert document["photos_left_out"][0]["files"] == ["sea/notes.txt"]
     assert "photos: 2 classes (räuber & <b> 16, sea 17)" in errors
     assert document["protocol"]["name"] == "folds"
     assert document["classes"] == {"räuber & <b>": 16, "sea": 17}
@@ -350,6 +355,7 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     assert all(photo["file"].endswith(".jpg") and photo["probability"] < 1 for photo in shown)
     (found,) = gather(tmp_path).comparisons  # the report reads what is written, all of it
     assert list(found.told.verdict) == document["verdict"]
+    assert list(found.told.data_notes) == document["data_notes"]
     evidence = found.told.evidence
     assert {photo.file for photo in evidence.photos} == {photo["file"] for photo in shown}
     assert sum(map(sum, evidence.confusion)) == sum(evidence.bins.count) == 33

@@ -14,9 +14,10 @@ from fewshot.data import Dataset
 from fewshot.deploy import graph
 from fewshot.deploy.explain import Evidence, Explainer, explain
 from fewshot.deploy.export import export
-from fewshot.deploy.overlays import AGAINST, FOR, overlay
+from fewshot.deploy.overlays import AGAINST, FOR, overlay, side_by_side
 from fewshot.deploy.saved import load
 from fewshot.errors import UsageError
+from fewshot.io import fonts
 from fewshot.learners.estimator import EstimatorLearner
 from fewshot.learners.heads_graph import keras_model
 from fewshot.learners.inputs import averaged_model
@@ -228,3 +229,12 @@ def test_a_folder_that_is_a_file_is_one_line(network_file, tmp_path, capsys):
     taken = str(tmp_path / "photo.png")
     assert main([str(network_file), taken, "--explain", taken, "--threads", "1"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_caption_in_any_language_is_drawn():
+    """In words where no font has its letters: the picture is that of the words."""
+    photo, evidence = Image.new("RGB", (40, 30)), Evidence(0, 1.0, np.ones((4, 4), np.float32))
+    pictures = [np.asarray(side_by_side(photo, evidence, text)) for text in ("ねこ 99 %", "neko 99 %", "犬")]
+    assert (pictures[0] == pictures[1]).all() or fonts.families_for("ねこ")
+    assert (pictures[0] != pictures[2]).any()

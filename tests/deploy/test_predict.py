@@ -292,3 +292,18 @@ def test_a_model_with_code_in_it_is_refused(model, tmp_path):
     path.with_suffix(".json").write_text(json.dumps(card | {"sha256": sha256_of(path)}))
     with pytest.raises(UsageError, match=r"cannot read the model .*[Ll]ambda"):
         load(path)
+
+
+def test_deep_photos_are_scaled_as_for_training(model, tmp_path, photos):
+    """By the range that the card tells."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(model.read_bytes())
+    card = json.loads(model.with_suffix(".json").read_text()) | {"levels": {"16 bits": [0, 1000]}}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    Image.fromarray(np.full((30, 30), 900, np.uint16)).save(photos / "deep.png")
+    (_, plain), (_, scaled) = (next(load(name).stream([photos / "deep.png"])) for name in (model, path))
+    assert (plain.probabilities.argmax(), scaled.probabilities.argmax()) == (0, 1)
+    card["levels"] = {"16 bits": [5, 5]}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match="no valid 'levels'"):
+        load(path)

@@ -79,6 +79,7 @@ def document(**changes):
         "recall": {"cat & <b>": cat, "dog": dog},
         "shots": {"5": 65.7, "50": 84.25},
         "command": f"python -m experiments.compare --data '{EVIL}'",
+        "data_notes": ["left out: 2 files, cut off: <b>.jpg"],
         "model": {"method": WINNER, "path": "o ut/model.keras", "card": "o ut/model.json"},
         "figures": ["elsewhere/compare/blobs/shots.png"],
         "promise": {"accuracy": expected, "recall": [cat, dog], "ece": 2.75, "temperature": 1.0, "n": 32},
@@ -127,6 +128,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
         "<h3>What more photos",
         "<h3>Photos to look at",
         "<h3>What is suspicious",
+        "<h3>What is in the data</h3><ul><li>left out: 2 files, cut off: &lt;b&gt;.jpg</li></ul>",
         "<h3>What was tried",
         "<h3>Not tried",
         "<h3>Command",
@@ -236,7 +238,7 @@ def test_its_trials_are_in_no_other_group_and_all_others_are(tmp_path):
 def test_a_comparison_that_ended_early_has_a_section(tmp_path):
     """One draw: no winner, nothing promised, no model."""
     nothing = dict.fromkeys(("promise", "confusion", "calibration", "photos", "inspection"))
-    made = document(**nothing, recall={}, shots={}, model=None, left_out={}, figures=[])
+    made = document(**nothing, recall={}, shots={}, model=None, left_out={}, figures=[], data_notes=[])
     made["methods"] = [made["methods"][1]]
     results = gather(compared(tmp_path / "results", made))
     text = page(results, "x")

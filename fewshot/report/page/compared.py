@@ -42,6 +42,7 @@ def section(anchor: str, found: Found) -> Markup:
         _curve(anchor, told),
         _photos(anchor, found),
         _suspicious(evidence),
+        join(tag("h3", "What is in the data"), _list(told.data_notes)) if told.data_notes else None,
         tag("h3", "What was tried, and what it cost"),
         table(comparison.columns(told.table), told.winner, f"Results of {found.title}"),
         tag("p", comparison.READING, class_="note"),
@@ -227,5 +228,6 @@ def _suspicious(evidence: Evidence) -> Markup | None:
 
 
 def _suspect(one: Suspect) -> Markup:
-    cells = (one.label, one.suggested, f"{100 * one.sure:.0f} %", one.kind, one.why, one.other)
+    other = f"{one.other} ({one.other_label})" if one.other_label else one.other
+    cells = (one.label, one.suggested, f"{100 * one.sure:.0f} %", one.kind, one.why, other)
     return tag("tr", tag("th", breakable(one.file), scope="row"), *(tag("td", cell) for cell in cells))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot.io.files import replacing
+from fewshot.io.fonts import families_for, legible
 from fewshot.stats.comparison import MethodResult
 
 # Okabe and Ito's colours, distinguishable with every common kind of colour blindness; without their yellow,
@@ -35,12 +36,37 @@ STYLE = {
 
 def write(figure, path_stem) -> list[Path]:
     """Save as PNG and SVG without dates; a file appears whole or not at all."""
+    make_legible(figure)
     paths = [Path(f"{path_stem}.{kind}") for kind in ("png", "svg")]
     for path in paths:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
     return paths
+
+
+def make_legible(figure) -> None:
+    """Draw letters that the usual font lacks in an installed font that has them, else in words."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if (written := list(map(legible, labels))) != labels:
+                axis.set_major_formatter(FixedFormatter(written))  # labels are written anew as they are drawn
+            _with_fonts(axis.get_ticklabels())
+    _with_fonts(figure.findobj(Text))
+
+
+def _with_fonts(texts) -> None:
+    for text in texts:
+        content = text.get_text()
+        if content.isascii():
+            continue
+        text.set_text(legible(content))
+        if families := families_for(text.get_text()):
+            text.set_fontfamily([*text.get_fontfamily(), *families])
 
 
 def tasks(results: Sequence[MethodResult]) -> str:

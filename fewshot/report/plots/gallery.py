@@ -1,13 +1,14 @@
 """A gallery: images beside and below each other, each with a few lines of its own."""
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fewshot.io.fonts import legible
 from fewshot.report.plots.figures import CHARACTER, COLOURS, INK, STYLE, write
+from fewshot.wording import readable
 
 COLUMNS, TILE, GAP = 5, 1.5, 0.16  # images a row; inches of an image, and between two
 LINE, LETTERS = 0.15, 22  # inches a line, letters in it
@@ -55,14 +56,12 @@ def gallery(
                     *(x / inches[0], 1 - y / inches[1], shortened(line)),
                     va="top", fontsize=7.5, color=INK if at else COLOURS[0],
                 )  # fmt: skip
-        with warnings.catch_warnings():  # a letter that no font has is a box; the name stands elsewhere, too
-            warnings.filterwarnings("ignore", "Glyph .* missing")
-            return write(figure, path_stem)
+        return write(figure, path_stem)
 
 
 def shortened(text: str, letters: int = LETTERS) -> str:
     """Return a text of no more than so many letters, on one line: the middle of a longer one goes."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = legible(readable(text))
     if len(text) <= letters:
         return text
     end = (letters - 1) * 2 // 3  # the end of a file's name tells more than its beginning

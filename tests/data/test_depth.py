@@ -1,0 +1,101 @@
+"""Photos of more than 8 bits: scaled by what the file declares, else by the dataset's range; it is said."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from fewshot.data import DataSpec, open_splits, prepare
+from fewshot.data.photo import load_image, value_range
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+RAMP = np.linspace(0, 1, 64).reshape(8, 8)
+
+
+def tiff(path, values, **tags):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    directory = ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        directory[int(tag.removeprefix("tag"))] = value
+    Image.fromarray(values).save(path, "TIFF", tiffinfo=directory)
+
+
+def png_of_bits(path, values, bits):
+    """Write a 16-bit grey PNG that says how many bits are significant."""
+    Image.fromarray(values).save(path, "PNG")
+    content = path.read_bytes()
+    data = b"sBIT" + bytes([bits])
+    chunk = struct.pack(">I", 1) + data + struct.pack(">I", zlib.crc32(data))
+    path.write_bytes(content[:33] + chunk + content[33:])
+
+
+def dataset(root, make, dtype, tops=(0.6, 1.0)):
+    """Write two classes of four ramps, up to these values, and return what is prepared of them."""
+    for name, top in zip(("low", "high"), tops, strict=True):
+        for i in range(4):
+            values = (RAMP * top * (1 + i / 100)).astype(dtype)
+            tiff(root / name / f"{i}.tif", values) if make is None else make(root / name / f"{i}.png", values)
+    return prepare(DataSpec(str(root), 8))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "kind"),
+    [(np.uint16, 4000, "16 bits"), (np.float32, 1.0, "floats"), (np.int32, 900_000, "whole numbers")],
+)
+def test_the_dataset_s_range_is_spread_over_eight_bits(tmp_path, dtype, scale, kind):
+    prepared = dataset(tmp_path / "x", None, dtype, (0.6 * scale, scale))
+    x = open_splits(prepared.folder).train.x
+    assert x.max() == 255
+    assert x.min() == 0
+    low, high = (open_splits(prepared.folder).train.y == label for label in (1, 0))
+    assert len(np.unique(x[low][0])) > 50
+    assert 1.5 < x[high].max() / x[low].max() < 1.7  # one scale for all
+    assert list(prepared.levels) == [kind]
+    (line,) = prepared.notes
+    assert line.startswith(f"{kind}: where a file does not say which values it uses, 0 to ")
+    assert prepare(DataSpec(str(tmp_path / "x"), 8)).notes == prepared.notes
+    views = prepare(DataSpec(str(tmp_path / "x"), 16, views=True))
+    assert open_splits(views.folder).train.x.max() > 240
+
+
+def test_what_a_file_declares_counts_first(tmp_path):
+    values = (RAMP * 4095).astype(np.uint16)
+    png_of_bits(tmp_path / "12.png", values, 12)
+    assert load_image(tmp_path / "12.png", 8, {"16 bits": (0, 9)}).max() == 255
+    png_of_bits(tmp_path / "16.png", values, 16)
+    assert load_image(tmp_path / "16.png", 8).max() == 16
+    tiff(tmp_path / "range.tif", values, tag280=0, tag281=8190)
+    assert load_image(tmp_path / "range.tif", 8).max() == 128
+    tiff(tmp_path / "floats.tif", (RAMP * 4).astype(np.float32))
+    assert load_image(tmp_path / "floats.tif", 8, {"floats": (0.0, 8.0)}).max() == 128
+    assert load_image(tmp_path / "floats.tif", 8).max() == 255  # its own range, where nothing is known
+
+
+def test_what_is_no_number_is_dark_or_bright(tmp_path):
+    values = (RAMP * 4).astype(np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    tiff(tmp_path / "odd.tif", values)
+    assert load_image(tmp_path / "odd.tif", 8)[0, :3, 0].tolist() == [0, 255, 0]
+    assert value_range(np.zeros(0)) == (0.0, 1.0)
+    assert value_range(np.full(9, 7.0)) == (0.0, 7.0)
+
+
+def test_photos_that_show_nothing_are_counted_and_named(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "x" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "x" / name / f"{i}.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "x" / "a" / "black.png")
+    for i in range(5):
+        Image.new("RGB", (8, 8), (i, 90, 90)).save(tmp_path / "x" / "b" / f"even {i}.png")
+    for _ in range(2):
+        assert prepare(DataSpec(str(tmp_path / "x"))).notes == (
+            "5 files, of one colour all over: b/even 0.png, b/even 1.png, b/even 2.png, …",
+            "1 file, black all over: a/black.png",
+        )
