@@ -27,7 +27,8 @@ from fewshot.seeding import rng
 FOLDS = 5  # at most
 PENALTIES = np.logspace(-3, 3, 25)  # of ridge regression, in mean squared lengths of a row
 STEEPNESS = np.linspace(-2, 3, 21)  # log10 of what scores, of mean square 1, are multiplied by
-RELATIVE = 1e-11  # eigenvalues below this share of the largest are rounding
+MANY = 1000  # rows or features: with more than so many, axes and covariances are computed in single precision
+RELATIVE = 1e-11, 1e-7  # eigenvalues below this share of the largest are rounding, in double and in single
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ def fit_head(name: str, rows: "Rotated") -> FittedHead:
 class Rotated:
     """Training rows in the coordinates of their principal axes, with all that heads need to know of them.
 
-    z: float64 (n, r), r ≤ n, weighted mean 0. energy: (r,), the weighted sums of their squares.
+    z: float64 (n, r), r ≤ n, weighted mean 0. energy: (r,), the weighted sums of their squares. precision:
+    what is good enough for covariances of so many.
     y: int (n,), every class from 0 to `classes` − 1 at least once. weights: (n,), such that classes weigh
     alike. groups: int (n,), the photo or group of near-duplicates that a row is of. folds: int (n,), which
     fold holds a row out; −1 for none.
@@ -79,16 +81,28 @@ class Rotated:
         root = np.sqrt(self.weights)[:, None]
         weighted = self._centred * root
         tall = len(rows) > self.width
-        energy, axes = np.linalg.eigh(weighted.T @ weighted if tall else weighted @ weighted.T)
-        real = energy > max(energy[-1] * RELATIVE, 1e-20)
-        self.energy, axes = energy[real], axes[:, real]
+        many = min(rows.shape) > MANY
+        self.precision = precision = np.dtype(np.float32 if many else np.float64)
         if tall:
-            self._axes = axes
-            self.z = self._centred @ axes
+            weighted = weighted.astype(precision, copy=False)
+        gram = weighted.T @ weighted if tall else weighted @ weighted.T
+        energy, axes = np.linalg.eigh(gram.astype(precision, copy=False))
+        real = energy > max(energy[-1] * RELATIVE[many], 1e-20)
+        self.energy, axes = energy[real].astype(np.float64), axes[:, real]
+        # Axes that are a little off are axes, too: only the lengths along them have to be right.
+        if tall:
+            self._axes = axes.astype(np.float64)
+            self.z = (self._centred.astype(precision, copy=False) @ axes).astype(np.float64, copy=False)
+            if many:
+                self.energy = self.weights @ np.square(self.z)
         else:
             self._axes = None
+            axes = axes.astype(np.float64)
+            if many:
+                along = gram @ axes
+                self.energy = np.maximum((axes * along).sum(0), 1e-20)
             self._left = axes * root / np.sqrt(self.energy)
-            self.z = axes * np.sqrt(self.energy) / root
+            self.z = (along / np.sqrt(self.energy) if many else axes * np.sqrt(self.energy)) / root
 
     @property
     def square(self) -> float:
@@ -398,7 +412,7 @@ def _discriminant(rows: Rotated, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     means, y = _class_means(rows, mask), rows.y[mask]
     counts = np.bincount(y)
     within = (rows.z[mask] - means[y]) * np.sqrt(len(y) / (rows.classes * counts[y]))[:, None]
-    covariance, floor = shrunk_covariance(within, rows.width)
+    covariance, floor = shrunk_covariance(within.astype(rows.precision, copy=False), rows.width)
     if floor <= 0:  # one photo a class: nothing varies within
         covariance, floor = np.zeros_like(covariance), rows.square
     covariance.flat[:: len(covariance) + 1] += floor

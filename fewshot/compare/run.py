@@ -35,8 +35,9 @@ LARGEST_ROUND = max(DRAWS, FOLDS)
 SHOTS = (3, 5, 10, 20, 50, 100, 200)
 CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
-EXPORTING = 25.0  # seconds that training, saving and checking the model take, roughly
-KEPT = 0.3  # at most this share of the budget is kept for them
+EXPORTING = 20.0  # seconds that pictures, saving and checking a model take, roughly, but for its size
+BUILT = 100  # and as long again as so many photos take to look at
+KEPT = 0.5  # at most this share of the budget is kept for them
 EXACT = 0.05  # share of the budget that guesses may cost in the end
 
 
@@ -205,8 +206,10 @@ class _Course:
     def _keep(self) -> None:
         """Keep enough of the budget for training the winner at the end."""
         tournament, winner = self._tournament, answer(self._tournament).winner
-        if winner is not None:
-            tournament.reserve = self._reserve + self._trainings * tournament.costs[winner]
+        if winner is not None and self._trainings:
+            training = self._trainings * tournament.costs[winner]
+            built = self._plan.learners[winner].feature_seconds(BUILT)
+            tournament.reserve = min(self._reserve + training + built, KEPT * tournament.clock.budget)
 
     def _once_more(self, heads: Sequence[Strategy]) -> None:
         """Divide the images into other folds, for the heads that are not behind."""

@@ -1,7 +1,7 @@
 """The strategies: which methods a comparison tries, in which order, and about how long a trial takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fewshot.learners.contract import Learner
 from fewshot.methods.catalogue import Method
@@ -9,6 +9,7 @@ from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.resolve import resolve
 
 UNKNOWN_COST = 10.0  # seconds of a trial on one core, as a guess before the first is measured
+HEAD_COST = 0.5  # of heads, once their features are there
 # What time buys, in this order: with few images a frozen backbone is nearly always ahead, and its heads cost
 # next to nothing once every image has been seen.
 STAGES = ("heads on frozen features", "fine-tuning", "training from scratch")
@@ -65,7 +66,12 @@ def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
 def in_order(learners: Mapping[str, Learner]) -> list[Strategy]:
     """Return learners as strategies: stage by stage, in each the cheapest first."""
     candidates = [Strategy(name, learner, cost_of(name)) for name, learner in learners.items()]
-    return sorted(candidates, key=lambda strategy: (strategy.stage, strategy.cost))
+    candidates.sort(key=lambda strategy: (strategy.stage, strategy.cost))
+    # The catalogue's costs contain the features; here these are counted apart.
+    return [
+        replace(one, cost=min(one.cost, HEAD_COST)) if one.learner.prepares_each_image else one
+        for one in candidates
+    ]
 
 
 def usual_methods() -> list[Method]:

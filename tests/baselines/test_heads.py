@@ -251,3 +251,15 @@ def test_heads_become_dense_layers(name):
     if name in LINEAR:
         with pytest.raises(UsageError, match="cannot be exported"):
             as_dense(baselines.build(f"{name}:scale=l2", 0).fit(x, y), WIDTH)
+
+
+@pytest.mark.parametrize("width", [WIDTH, 20], ids=["wide", "tall"])
+@pytest.mark.parametrize("name", HEADS)
+def test_axes_in_single_precision_give_the_same_answers(name, width, monkeypatch):
+    x, y = rows(width=width)
+    exact, _ = fitted(name, x, y)
+    monkeypatch.setattr("fewshot.baselines.heads.MANY", 10)
+    rough, rotated = fitted(name, x, y)
+    assert rotated.precision == np.float32
+    np.testing.assert_allclose(answers(rough, x), answers(exact, x), atol=2e-4)
+    np.testing.assert_allclose(rough.held_out, exact.held_out, atol=2e-4)

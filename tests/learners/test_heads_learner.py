@@ -9,7 +9,7 @@ import pytest
 from fewshot.data.dataset import Dataset
 from fewshot.data.views import VIEWS
 from fewshot.errors import UsageError
-from fewshot.learners.heads import HeadsLearner, _clearly_more
+from fewshot.learners.heads import HeadsLearner, _clearly_more, _sample
 from fewshot.methods.resolve import resolve
 
 TINY = "tiny@24:weights=random"
@@ -166,3 +166,26 @@ def test_named_methods():
     assert resolve("heads")[1] == HeadsLearner()
     assert resolve("lite-heads")[1] == HeadsLearner(backbones="efficientnet-lite0@224")
     assert resolve("heads:average=2,mirror=yes")[1] == HeadsLearner(average=2, mirror=True)
+
+
+def test_of_many_photos_a_sample_tells_which_candidates_are_judged_by_all(monkeypatch):
+    train = photos(20)
+    monkeypatch.setattr("fewshot.learners.heads.MANY", 30)
+    monkeypatch.setattr("fewshot.learners.heads.FEW", 20)
+    learner = replace(LEARNER, average=2).fit(train, 0)
+    assert 1 <= len(learner.scores) <= 2
+    assert all("centre" in candidate.views for candidate in learner.scores)
+    every = replace(LEARNER, average=8, heads="lda").fit(train, 0)
+    assert len(every.scores) < 4
+
+
+def test_a_sample_has_photos_of_each_class_and_near_duplicates_on_one_side(monkeypatch):
+    monkeypatch.setattr("fewshot.learners.heads.FEW", 12)
+    labels, scenes = np.repeat([0, 1, 2], (100, 50, 2)), np.arange(152)
+    scenes[:50] //= 2
+    chosen = _sample(labels, scenes, 0)
+    counts = np.bincount(labels[chosen])
+    assert counts[2] == 2
+    assert all(4 <= count <= 8 for count in counts[:2])
+    assert set(np.flatnonzero(np.isin(scenes, scenes[chosen]))) == set(chosen)
+    assert chosen.tolist() == _sample(labels, scenes, 0).tolist() != _sample(labels, scenes, 1).tolist()
