@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3 pytho
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
 	$(RUN) -m experiments.augment --method flip --seeds 10
@@ -21,6 +21,9 @@ lint: $(VENV)/ready
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/mypy
 
+docs: $(VENV)/docs  ## Build the site into build/site; broken links are errors
+	$(VENV)/bin/mkdocs build --quiet --site-dir build/site
+
 format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
@@ -30,6 +33,10 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/ready
+	$(RUN) -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 clean:

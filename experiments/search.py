@@ -4,7 +4,7 @@ python -m experiments.search --round 2
 
 A round changes one thing at a time in what the rounds before have found. The tuning tasks (seeds from 1000
 on) share no image with those that are reported. What every round gave and what was made of it stands in
-docs/search.md.
+docs/results/search.md.
 """
 
 import sys

@@ -94,7 +94,8 @@ def compare(
     """Return which strategy is best for images: `fs.compare("photos/", budget="10m")`.
 
     First heads on frozen features, then fine-tuning, then training from scratch, as far as the budget goes;
-    every photo is held out in turn, and a longer budget only adds to what a shorter one finds out.
+    every photo is held out in turn, and a longer budget only adds to what a shorter one finds out. Pictures,
+    document and model go to a folder of their own in `out/compare`.
 
     Parameters
     ----------
@@ -103,11 +104,13 @@ def compare(
     methods : what to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
     export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
     progress : tell how it goes.
+    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
+    jobs, threads, device, cluster, out : as in `fs.run`.
 
-    The others are those of `fs.run`. Pictures, document and model go to a folder of
-    their own in `out/compare`.
-
-    Raises `UsageError` for a budget that is too short, and for what cannot be run.
+    Raises
+    ------
+    UsageError
+        For a budget that is too short, and for what cannot be run.
     """
     limit = seconds(budget)
     check_budget(limit)

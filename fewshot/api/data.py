@@ -114,7 +114,10 @@ def load(
     limit_train : of the protocol "full", at most so many training images.
     data_dir : where the files of a named dataset lie, in place of any download.
 
-    Raises `UsageError` for an unknown name, an unfit folder or array, or draws that the data cannot give.
+    Raises
+    ------
+    UsageError
+        For an unknown name, an unfit folder or array, or draws that the data cannot give.
     """
     draws = checked_draws(protocol, ways, shots, classes, balanced, limit_train)
     if isinstance(data, Data):

@@ -154,7 +154,10 @@ def export(
     card : what the card shall say besides.
     threads, device : as in `fs.load_model`.
 
-    Raises `UsageError` for a method that no single network can stand for, a path or format that is none.
+    Raises
+    ------
+    UsageError
+        For a method that no single network can stand for, a path or format that is none.
     """
     learners = resolve_all(method, recipe_fields(training, epochs, updates))
     if len(learners) > 1:

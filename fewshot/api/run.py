@@ -76,7 +76,10 @@ def run(
     curves : measure the held-out images along the training, too.
     progress : show a bar.
 
-    Raises `UsageError` for what cannot be run, before anything is computed.
+    Raises
+    ------
+    UsageError
+        For what cannot be run, before anything is computed.
     """
     for name, value in (("fresh", fresh), ("curves", curves), ("progress", progress)):
         flag(name, value)

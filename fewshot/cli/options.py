@@ -239,7 +239,7 @@ def add_common(parser: argparse.ArgumentParser, cache: bool = True) -> None:
         action="extend",
         metavar="FILE.py",
         help="your own networks, augmentations, recipes and scikit-learn estimators, registered as the "
-        "README shows: their names become methods",
+        "guide on plugins shows: their names become methods",
     )
     if cache:
         group.add_argument(

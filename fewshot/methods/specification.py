@@ -1,9 +1,9 @@
 """Specifications: what the text of a method says, parsed once, typed, and printed in one way.
 
 `parse("bn:online=flip+cutout,epochs=200")` is the network `baseline` with its switch `norm` set, trained by
-the recipe `report` with two fields changed. The grammar is in `docs/methods.md`. Every setting belongs to one
-owner: the network's switches, the recipe's fields, the learner's, or a wrapper's. A name that two of them
-have is refused where it is used.
+the recipe `report` with two fields changed. The grammar is in `docs/guides/methods.md`. Every setting belongs
+to one owner: the network's switches, the recipe's fields, the learner's, or a wrapper's. A name that two of
+them have is refused where it is used.
 """
 
 import dataclasses

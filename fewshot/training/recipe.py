@@ -237,7 +237,7 @@ def report():
 
 @recipes.register("best")
 def best():
-    """400 epochs of strong augmentation, one-cycle, label smoothing (found by docs/search.md)."""
+    """400 epochs of strong augmentation, one-cycle, label smoothing (found by docs/results/search.md)."""
     return Recipe(
         learning_rate=0.1,
         schedule="one-cycle",

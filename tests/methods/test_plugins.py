@@ -78,9 +78,9 @@ def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin,
     assert learners["ridge"]["versions"]["estimator"] == 2  # the project's own: a plain number, no digest
 
 
-def test_the_readme_s_plugin_runs(command, plugin):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    source = readme.split("```python\n# mine.py\n")[1].split("```")[0]
+def test_the_guide_s_plugin_runs(command, plugin):
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "plugins.md"
+    source = guide.read_text(encoding="utf-8").split("```python\n# mine.py\n")[1].split("```")[0]
     done = command(
         "cnn", *QUICK, "--plugin", plugin(source), "--method", "mine:width=8,recipe=patient", "forest"
     )

@@ -21,7 +21,7 @@ from fewshot.methods.specification import CHOICES, FIELDS, canonical_name, chang
 from fewshot.models import networks
 from fewshot.training.recipe import Recipe, recipes
 
-DOCS = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs" / "guides" / "methods.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", list(methods))
