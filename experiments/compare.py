@@ -6,7 +6,6 @@ python -m experiments.compare --data cifar10 --budget 30m
 
 import argparse
 import functools
-import json
 import sys
 
 from fewshot import cli
@@ -80,7 +79,7 @@ def _run(args: argparse.Namespace) -> None:
         progress=Board(cli.flag),
         command=args.command,
     )
-    print(json.dumps(findings.document(), indent=1) if args.json else findings.text(cli.flag))
+    print(cli.as_json(findings.document()) if args.json else findings.text(cli.flag))
 
 
 if __name__ == "__main__":

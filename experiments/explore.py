@@ -18,8 +18,8 @@ from fewshot.data import Dataset, Splits, open_splits, prepare, verify
 from fewshot.data import exploration as numbers
 from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
+from fewshot.machine import cores
 from fewshot.seeding import rng
-from fewshot.trials.plan import cores
 from fewshot.wording import plural, readable
 
 SHOWN = 20  # classes in the grid and the mean images, and pairs of near-duplicates
@@ -196,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> cli.Parser:
-    known = "\n".join(f"  {name:10}  {show.__doc__}" for name, show in THINGS.items())
+    known = "\n".join(f"  {name:10}  {show.__doc__ or ''}" for name, show in THINGS.items())
     parser = cli.Parser(
         prog=cli.prog("experiments.explore"),
         description="What is in a dataset or a folder of photos? Pictures, and all numbers as JSON.",
@@ -258,7 +258,7 @@ def _run(args: argparse.Namespace) -> None:
         document["figures"] = explorer.figures
         path = explorer.folder / "explore.json"
         path.write_text(_json(document), encoding="utf-8")
-    print(_json(document) if args.json else f"{_text(document)}\nnumbers: {path}")
+    print(cli.as_json(document, indent=None) if args.json else f"{_text(document)}\nnumbers: {path}")
 
 
 def _json(document: dict) -> str:

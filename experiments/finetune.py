@@ -26,6 +26,7 @@ def add_options(parser: cli.Parser) -> None:
     group = parser.add_argument_group("backbones")
     group.add_argument(
         "--weights",
+        type=cli.path,
         metavar="random|FILE",
         help="random weights as a control, or your own file (.pth, .h5, .keras, tfjs), for all backbones",
     )

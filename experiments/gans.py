@@ -5,7 +5,6 @@ python -m experiments.gans --preset best best:width=16 --seeds 1000-1002 --proto
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -112,7 +111,7 @@ def _run(args: argparse.Namespace) -> None:
         figures = [str(path) for path in _plot_sheets(rows, samples, folder)]
     summary = _summary(rows, args.preset)
     if args.json:
-        print(json.dumps({"rows": rows, "summary": summary, "figures": figures}, indent=1))
+        print(cli.as_json({"rows": rows, "summary": summary, "figures": figures}))
     else:
         print(*_table(rows), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
 

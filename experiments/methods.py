@@ -6,7 +6,6 @@ python -m experiments.methods bn lite online:strong --json
 """
 
 import argparse
-import json
 import sys
 import textwrap
 from dataclasses import asdict, dataclass
@@ -92,7 +91,7 @@ def _run(args: argparse.Namespace) -> None:
         names = [name for name in tagged if not args.names or name in map(_name, args.names)]
     rows = [row(name) for name in names]
     if args.json:
-        print(json.dumps({"methods": [asdict(row) for row in rows]}, indent=1, ensure_ascii=False))
+        print(cli.as_json({"methods": [asdict(row) for row in rows]}))
     elif rows:
         print(table(rows))
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from fewshot import backend, cli, settings
 from fewshot.backbones.features import PIXELS
+from fewshot.machine import cores
 from fewshot.models import check_size, least_size, networks
 from fewshot.training.recipe import Recipe
-from fewshot.trials.plan import cores
 from fewshot.trials.store import read
 from fewshot.wording import plural
 
@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
     stem = Path(args.out) / "models" / "cost"
     with cli.writing(stem.parent):
         document["figures"] = [str(path) for path in _picture(rows, stem, args)]
-    print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else _text(document))
+    print(cli.as_json(document) if args.json else _text(document))
 
 
 def _names(args: argparse.Namespace) -> list[str]:

@@ -10,7 +10,6 @@ instead of 1.6), 1.1 ± .2 at 20 (1.4 instead of .4), and .3 ± .2 at 50 (.6 ins
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,11 +42,13 @@ def _parser() -> cli.Parser:
         "of accuracy at 5 labelled a class, +1.3 ± .5 at 10, +1.1 ± .2 at 20, +.3 ± .2 at 50.",
     )
     add_model(parser)
-    parser.add_argument("photos", metavar="DIR", help="the unlabelled photos, also in nested directories")
+    parser.add_argument(
+        "photos", type=cli.path, metavar="DIR", help="the unlabelled photos, also in nested directories"
+    )
     parser.add_argument(
         "--n", type=cli.positive, default=20, metavar="N", help="how many (default: %(default)s)"
     )
-    parser.add_argument("--sheet", metavar="FILE.png", help="draw them there, and as FILE.svg")
+    parser.add_argument("--sheet", type=cli.path, metavar="FILE.png", help="draw them there, and as FILE.svg")
     cli.add_json(parser)
     cli.add_seed(parser, "decides where clusters of photos begin")
     cli.add_machine(parser)
@@ -111,7 +112,7 @@ def _row(directory: Path, file: Path, probabilities: np.ndarray, classes: Sequen
 
 def _document(directory: Path, count: int, rows: list[dict]) -> str:
     document = {"study": "next", "directory": str(directory), "photos": count, "next": rows}
-    return json.dumps(document, ensure_ascii=False, indent=1)
+    return cli.as_json(document)
 
 
 def _table(rows: list[dict]) -> str:

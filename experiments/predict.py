@@ -10,8 +10,8 @@ python -m experiments.predict results/model.keras test    # a sub-folder a class
 import argparse
 import csv
 import io
-import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 
+ADDRESS = re.compile(r"(https?|ftp|s3|gs|data|file):", re.IGNORECASE)
+
 Answer = tuple[Path, "Look"]  # a file and what the model says of it
 Shown = tuple[Path, "Look", Path | None]  # and the picture of where it looks
 
@@ -53,7 +55,11 @@ def _parser() -> cli.Parser:
     )
     add_model(parser)
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE|DIR", help="files, and directories of such, also nested"
+        "images",
+        type=cli.path,
+        nargs="+",
+        metavar="IMAGE|DIR",
+        help="files, and directories of such, also nested",
     )
     add_threshold(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
@@ -62,13 +68,13 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument(
         "--sort-into",
-        type=Path,
+        type=cli.path,
         metavar="DIR",
         help="copy each photo into DIR/CLASS, or DIR/unsure; nothing is overwritten",
     )
     parser.add_argument(
         "--explain",
-        type=Path,
+        type=cli.path,
         metavar="DIR",
         help="write for each photo a picture DIR/NAME.png of where the model looks; nothing is overwritten",
     )
@@ -88,8 +94,8 @@ def _run(args: argparse.Namespace) -> None:
     total = len(files) + len(broken)
     saved = open_model(args)
     labels = _labels(args.images, saved.classes, args.labelled)
-    sorter = Sorter(args.sort_into, saved.classes) if args.sort_into else None
-    explained = _explained(args.explain, saved, args.threshold) if args.explain else None
+    sorter = Sorter(Path(args.sort_into), saved.classes) if args.sort_into else None
+    explained = _explained(Path(args.explain), saved, args.threshold) if args.explain else None
     write = {"table": _table, "csv": _csv, "json": _json}[args.format]
     seen: list[Answer] = []
     try:
@@ -98,7 +104,7 @@ def _run(args: argparse.Namespace) -> None:
             pictured = ((file, look, explained and explained(file, look)) for file, look in answers)
             for text in write(pictured, saved.classes, args.threshold):
                 with bar.external_write_mode(sys.stdout):
-                    print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+                    print(text, flush=True)
         if explained:
             print(f"{plural(len(seen), 'picture')} in {args.explain}", file=sys.stderr)
         for line in _measured(seen, labels, saved.classes):
@@ -126,10 +132,19 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
         else:
             missing.append(path)
     if not files:
-        raise UsageError(f"no such file: {shown(missing[0])}")
+        raise UsageError(f"{shown(missing[0])}: {_why_missing(missing[0])}")
     for path in missing:
-        print(f"skipped {shown(path)} (no such file)", file=sys.stderr)
+        print(f"skipped {shown(path)} ({_why_missing(path)})", file=sys.stderr)
     return files
+
+
+def _why_missing(path: Path) -> str:
+    """Say why there is no such file, where its name tells."""
+    if ADDRESS.match(str(path)):
+        return "an address of the web: download the photo first, and name the file"
+    if set("*?[") & set(str(path)):
+        return "no file of this name; a pattern is written without quotes, for the shell to find the files"
+    return "no such file"
 
 
 def _labels(named: Iterable[str], classes: list[str], asked: bool) -> dict[Path, int]:
@@ -287,7 +302,7 @@ def _json(answers: Iterable[Shown], classes: list[str], threshold: float) -> Ite
         }
         if picture:
             entry["picture"] = str(picture)
-        yield f"{before} {json.dumps(entry, ensure_ascii=False)}"
+        yield f"{before} {cli.as_json(entry, indent=None)}"
         before = ","
     yield "]"
 

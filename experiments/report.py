@@ -28,6 +28,7 @@ def parser() -> cli.Parser:
     parser.add_argument(
         "folder",
         nargs="?",
+        type=cli.path,
         default="results",
         metavar="RESULTS",
         help="the --out of studies (default: results)",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fewshot import backend, cli
 from fewshot.errors import UsageError
-from fewshot.trials.plan import cores
+from fewshot.machine import cores
 
 if TYPE_CHECKING:
     from fewshot.deploy.saved import Saved
@@ -16,7 +16,9 @@ UNKNOWN = "none of these"
 
 def add_model(parser: cli.Parser) -> None:
     """Add MODEL."""
-    parser.add_argument("model", metavar="MODEL", help="NAME.keras, with its card NAME.json beside it")
+    parser.add_argument(
+        "model", type=cli.path, metavar="MODEL", help="NAME.keras, with its card NAME.json beside it"
+    )
 
 
 def add_threshold(parser: cli.Parser) -> None:

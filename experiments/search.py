@@ -68,7 +68,7 @@ def parser() -> cli.Parser:
     """Return the parser; the options of the study of small CNNs are handed on to it."""
     parser = cli.Parser(
         prog=cli.prog("experiments.search"),
-        description=__doc__.split("\n\n")[2],
+        description=(__doc__ or "\n\n\n\n").split("\n\n")[2],
         epilog="All options of the study cnn are understood, too: --data, --jobs, --plugin, --json, …",
     )
     parser.add_argument("--round", type=int, choices=ROUNDS, default=max(ROUNDS), help="default: the last")
@@ -81,11 +81,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run a round and return the exit code."""
     options = parser()
     cli.complete(options)
-    args, others = options.parse_known_args(argv)
-    question, candidates = ROUNDS[args.round]
-    print(f"round {args.round}: {question}", file=sys.stderr)
-    seeds = f"{TUNING}-{TUNING + args.tasks - 1}"
-    return STUDY.main([*others, "--seeds", seeds, "--out", args.out, "--method", *candidates])
+    with cli.readable():
+        args, others = options.parse_known_args(argv)
+        question, candidates = ROUNDS[args.round]
+        print(f"round {args.round}: {question}", file=sys.stderr)
+        seeds = f"{TUNING}-{TUNING + args.tasks - 1}"
+        return STUDY.main([*others, "--seeds", seeds, "--out", args.out, "--method", *candidates])
 
 
 if __name__ == "__main__":

@@ -287,7 +287,7 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
 
 def present(report: Report, request: Request) -> None:
     """Print the answer: the table, or one JSON document."""
-    print(_json(report.document) if request.json else report.text)
+    print(cli.as_json(report.document) if request.json else report.text)
 
 
 def _published(study: Study, plan: Plan, methods: Iterable[str]) -> dict[str, str]:

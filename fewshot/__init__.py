@@ -12,6 +12,7 @@ next to nothing.
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 import types
@@ -73,8 +74,12 @@ __all__ = [
 ]
 
 # Defaults that must stand before Keras or albumentations is first imported, wherever that happens.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# A notebook hands it on to the programs that it starts, whose Python may lack it.
+_PICTURES = os.environ.get("MPLBACKEND", "").removeprefix("module://").partition(".")[0]
+if "://" in os.environ.get("MPLBACKEND", "") and importlib.util.find_spec(_PICTURES or "?") is None:
+    del os.environ["MPLBACKEND"]
 
 _MODULES = {
     "Comparison": "fewshot.api.compare",

@@ -9,6 +9,7 @@ import functools
 import gc
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import re
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.errors import FewshotError, field
+from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.wording import one_line
 
 # What TensorFlow's native code says at every start. Anything else that it writes is passed on.
 CHATTER = re.compile(
@@ -31,6 +33,22 @@ CHATTER = re.compile(
 DEVICES = ("auto", "cpu", "gpu", "gpus")  # what may be asked for
 # Keras imports these where they are installed, for features that this project never uses.
 UNUSED_BY_KERAS = ("sklearn", "matplotlib", "torch", "jax")
+
+# Variables that libraries read, and that change numbers: part of every record's key where they are set.
+CHANGING = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "NVIDIA_TF32_OVERRIDE",
+    "JAX_ENABLE_X64",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+)
+CARD = Path("/dev/nvidia0")
+HIDDEN = re.compile(
+    r"\s*(-\d+|NoDevFiles|none|void)?\s*(,|$)", re.IGNORECASE
+)  # no card, or none from here on
+INSTALL = {
+    "tensorflow": "pip install 'tensorflow[and-cuda]', or KERAS_BACKEND=jax with jax[cuda12]",
+    "jax": "pip install 'jax[cuda12]'",
+}
 
 _started: tuple[int, str] | None = None
 
@@ -51,23 +69,62 @@ class RunsAlready(FewshotError):
 
 
 def name() -> str:
-    """Return the Keras backend that this process uses or will use."""
-    return os.environ["KERAS_BACKEND"]
+    """Return the Keras backend that this process uses or will use; `UsageError` for one that cannot be."""
+    wanted = os.environ["KERAS_BACKEND"]
+    if wanted not in _STARTERS:
+        raise unknown("KERAS_BACKEND", wanted, _STARTERS)
+    if not _is_installed(wanted):
+        raise UsageError(
+            f"KERAS_BACKEND={wanted}, but {wanted} is not installed: install it, or {_OTHERWISE}"
+        )
+    if (keras := sys.modules.get("keras")) and keras.config.backend() != wanted:
+        raise UsageError(
+            f"this process imported Keras on {keras.config.backend()} before, not on {wanted}: set "
+            f"KERAS_BACKEND={wanted} before the first import of keras, or import fewshot first"
+        )
+    return wanted
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 @functools.cache
 def versions(*packages: str) -> dict[str, str]:
-    """Return the installed versions of `packages`, without importing them."""
-    return {package: importlib.metadata.version(package) for package in packages}
+    """Return the installed versions of `packages`, without importing them.
+
+    Beside them the variables `CHANGING`, as far as they are set: with another value, a library computes
+    other numbers.
+    """
+    numbers = {package: importlib.metadata.version(package) for package in packages}
+    return numbers | {variable: os.environ[variable] for variable in CHANGING if os.environ.get(variable)}
 
 
 def resolve_device(requested: str) -> str:
-    """Return "gpu" or "cpu" for "auto", any other device as it is, without importing the backend."""
-    if requested == "auto":
-        return (
-            "gpu" if Path("/dev/nvidia0").exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"
+    """Return "gpu" or "cpu" for "auto", any other device as it is.
+
+    Where there is a card that is not hidden (`CUDA_VISIBLE_DEVICES`), it is found out whether the backend can
+    use it, which imports TensorFlow; if it cannot, a line on standard error says how it could.
+    """
+    if requested != "auto":
+        return requested
+    hidden = HIDDEN.match(os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+    return "gpu" if CARD.exists() and not hidden and _sees_card(name()) else "cpu"
+
+
+@functools.cache
+def _sees_card(backend: str) -> bool:
+    """Return whether a backend can use the card, and say how it could where it cannot; once a process."""
+    with without_chatter():
+        sees = _SEES[backend]()
+    if not sees:
+        print(
+            f"computing on the CPU: there is a graphics card, but {backend} here cannot use it; to use it: "
+            f"{INSTALL[backend]}",
+            file=sys.stderr,
         )
-    return requested
+    return sees
 
 
 def started() -> tuple[int, str] | None:
@@ -104,11 +161,53 @@ def ensure(threads: int, device: str) -> None:
             start(threads, device)
 
 
-def _start_tensorflow(threads: int, device: str) -> None:
+def _import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with _hidden(UNUSED_BY_KERAS):
-        import keras  # noqa: F401
-        import tensorflow as tf
+        _import_keras()
+        import tensorflow
+    return tensorflow
+
+
+def _import_jax() -> Any:
+    with _hidden(tuple(package for package in UNUSED_BY_KERAS if package != "jax")):
+        import jax
+
+        _import_keras()
+    return jax
+
+
+def _import_keras() -> None:
+    """Import Keras with its settings as they come, whatever the user's keras.json says: numbers follow."""
+    try:
+        import keras
+    except (
+        AssertionError,
+        ValueError,
+    ) as error:  # a value of the file or of a variable that it does not know
+        raise FewshotError(
+            f"Keras does not start ({one_line(error) or 'a setting that it does not know'}): look at "
+            f"{os.environ.get('KERAS_HOME', '~/.keras')}/keras.json and at the variables KERAS_…"
+        ) from error
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
+
+
+def _tensorflow_sees_card() -> bool:
+    return bool(_import_tensorflow().config.list_physical_devices("GPU"))
+
+
+def _jax_sees_card() -> bool:
+    # Not asked itself: that starts it, and the threads of its CPU can be set no more.
+    return bool(importlib.metadata.entry_points(group="jax_plugins"))
+
+
+def _start_tensorflow(threads: int, device: str) -> None:
+    tf = _import_tensorflow()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -141,9 +240,7 @@ def _start_jax(threads: int, device: str) -> None:
             f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={threads}"
         )
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
-    with _hidden(tuple(package for package in UNUSED_BY_KERAS if package != "jax")):
-        import jax
-        import keras  # noqa: F401
+    jax = _import_jax()
     if device != "cpu" and jax.default_backend() != "gpu":
         raise FewshotError(f"JAX finds no GPU: use {field('device', 'cpu')}, or install jax[cuda12]")
     if device == "gpus":
@@ -158,6 +255,8 @@ def spread() -> None:
 
 
 _STARTERS = {"tensorflow": _start_tensorflow, "jax": _start_jax}
+_SEES = {"tensorflow": _tensorflow_sees_card, "jax": _jax_sees_card}
+_OTHERWISE = "leave KERAS_BACKEND out"
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from fewshot import backend, cli
 from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.files import slug
-from fewshot.trials.plan import cores
+from fewshot.machine import cores
 from fewshot.wording import one_line
 from gan import pictures
 from gan.generators import CARD, Generator, sample_images
@@ -35,13 +35,19 @@ def _parser() -> cli.Parser:
         description="Draw images from saved generators. The same seed draws the same images; of more, the "
         "first ones are the same.",
     )
-    parser.add_argument("folder", metavar="DIR", help="what `gan train` wrote: its --out")
+    parser.add_argument("folder", type=cli.path, metavar="DIR", help="what `gan train` wrote: its --out")
     parser.add_argument("--n", type=cli.positive, default=100, help="images a class (default: %(default)s)")
     cli.add_seed(parser, "decides the images")
     cli.add_out(parser, "write PNG files here, in a folder for each class", None)
-    parser.add_argument("--npz", metavar="FILE", help="write x (uint8), y and classes to one file")
-    parser.add_argument("--grid", metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class")
-    parser.add_argument("--interpolation", metavar="FILE.png", help="write walks from one latent to another")
+    parser.add_argument(
+        "--npz", type=cli.path, metavar="FILE", help="write x (uint8), y and classes to one file"
+    )
+    parser.add_argument(
+        "--grid", type=cli.path, metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class"
+    )
+    parser.add_argument(
+        "--interpolation", type=cli.path, metavar="FILE.png", help="write walks from one latent to another"
+    )
     cli.add_machine(parser)
     cli.add_common(parser, cache=False)
     return parser
@@ -89,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
             f"say what to write: {field('out', 'DIR')}, {field('npz', 'FILE')}, {field('grid', 'FILE.png')}, "
             f"{field('interpolation', 'FILE.png')}"
         )
-    folder = Path(args.folder).expanduser()
+    folder = Path(args.folder)
     if not folder.is_dir():
         raise UsageError(f"no such directory: {args.folder}")
     backend.start(args.threads or cores(), backend.resolve_device(args.device))

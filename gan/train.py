@@ -21,8 +21,8 @@ from fewshot.data import open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
 from fewshot.io.files import slug
+from fewshot.machine import cores
 from fewshot.seeding import rng
-from fewshot.trials.plan import cores
 from gan import pictures, quality
 from gan.generators import CARD, Generator
 from gan.networks import architectures
@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace) -> None:
         place = f"held-out images ({data.name}, {task.test_part} part)"
         training = _Training(args, recipe, part, Reference(place, references), folder)
         results.append(training.run(source | {"part": task.test_part}))
-    print(json.dumps({"generators": results}, indent=1) if args.json else "\n\n".join(map(_text, results)))
+    print(cli.as_json({"generators": results}) if args.json else "\n\n".join(map(_text, results)))
 
 
 @dataclass(frozen=True)

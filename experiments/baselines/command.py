@@ -8,7 +8,6 @@ The same learners on tasks of 100 images: experiments.baselines_few_shot.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +23,8 @@ from fewshot.data import Prepared, open_splits, prepare, verify
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
 from fewshot.io.digests import key_of
+from fewshot.machine import cores
 from fewshot.training.recipe import Recipe
-from fewshot.trials.plan import cores
 from fewshot.trials.store import Store
 from fewshot.wording import one_line, plural
 
@@ -169,7 +168,7 @@ def _run(args: argparse.Namespace) -> None:
 
     with cli.writing(folder):
         document["figures"] = plot_rows(measured, folder, bench.test.classes, data.name)
-    print(json.dumps(document, indent=1, ensure_ascii=False) if args.json else text(measured, document))
+    print(cli.as_json(document) if args.json else text(measured, document))
 
 
 def _asked(args: argparse.Namespace) -> list[Job]:

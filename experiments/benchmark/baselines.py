@@ -8,9 +8,9 @@ from experiments.benchmark.timing import least_seconds
 from fewshot import backend, baselines
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
+from fewshot.machine import cores
 from fewshot.seeding import rng
 from fewshot.training.recipe import Recipe
-from fewshot.trials.plan import cores
 
 UPDATES, RECIPE = 10, Recipe()  # a round
 ANSWERED, SEARCHED, PAIRS = 256, 2048, 30  # images whose SSIM is taken, and pairs for scikit-image

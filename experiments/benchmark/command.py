@@ -23,8 +23,8 @@ from experiments.benchmark.timing import interleaved
 from fewshot import backend, cli
 from fewshot.data import prepare
 from fewshot.errors import FewshotError
+from fewshot.machine import cores
 from fewshot.registry import Registry
-from fewshot.trials.plan import cores
 from fewshot.wording import plural
 
 contenders = Registry("contender")

@@ -12,9 +12,9 @@ from experiments.benchmark.timing import least_seconds, seconds
 from fewshot import backend
 from fewshot.augment.offline import expand
 from fewshot.data import open_splits
+from fewshot.machine import cores
 from fewshot.report.table import aligned
 from fewshot.training.recipe import PRECISIONS, recipes
-from fewshot.trials.plan import cores
 
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {

@@ -8,7 +8,7 @@ from experiments.benchmark.timing import least_seconds
 from fewshot import backend
 from fewshot.data import open_splits
 from fewshot.data.dataset import Dataset
-from fewshot.trials.plan import cores
+from fewshot.machine import cores
 from gan.recipe import parse
 
 STEPS = 5  # a round

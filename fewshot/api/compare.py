@@ -132,7 +132,7 @@ def compare(
         limit,
         images.draws,
         machine_of(jobs, threads, device, cluster),
-        out,
+        Path(out).expanduser(),
         export=export,
         formats=formats,
         progress=Board() if progress else Progress(),

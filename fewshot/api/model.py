@@ -18,8 +18,8 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.photo import square
 from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.machine import cores
 from fewshot.report.page.markup import tag
-from fewshot.trials.plan import cores
 from fewshot.trials.predictions import temperature
 from fewshot.trials.store import Store
 
@@ -116,12 +116,13 @@ def load_model(path: str | os.PathLike[str], *, threads: int | None = None, devi
 
     Raises `UsageError` where the file or its card is missing, or is no model of this project.
     """
-    if not Path(path).is_file():  # known before TensorFlow is imported
+    path = Path(path).expanduser()
+    if not path.is_file():  # known before TensorFlow is imported
         raise UsageError(f"no such model: {path}")
     _start(threads, device)
     from fewshot.deploy import saved
 
-    return Model(Path(path), saved.load(path))
+    return Model(path, saved.load(path))
 
 
 def export(
@@ -159,6 +160,7 @@ def export(
     UsageError
         For a method that no single network can stand for, a path or format that is none.
     """
+    path = Path(path).expanduser()
     learners = resolve_all(method, recipe_fields(training, epochs, updates))
     if len(learners) > 1:
         raise UsageError(f"one method is exported at a time. Received: {', '.join(learners)}")
@@ -220,7 +222,7 @@ def _files(images: object) -> list[Path]:
             f"images are an array, a file, a folder, or a list of files. Received: {type(images).__name__}"
         )
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in (Path(path).expanduser() for path in paths):
         if not path.exists():
             raise UsageError(f"no such image: {path}")
         files += images_below(path) if path.is_dir() else [path]

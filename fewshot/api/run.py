@@ -103,6 +103,7 @@ def run(
 def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progress: bool = True) -> Results:
     """Run a plan under a bar, and return its results."""
     computed = 0
+    out = Path(out).expanduser()
     with Store(out).open() as store, contextlib.ExitStack() as block:
         bar = None
 
@@ -118,7 +119,7 @@ def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progr
 
         records = plan.run(store, fresh, advance, on_begin=begin)
     metric: Metric = "accuracy" if plan.protocol.balanced else "balanced_accuracy"
-    return Results(records, plan.title, metric, computed, Path(out))
+    return Results(records, plan.title, metric, computed, out)
 
 
 def resolve_all(methods: Methods, training: Mapping[str, object]) -> dict[str, Learner]:

@@ -13,8 +13,8 @@ _MODULES = {
         *("add_methods", "add_out", "add_output", "add_seed", "add_seeds", "add_training"),
         *("dataset", "draws", "machine"),
     ),
-    "cli.parser": ("Parser", "complete", "flag", "prog", "run"),
-    "cli.types": ("cluster", "positive", "seconds", "seed", "seeds", "share"),
+    "cli.parser": ("Parser", "as_json", "complete", "flag", "prog", "readable", "run"),
+    "cli.types": ("cluster", "path", "positive", "seconds", "seed", "seeds", "share"),
     "io.files": ("writing",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

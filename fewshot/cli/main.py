@@ -50,12 +50,14 @@ class Front:
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run a sub-command and return its exit code; tell what there is where none is named."""
-        argv = list(sys.argv[1:] if argv is None else argv)
+        with commands.readable():
+            return self._main(list(sys.argv[1:] if argv is None else argv))
+
+    def _main(self, argv: list[str]) -> int:
         if commands.COMPLETING in os.environ:
             argv = self._complete()
         if not argv or argv[0] in ("-h", "--help", "help"):
-            with commands.readable():
-                print(self.help())
+            print(self.help())
             return 0
         if argv[0] == "--version":
             print(f"fewshot {__version__}")

@@ -29,13 +29,19 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     action = data.add_argument(
         "--data",
+        type=types.path,
         default="cifar10",
         metavar="NAME|DIR|FILE",
         help=f"{listed()}, or a directory with one folder of images per class, also below train/, val/ and "
         "test/; a table (CSV, TSV, Parquet) of paths and labels; a zip of either (default: %(default)s)",
     )
     offer(action, _datasets_and_folders)
-    data.add_argument("--data-dir", metavar="DIR", help="where the files of --data already are: no download")
+    data.add_argument(
+        "--data-dir",
+        type=types.path,
+        metavar="DIR",
+        help="where the files of --data already are: no download",
+    )
     data.add_argument(
         "--image-size", type=types.positive, metavar="PIXELS", help="size for a folder's images (default: 32)"
     )
@@ -118,7 +124,7 @@ def draws(args: argparse.Namespace, protocol: str | None = None) -> Draws:
 
 
 def _phrase(summary: str) -> str:
-    return summary[0].lower() + summary[1:].rstrip(".")
+    return summary[:1].lower() + summary[1:].rstrip(".")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +224,11 @@ def add_output(
 def add_out(group: Container, kept: str, default: str | None = "results", metavar: str = "DIR") -> None:
     """Add `--out`. kept: what goes there. default: None for nowhere, or what `kept` says."""
     group.add_argument(
-        "--out", default=default, metavar=metavar, help=kept + (" (default: %(default)s)" if default else "")
+        "--out",
+        type=types.path,
+        default=default,
+        metavar=metavar,
+        help=kept + (" (default: %(default)s)" if default else ""),
     )
 
 
@@ -244,6 +254,7 @@ def add_common(parser: argparse.ArgumentParser, cache: bool = True) -> None:
     if cache:
         group.add_argument(
             "--cache-dir",
+            type=types.path,
             metavar="DIR",
             help="where prepared data and features are kept (default: ~/.cache/fewshot)",
         )

@@ -3,10 +3,14 @@
 import argparse
 import contextlib
 import difflib
+import io
+import json
 import os
 import select
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -14,6 +18,7 @@ from fewshot.errors import FewshotError
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the number of the signal
 UNREAD = 141  # what a shell says of a program that `| head` ends: 128 and the number of SIGPIPE
 
 
@@ -80,7 +85,9 @@ def run(
     argv: list[str] | None = None,
     interrupted: str = RESUMES,
 ) -> int:
-    """Load plugins, parse, run and return the exit code: 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
+    """Load plugins, parse, run and return the exit code.
+
+    0, 1 (failure), 2 (wrong usage), 130 (Ctrl-C) or 143 (SIGTERM).
 
     Parameters
     ----------
@@ -89,7 +96,7 @@ def run(
     make_parser : called when the plugins are there, so that the help tells of them, too.
     interrupted : what is said after Ctrl-C.
     """
-    with readable():
+    with readable(), terminable():
         return _run(program, make_parser, sys.argv[1:] if argv is None else argv, interrupted)
 
 
@@ -97,6 +104,7 @@ def run(
 def readable() -> Iterator[None]:
     """Print in the block as long as somebody reads: with `| head` the process ends at once, and silently."""
     try:
+        _show_anything()
         try:
             yield
         finally:
@@ -106,6 +114,41 @@ def readable() -> Iterator[None]:
             raise  # of another pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is printed at the exit
         raise SystemExit(UNREAD) from None
+
+
+def _show_anything() -> None:
+    """Let standard output and errors replace what their encoding lacks, such as Δ on a Windows console."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def as_json(document: Any, indent: int | None = 1) -> str:
+    """Return a JSON document as standard output can show it: escaped where its encoding is not a Unicode."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return json.dumps(document, indent=indent, ensure_ascii=not encoding.startswith("utf"))
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that workers end, too, and nothing is left behind."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what follows cleans up
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was told to end (SIGTERM)."""
 
 
 def _is_read() -> bool:
@@ -139,13 +182,15 @@ def _run(
         args.command = f"{parser.prog} {shlex.join(argv)}".rstrip()
         if getattr(args, "cache_dir", None):
             os.environ["FEWSHOT_CACHE"] = args.cache_dir  # workers have it, too
+        if "matplotlib" not in sys.modules:
+            os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever a notebook or a desktop has set
         program(args)
     except FewshotError as error:
         print(f"{parser.prog}: error: {error.render(flag)}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
-        return 130
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     return 0
 
 

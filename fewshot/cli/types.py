@@ -1,11 +1,17 @@
 """What options take: whole numbers, seeds, times, addresses; each says in one line what it wants."""
 
 import argparse
+import os
 import re
 
 from fewshot.arguments import MOST_SEED
 from fewshot.compare import clock
 from fewshot.errors import UsageError
+
+
+def path(text: str) -> str:
+    """Return a path, `~` and `~user` replaced where the shell has left them: `--out=~/results`."""
+    return os.path.expanduser(text)
 
 
 def positive(text: str) -> int:

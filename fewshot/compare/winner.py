@@ -9,10 +9,11 @@ from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.data import open_splits
 from fewshot.errors import FewshotError, UsageError
+from fewshot.machine import cores
 from fewshot.stats.calibration import scaled
 from fewshot.stats.conformal import prediction_sets
 from fewshot.stats.promise import promise
-from fewshot.trials.plan import Plan, cores
+from fewshot.trials.plan import Plan
 
 
 def save_winner(

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from fewshot.data.kinds import formats
 from fewshot.data.photo import Levels, load_image, sample, undeclared, value_range
+from fewshot.machine import cores
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -76,7 +76,7 @@ def with_levels(read: Callable[..., np.ndarray], levels: Levels) -> Read:
 
 
 def _ahead(files: Iterable[Path], attempt: Callable) -> Iterator:
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     waiting: deque[Future] = deque()
     try:
         with _quiet_pillow():

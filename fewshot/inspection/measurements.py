@@ -1,7 +1,6 @@
 """What can be measured of a photo without knowing what it shows: its file, size, light, sharpness, border."""
 
 import functools
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 from fewshot.data.kinds import formats
 from fewshot.data.photo import Levels, read_photo
+from fewshot.machine import cores
 
 SIDE = 512  # pixels of the long side at which light and sharpness are measured
 BORDER = 0.06  # the share of a side that counts as border
@@ -44,7 +44,7 @@ def measure_files(paths: Sequence[Path], levels: Levels | None = None) -> list[M
 
     levels: of photos with more than 8 bits, the ranges that they are scaled from.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(functools.partial(_attempt, levels=levels), paths))
 
 

@@ -25,7 +25,7 @@ def _member(build: Callable, summary: str, fixed: list) -> Callable:
     def member(shape, outputs, **switches):
         return build(*fixed, shape, outputs, **switches)
 
-    member.__doc__ = f"{summary}\n\n{inspect.getdoc(build)}"
+    member.__doc__ = f"{summary}\n\n{inspect.getdoc(build) or ''}"
     return member
 
 

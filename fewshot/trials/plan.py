@@ -11,7 +11,6 @@ share their records.
 """
 
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from fewshot.data.decoding import short_side
 from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols, takes_shots
 from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
+from fewshot.machine import cores
 from fewshot.trials import cluster as dask
 from fewshot.trials import together
 from fewshot.trials.executor import Executor
@@ -174,11 +174,6 @@ class Machine:
         if self.cluster:
             return dask.Cluster(self.cluster, self.jobs or 1)
         return contextlib.nullcontext(together.executor(trials) or Processes(self.jobs or 1))
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

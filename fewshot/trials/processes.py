@@ -18,6 +18,8 @@ from fewshot.trials.executor import OutOfTime, Work, WorkerDied, forever
 from fewshot.trials.trial import Trial
 from fewshot.wording import plural
 
+LEAKS = "ignore:resource_tracker:UserWarning"
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -48,6 +50,7 @@ class Processes:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+        _hold_back_leaks()
         # At least two: joblib would run a single job in this process, which a dying trial would take along.
         count = max(2, min(self.jobs, len(trials)))
         first = trials[0][1]
@@ -75,6 +78,13 @@ def _patience(left: Callable[[], float]) -> float | None:
     """Return how many seconds to wait for the next result; None for as long as it takes."""
     seconds = left()
     return None if seconds == math.inf else max(seconds, 0.0)
+
+
+def _hold_back_leaks() -> None:
+    """Let joblib's watcher, which tidies up after a run that was killed, not call that a leak."""
+    filters = os.environ.get("PYTHONWARNINGS", "")
+    if LEAKS not in filters:
+        os.environ["PYTHONWARNINGS"] = f"{filters},{LEAKS}".lstrip(",")
 
 
 def _on_worker(work: Work, position: int, trial: Trial) -> tuple[int, Any]:
