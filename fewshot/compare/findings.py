@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,8 @@ class Findings:
         The command line that asked for it, if one did.
     model
         "method", "path" and "card" of what was saved; None where nothing was.
+    looks
+        Position of a photo → a picture of where the saved model looks, below the place.
     figures
         The paths of the pictures.
     """
@@ -72,6 +74,7 @@ class Findings:
     place: Place
     command: str = ""
     model: Mapping[str, str] | None = None
+    looks: Mapping[int, str] = field(default_factory=dict)
     figures: Sequence[str] = ()
 
     @property
@@ -238,7 +241,9 @@ class Findings:
     def photos(self) -> tuple[list[tuple[int, Photo]], dict[str, int]]:
         """Photos to look at, with their positions, and how many there are of each kind."""
         files = self.images.small.files(self.pool.part)
-        return photos_to_look_at(self.calibrated, self._shown.y, self._shown.classes, files, self.inspection)
+        shown = self._shown
+        photos, counts = photos_to_look_at(self.calibrated, shown.y, shown.classes, files, self.inspection)
+        return [(index, replace(photo, looks=self.looks.get(index, ""))) for index, photo in photos], counts
 
     @functools.cached_property
     def calibrated(self) -> np.ndarray:

@@ -23,7 +23,7 @@ class Photo:
 
     kind: "wrong", "suspicious", "unsure" or "right". file: its path in the folder of photos, or which image
     it is. label, answer: the given class and the winner's. probability: of the answer, 0 to 1. note: why it
-    is suspicious. thumbnail: a file beside the document.
+    is suspicious. thumbnail: a file beside the document. looks: another, of where the model looks, or "".
     """
 
     kind: str
@@ -33,6 +33,7 @@ class Photo:
     probability: float
     note: str
     thumbnail: str
+    looks: str = ""
 
 
 def photos_to_look_at(

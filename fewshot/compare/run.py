@@ -13,6 +13,7 @@ from fewshot.compare.clock import Clock, check_budget
 from fewshot.compare.findings import Findings, error_ratio
 from fewshot.compare.held_out import DRAWS, pool_of
 from fewshot.compare.inspected import inspected
+from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
@@ -20,7 +21,8 @@ from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
 from fewshot.data import Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, UsageError
+from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
 from fewshot.stats.intervals import Estimate, estimate
 from fewshot.trials.executor import OutOfTime
@@ -37,6 +39,7 @@ CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
 EXPORTING = 20.0  # seconds that pictures, saving and checking a model take, roughly, but for its size
 BUILT = 100  # and as long again as so many photos take to look at
+LOOKING = 5.0  # seconds that pictures of where it looks take, and as long as so many photos
 KEPT = 0.5  # at most this share of the budget is kept for them
 EXACT = 0.05  # share of the budget that guesses may cost in the end
 
@@ -123,9 +126,28 @@ def compare(
         )
         if export and found.winner:
             findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
+            findings = _with_looks(findings, plan, clock, tournament.pace)
     findings = findings.written()
     progress.say(*_lateness(clock))
     return findings
+
+
+def _with_looks(findings: Findings, plan: Plan, clock: Clock, pace: float) -> Findings:
+    """Return the findings with pictures of where the saved model looks, as time allows; none of another's."""
+    winner = findings.winner
+    if not (winner and findings.model and findings.model["method"] == winner and findings.answer.promise):
+        return findings
+    learner = plan.learners[winner]
+    if clock.left() < pace * (LOOKING + learner.feature_seconds(BUILT)):
+        return replace(findings, left_out={**findings.left_out, "pictures of where it looks": NO_TIME})
+    data, folder = findings.images.of(learner), findings.place.folder
+    try:
+        with writing(folder):
+            photos, model = findings.photos[0], Path(findings.model["path"])
+            looks = write_looks(photos, data, findings.pool.part, model, folder, clock.left)
+    except UsageError:  # no model of feature maps
+        return findings
+    return replace(findings, looks=looks)
 
 
 def _usual(draws: Draws, images: Prepared) -> Draws:

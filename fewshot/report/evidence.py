@@ -32,8 +32,8 @@ class Bins:
 class Photo:
     """A photo that is worth a look.
 
-    kinds: of `KINDS`, one at least. thumbnail: its file, below the folder of the document. The other fields
-    are as the comparison writes them.
+    kinds: of `KINDS`, one at least. thumbnail: its file, below the folder of the document. looks: another, of
+    where the model looks, or None. The other fields are as the comparison writes them.
     """
 
     kinds: tuple[str, ...]
@@ -43,6 +43,7 @@ class Photo:
     probability: float
     note: str
     thumbnail: PurePosixPath
+    looks: PurePosixPath | None = None
 
     @property
     def sure(self) -> str:
@@ -173,9 +174,6 @@ def _photos(rows: list) -> tuple[Photo, ...]:
 
 
 def _photo(row: Mapping, kinds: tuple[str, ...]) -> Photo:
-    thumbnail = PurePosixPath(text(row["thumbnail"]))
-    if thumbnail.is_absolute() or ".." in thumbnail.parts:
-        raise ValueError(f"no thumbnail of this comparison: {thumbnail}")
     return Photo(
         kinds,
         file=text(row["file"]),
@@ -183,8 +181,17 @@ def _photo(row: Mapping, kinds: tuple[str, ...]) -> Photo:
         answer=text(row["answer"]),
         probability=share(row["probability"]),
         note=text(row["note"]),
-        thumbnail=thumbnail,
+        thumbnail=_below(row["thumbnail"]),
+        looks=_below(row["looks"]) if row.get("looks") else None,  # older documents have none
     )
+
+
+def _below(value: object) -> PurePosixPath:
+    """Return a path below the folder of the document."""
+    path = PurePosixPath(text(value))
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"no picture of this comparison: {path}")
+    return path
 
 
 def _suspect(row: Mapping) -> Suspect:

@@ -27,6 +27,8 @@ from fewshot.compare.clock import Clock
 from fewshot.compare.hard import hard_images
 from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
 from fewshot.compare.inspected import inspected
+from fewshot.compare.looks import write_looks
+from fewshot.compare.photos import Photo
 from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import Strategy, strategies, usual_methods
@@ -608,3 +610,31 @@ def test_of_photos_that_are_all_the_same_nothing_is_recommended(tmp_path, few_dr
     folder = _folder(tmp_path / "photos", (8, 8), colour=[90, 90, 90])
     findings = _compare_folder(folder, tmp_path / "out", ["ridge"])
     assert findings.document()["verdict"][0].startswith("Nothing here tells these classes apart")
+
+
+class Looking:
+    """Explains a photo by its red."""
+
+    def __init__(self, model):
+        pass
+
+    def __call__(self, photo, label):
+        return types.SimpleNamespace(values=photo[..., 0].astype(np.float32) - 100)
+
+
+def test_pictures_of_where_the_model_looks_as_time_allows(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("fewshot.deploy.explain.Explainer", Looking)
+    monkeypatch.setattr("fewshot.deploy.saved.read", lambda path: None)
+    (tmp_path / "model.json").write_text(json.dumps({"classes": ["a", "b"]}))
+    kinds = ["wrong"] * 20 + ["suspicious", "unsure", "right"]
+    photos = [
+        (index % 22, Photo(kind, f"{index}.jpg", "a", "b", 0.9, "", "")) for index, kind in enumerate(kinds)
+    ]
+    times = iter([1.0] * 9 + [0.0] * 9)
+    looks = write_looks(photos, data, "train", tmp_path / "model.keras", tmp_path, lambda: next(times))
+    assert looks == {index: f"looks/{index}.jpg" for index in range(9)}  # then the time is up
+    with Image.open(tmp_path / "looks" / "3.jpg") as picture:
+        assert max(picture.size) == 224
+    looks = write_looks(photos, data, "train", tmp_path / "model.keras", tmp_path, lambda: 1.0)
+    assert len(looks) == 10  # the least sure one is new, the surest is among the wrong ones
+    assert len(list((tmp_path / "looks").iterdir())) == len(looks)

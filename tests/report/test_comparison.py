@@ -20,6 +20,7 @@ from fewshot.report.page.html import page
 from fewshot.stats.intervals import Estimate
 
 WINNER = f"lite {EVIL}"
+LOOKED_AT = (3, 5, 7)  # of number 5 the picture is lost
 CLASSES = {"cat & <b>": 20, "dog": 12}
 ADVICE = "Use it: of 100 new photos about 84 right (75 to 91)."
 
@@ -37,6 +38,7 @@ def photo(number, kind, label, answer, probability, note=""):
         "probability": probability,
         "note": note,
         "thumbnail": f"thumbnails/{number}.jpg",
+        **({"looks": f"looks/{number}.jpg"} if number in LOOKED_AT else {"looks": ""} if number == 4 else {}),
     }
 
 
@@ -101,6 +103,9 @@ def compared(folder, document, *records, name="blobs"):
     keep(folder, kept(WINNER, 1, 60.0, shots=5))
     place = folder / "compare" / name
     (place / "thumbnails").mkdir(parents=True)
+    (place / "looks").mkdir()
+    for number in (3, 7):
+        Image.new("RGB", (8, 6), (0, number, 0)).save(place / "looks" / f"{number}.jpg")
     for picture in ("shots", "older"):
         Image.new("RGB", (3, 2)).save(place / f"{picture}.png")
     for number in (3, 4, 5, 7):
@@ -127,6 +132,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
         "<h3>Which classes are confused",
         "<h3>What more photos",
         "<h3>Photos to look at",
+        "<h3>Where the model looks",
         "<h3>What is suspicious",
         "<h3>What is in the data</h3><ul><li>left out: 2 files, cut off: &lt;b&gt;.jpg</li></ul>",
         "<h3>What was tried",
@@ -192,7 +198,7 @@ def test_a_photo_stands_once_with_all_its_kinds_and_nothing_is_certain(text):
         ("unsure", "dog", "0.5500"),
         ("right", "dog", "1.0000"),
     ]
-    assert text.count("data:image/jpeg") == 4
+    assert text.count("data:image/jpeg") == 4 + 2 * 2  # two with where the model looks
     assert "wrong: 2 of 2; suspicious: 1 of 1; least sure: 1 of 32; right, the surest: 1 of 30." in text
     assert "→ dog, 99.9 %" in text
     assert "100.0 %" not in text
@@ -205,7 +211,7 @@ def test_photos_without_thumbnail_or_room_are_counted(tmp_path, monkeypatch):
     assert "wrong: 1 of 2;" in text
     assert "1 have no thumbnail, or no room on this page." in text
     monkeypatch.setattr(album, "THUMBNAILS", 700)
-    assert page(gather(folder), "x").count("data:image/jpeg") == 1
+    assert page(gather(folder), "x").count("data:image/jpeg") == 1 + 2 * 1
 
 
 def test_a_long_list_says_how_long_it_is(tmp_path):
@@ -388,3 +394,19 @@ def test_in_a_browser(text, tmp_path):
         "closed": True,
     }
     assert "<output>4 of 4 photos</output>" in loaded(text, tmp_path)  # under the page's own policy, too
+
+
+def test_photos_stand_beside_what_the_model_looks_at(text, tmp_path, monkeypatch):
+    listed = text[text.index("<h3>Where the model looks") : text.index("<h3>What is suspicious")]
+    assert listed.count("<li>") == 2
+    assert listed.count("<img") == 4
+    assert '<span class="wrong">cat &amp; &lt;b&gt; → dog</span>' in listed
+    monkeypatch.setattr("fewshot.report.page.compared.LOOKS", 10)  # bytes: there is no room
+    assert "Where the model looks" not in page(gather(tmp_path / "results"), "x")
+
+
+def test_pictures_lie_below_the_document():
+    bad = document()
+    bad["photos"]["shown"][0]["looks"] = "../secret.jpg"
+    with pytest.raises(ValueError, match="no picture"):
+        comparison.read(bad)

@@ -9,6 +9,7 @@ from fewshot.report.page.markup import Markup, tag
 
 PICTURE, ALBUM = 3_000_000, 12_000_000  # bytes: one picture, and all of them
 THUMBNAIL, THUMBNAILS = 100_000, 4_000_000  # the same of photos to look at
+LOOKS = 1_000_000  # of where the model looks, in all
 
 
 def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[str]]:
@@ -27,9 +28,9 @@ def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[
     return pictures, skipped
 
 
-def thumbnails(paths: Iterable[Path]) -> dict[Path, Markup]:
-    """Return the photos' thumbnails, those that are whole and for which there is room."""
-    pictures, room = {}, THUMBNAILS
+def thumbnails(paths: Iterable[Path], room: int | None = None) -> dict[Path, Markup]:
+    """Return the photos' thumbnails, those that are whole and for which there is room, in bytes."""
+    pictures, room = {}, THUMBNAILS if room is None else room
     for path in paths:
         content = _content(path, min(THUMBNAIL, room))
         if size := _size(content, "JPEG"):

@@ -9,7 +9,7 @@ from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.evidence import KINDS, Bins, Evidence, Photo, Suspect
 from fewshot.report.groups import Found
-from fewshot.report.page.album import thumbnails
+from fewshot.report.page.album import LOOKS, thumbnails
 from fewshot.report.page.markup import Markup, breakable, join, tag
 from fewshot.report.page.matrix import counted
 from fewshot.report.page.parts import command, figure, scrolling, table
@@ -41,6 +41,7 @@ def section(anchor: str, found: Found) -> Markup:
         _answers(anchor, told),
         _curve(anchor, told),
         _photos(anchor, found),
+        _looks(found),
         _suspicious(evidence),
         join(tag("h3", "What is in the data"), _list(told.data_notes)) if told.data_notes else None,
         tag("h3", "What was tried, and what it cost"),
@@ -179,6 +180,34 @@ def _photos(anchor: str, found: Found) -> Markup | None:
         ),
         tag("div", *controls, tag("output"), class_="controls", hidden=""),
         tag("ul", *items, class_="photos", id=f"{anchor}-photos"),
+    )
+
+
+def _looks(found: Found) -> Markup | None:
+    """Return photos beside what in them speaks for the answer that they got."""
+    photos = [photo for photo in found.told.evidence.photos if photo.looks]
+    thumbs = thumbnails(found.folder / photo.thumbnail for photo in photos)
+    looks = thumbnails((found.folder / photo.looks for photo in photos if photo.looks), LOOKS)
+    items = []
+    for photo in photos:
+        pair = thumbs.get(found.folder / photo.thumbnail), looks.get(found.folder / (photo.looks or ""))
+        if all(pair):
+            wrong = "wrong" if photo.answer != photo.label else None
+            told = tag("span", photo.label, " → ", photo.answer, class_=wrong)
+            items.append(
+                tag("li", tag("div", *pair, class_="pair"), told, tag("span", photo.file, class_="file"))
+            )
+    if not items:
+        return None
+    return join(
+        tag("h3", "Where the model looks"),
+        tag(
+            "p",
+            "Orange speaks for the answer, blue against it. The answers are those that photos got while they "
+            "were held out; the model is the one that is saved, which was trained on them, too.",
+            class_="note",
+        ),
+        tag("ul", *items, class_="looks"),
     )
 
 
