@@ -18,12 +18,13 @@ import numpy as np
 
 from experiments.saved_model import add_model, open_model, shown
 from fewshot import cli
-from fewshot.data.photo import load_image
-from fewshot.data.walk import images_below
+from fewshot.data.kinds import why_unreadable
+from fewshot.data.photo import Levels, load_image
+from fewshot.data.tally import tallied
+from fewshot.data.walk import walk
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.inspection.selection import select
 from fewshot.stats.calibration import MOST_SURE
-from fewshot.wording import one_line
 
 SURE = 0.9  # an answer above is not called unsure
 SHEET = 60, 160  # photos on a sheet, pixels of each
@@ -59,9 +60,13 @@ def _run(args: argparse.Namespace) -> None:
     directory = Path(args.photos).expanduser()
     if not directory.is_dir():
         raise UsageError(f"no such directory: {directory}")
-    files = images_below(directory)
+    contents = walk(directory)
+    files = [directory / file for file in contents.files]
+    left_out = [tally.line("left out: ") for tally in tallied(contents.left_out)]
     if not files:
-        raise UsageError(f"no images in {directory}")
+        raise UsageError("; ".join([f"no images in {shown(directory)}", *left_out]))
+    for line in left_out:
+        print(line, file=sys.stderr)
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
         raise UsageError(f"{field('sheet')} wants the name of a PNG file. Received: '{args.sheet}'")
     saved = open_model(args)
@@ -73,7 +78,7 @@ def _run(args: argparse.Namespace) -> None:
     rows = [_row(directory, read[i], probabilities[i], saved.classes) for i in chosen]
     if args.sheet:
         with cli.writing(Path(args.sheet).parent):
-            _sheet([read[i] for i in chosen], rows, Path(args.sheet).expanduser())
+            _sheet([read[i] for i in chosen], rows, Path(args.sheet).expanduser(), saved.levels)
     text = _document(directory, len(read), rows) if args.json else _table(rows)
     print(text.encode("utf-8", "backslashreplace").decode())
 
@@ -85,7 +90,7 @@ def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndar
     read, looks = [], []
     for file, look in tqdm(saved.stream(files), total=len(files), desc="photos", disable=None):
         if isinstance(look, Exception):
-            tqdm.write(f"skipped {shown(file)} ({one_line(look)})", file=sys.stderr)
+            tqdm.write(f"skipped {shown(file)} ({why_unreadable(file, look)})", file=sys.stderr)
         else:
             read.append(file)
             looks.append(look)
@@ -128,12 +133,12 @@ def _table(rows: list[dict]) -> str:
     )
 
 
-def _sheet(files: Sequence[Path], rows: list[dict], path: Path) -> None:
+def _sheet(files: Sequence[Path], rows: list[dict], path: Path, levels: Levels) -> None:
     from fewshot.report.plots.gallery import gallery
 
     most, size = SHEET
     pictures = [
-        (load_image(file, size), [row["file"], row["answer"], f"{100 * row['probability']:.1f} %"])
+        (load_image(file, size, levels), [row["file"], row["answer"], f"{100 * row['probability']:.1f} %"])
         for file, row in zip(files[:most], rows, strict=False)
     ]
     title = f"{min(most, len(rows))} of {len(rows)}" if len(rows) > most else f"{len(rows)}"

@@ -22,12 +22,14 @@ from tqdm import tqdm
 
 from experiments.saved_model import UNKNOWN, add_model, add_threshold, open_model, shown
 from fewshot import cli
-from fewshot.data.walk import images_below
+from fewshot.data.kinds import why_unreadable
+from fewshot.data.tally import tallied
+from fewshot.data.walk import images_below, walk
 from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
 from fewshot.stats import metrics
 from fewshot.stats.calibration import calibration_error
-from fewshot.wording import one_line, plural
+from fewshot.wording import plural
 
 if TYPE_CHECKING:
     from fewshot.deploy.saved import Look, Saved
@@ -123,10 +125,13 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
     files = []
     for path in map(Path, named):
         if path.is_dir():
-            images = images_below(path)
-            if not images:
-                raise UsageError(f"no images in {path}")
-            files += images
+            contents = walk(path)
+            left_out = [tally.line("left out: ") for tally in tallied(contents.left_out)]
+            if not contents.files:
+                raise UsageError("; ".join([f"no images in {shown(path)}", *left_out]))
+            for line in left_out:
+                print(line, file=sys.stderr)
+            files += [path / file for file in contents.files]
         elif path.exists():
             files.append(path)
         else:
@@ -174,7 +179,7 @@ def _answers(saved, files: list[Path], batch: int, broken: list[Path], bar) -> I
         if isinstance(result, Exception):
             broken.append(file)
             with bar.external_write_mode(sys.stderr):
-                print(f"skipped {shown(file)} ({one_line(result)})", file=sys.stderr)
+                print(f"skipped {shown(file)} ({why_unreadable(file, result)})", file=sys.stderr)
         else:
             yield file, result
 

@@ -15,6 +15,7 @@ from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data import Prepared, open_splits
 from fewshot.data.dataset import Dataset
+from fewshot.data.kinds import why_unreadable
 from fewshot.data.photo import square
 from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError, field, unknown
@@ -79,7 +80,7 @@ class Model:
         rows = []
         for file, answer in self.saved.stream(files):
             if isinstance(answer, Exception):
-                raise FewshotError(f"cannot read {file}: {answer or type(answer).__name__}") from answer
+                raise FewshotError(f"cannot read {file}: {why_unreadable(file, answer)}") from answer
             rows.append(answer.probabilities)
         return np.stack(rows)
 

@@ -87,10 +87,14 @@ def notes_of(layout: Layout, folder: Path) -> tuple[str, ...]:
     """Return what is to be known of prepared photos beside what is left out, a line each."""
     meta = read_meta(folder)
     levels = [
-        f"{kind}: where a file does not say which values it uses, {low:,.6g} to {high:,.6g} become 0 to 255"
+        f"{kind}: where a file does not say what it uses, {_told(low)} to {_told(high)} become 0 to 255"
         for kind, (low, high) in meta["levels"].items()
     ]
     return (*layout.notes, *levels, *(tally.line() for tally in meta["blank"]))
+
+
+def _told(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _small(layout: Layout, files: list[tuple]) -> tuple[Path, list[str]]:

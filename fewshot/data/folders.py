@@ -181,6 +181,8 @@ class _Arranging:
         path, rows = found
         table = self._shown(top / path.name)
         layout = layout_of_rows(rows, path.parent, self.name, self.source, table, self.root, self.packed)
+        for files in self.contents.left_out.values():
+            files[:] = [file for file in files if self.root / file != path]
         named = set(layout.files)
         for file in self.contents.files:
             if self.root / file not in named:

@@ -107,7 +107,7 @@ def why_unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return _not_opened(error)
     text = " ".join(str(error).split())
-    if "truncated" in text or "unexpected end" in text.lower():
+    if re.search("truncated|unexpected end|premature end", text, re.IGNORECASE):
         return CUT_OFF
     return f"damaged ({text or type(error).__name__:.80})"
 

@@ -1,7 +1,6 @@
 """All files below a folder, in order: links followed, junk and what this project wrote left alone."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,15 +40,15 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.casefold() in JUNK
 
 
-def walk(root: Path, why: Callable[[Path], str | None] = left_out_as) -> Contents:
-    """Return what is below a folder. why: says why a file is left out, None for one that is not.
+def walk(root: Path) -> Contents:
+    """Return what is below a folder.
 
     Linked folders are followed, each once below each of the folders at the top. Raises `OSError` where the
     folder itself cannot be read.
     """
     contents = Contents()
     state = root.stat()
-    _visit(root, Path(), os.listdir(root), {(state.st_dev, state.st_ino)}, set(), contents, why)
+    _visit(root, Path(), os.listdir(root), {(state.st_dev, state.st_ino)}, set(), contents)
     contents.files.sort()
     contents.folders.sort()
     contents.tables.sort()
@@ -71,7 +70,6 @@ def _visit(
     above: set[tuple[int, int]],
     linked: set[tuple[int, int]],
     contents: Contents,
-    why: Callable[[Path], str | None],
 ) -> None:
     """Take in what a folder holds. above: the folders that it is in. linked: those that links led to."""
     for name in sorted(names):
@@ -82,13 +80,13 @@ def _visit(
             if is_output(path):
                 contents.outputs.append(place)
                 continue
-            _enter(path, place, above, linked if relative.parts else set(), contents, why)
+            _enter(path, place, above, linked if relative.parts else set(), contents)
         elif not path.is_file():
             contents.leave_out(BROKEN if path.is_symlink() else "no files", place)
-        elif path.suffix.lower() in TABLES:
-            contents.tables.append(place)
-        elif reason := why(path):
+        elif reason := left_out_as(path):
             contents.leave_out(reason, place)
+            if path.suffix.lower() in TABLES:
+                contents.tables.append(place)
         else:
             contents.files.append(place)
 
@@ -99,7 +97,6 @@ def _enter(
     above: set[tuple[int, int]],
     linked: set[tuple[int, int]],
     contents: Contents,
-    why: Callable[[Path], str | None],
 ) -> None:
     try:
         state = folder.stat()
@@ -114,4 +111,4 @@ def _enter(
     if folder.is_symlink():
         linked.add(here)
     contents.folders.append(relative)
-    _visit(folder, relative, names, above | {here}, linked, contents, why)
+    _visit(folder, relative, names, above | {here}, linked, contents)

@@ -164,11 +164,13 @@ class Inspection:
         pictures: list[Picture] = [(np.asarray(self.images[finding.position]), lines)]
         if finding.other:
             twin = self.images[self.files.index(finding.other)]
-            pictures.append((np.asarray(twin), [finding.other, finding.other_label, "which it repeats"]))
+            pictures.append((np.asarray(twin), [finding.other, finding.other_label, "the same photo"]))
         return pictures
 
 
 def _question(finding: Finding) -> str:
+    if finding.other_label and finding.suggested:  # one of the two is wrong, and which is another question
+        return f"{finding.label} or {finding.suggested}?"
     return f"{finding.label}, not {finding.suggested}?" if finding.suggested else finding.label
 
 

@@ -56,7 +56,7 @@ def test_the_dataset_s_range_is_spread_over_eight_bits(tmp_path, dtype, scale, k
     assert 1.5 < x[high].max() / x[low].max() < 1.7  # one scale for all
     assert list(prepared.levels) == [kind]
     (line,) = prepared.notes
-    assert line.startswith(f"{kind}: where a file does not say which values it uses, 0 to ")
+    assert line.startswith(f"{kind}: where a file does not say what it uses, 0 to ")
     assert prepare(DataSpec(str(tmp_path / "x"), 8)).notes == prepared.notes
     views = prepare(DataSpec(str(tmp_path / "x"), 16, views=True))
     assert open_splits(views.folder).train.x.max() > 240

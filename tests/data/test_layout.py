@@ -136,6 +136,7 @@ def test_whatever_is_left_out_is_counted(tmp_path, monkeypatch):
     root = tmp_path / "x"
     write(root, "cat/1.png", "dog/2.png", "beside.png", "dog/locked/3.png")
     (root / "cat" / "notes.txt").write_text("no image")
+    table(root, "path,label\n", "labels.csv")
     (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
     real = os.listdir
 
@@ -147,6 +148,7 @@ def test_whatever_is_left_out_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "listdir", listdir)
     assert {(one.what, one.count, one.files) for one in layout_of(root).left_out} == {
         ("no images (.txt)", 1, ("cat/notes.txt",)),
+        ("no images (.csv)", 1, ("labels.csv",)),
         ("links that lead nowhere", 1, ("cat/gone.png",)),
         ("folders not to be opened (Permission denied)", 1, ("dog/locked",)),
         ("in no class's folder", 1, ("beside.png",)),

@@ -76,7 +76,9 @@ def test_the_document_and_the_table_hold_the_same(photos, tmp_path):
 def test_the_text_tells_files_labels_and_how_sure(photos):
     text = "\n".join(inspect(**photos).text())
     assert "cat/photo 00.png: cat, not dog? (models that did not see it say dog; sure: " in text
-    assert text.startswith("label errors: the same photo in two classes: 1 of 40\n  dog/photo 05.png: dog, ")
+    assert text.startswith(
+        "label errors: the same photo in two classes: 1 of 40\n  dog/photo 05.png: dog or cat? "
+    )
     assert "the same photo as cat/photo 02.png, which is cat: one label is wrong" in text
 
 
