@@ -90,6 +90,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.features != "none":
         features.parse(args.features)  # a misspelt name is found before anything is fetched
     data = prepare(cli.dataset(args), args.data_dir)
+    if data.notes:
+        print(*data.notes, sep="\n", file=sys.stderr)
     protocol = cli.draws(args).resolve(data, least_ways=1)
     task = protocol.sample_task(open_splits(data.folder), args.seed)
     backend.start(args.threads or cores(), backend.resolve_device(args.device))

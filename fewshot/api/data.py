@@ -98,6 +98,7 @@ def load(
     balanced: bool = True,
     limit_train: int | None = None,
     data_dir: str | Path | None = None,
+    columns: Sequence[str] = (),
 ) -> Data:
     """Return images, ready to draw tasks from: `fs.load("photos/", shots=20)`.
 
@@ -113,6 +114,7 @@ def load(
     balanced : as many held-out images of each class.
     limit_train : of the protocol "full", at most so many training images.
     data_dir : where the files of a named dataset lie, in place of any download.
+    columns : of a table, the names of the columns of path, label and perhaps part (default: the usual ones).
 
     Raises
     ------
@@ -127,9 +129,11 @@ def load(
     if isinstance(data, str | Path):
         if image_size is not None:
             whole_number("image_size", image_size)
-        spec = DataSpec(str(data), image_size)
+        spec = DataSpec(str(data), image_size, columns=names("columns", columns))
         loaded = Data(prepare(spec, data_dir), draws, spec, data_dir)
     else:
+        if columns:
+            raise UsageError(f"{field('columns')} is for a table of photos: arrays have their labels")
         if image_size is not None:
             raise UsageError(f"{field('image_size')} is for a folder of images: arrays have their size")
         loaded = Data(prepare_arrays(*_arrays(data)), draws)

@@ -242,7 +242,9 @@ class Findings:
         """Photos to look at, with their positions, and how many there are of each kind."""
         files = self.images.small.files(self.pool.part)
         shown = self._shown
-        photos, counts = photos_to_look_at(self.calibrated, shown.y, shown.classes, files, self.inspection)
+        photos, counts = photos_to_look_at(
+            self.calibrated, shown.y, shown.classes, files, self.inspection, dict(self.hard)
+        )
         return [(index, replace(photo, looks=self.looks.get(index, ""))) for index, photo in photos], counts
 
     @functools.cached_property

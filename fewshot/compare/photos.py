@@ -1,7 +1,7 @@
 """Photos to look at: what the winner said of them while they were held out, each with a thumbnail."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,10 +42,12 @@ def photos_to_look_at(
     classes: Sequence[str],
     files: Sequence[str],
     inspection: Inspection | None,
+    hard: Mapping[int, int] | None = None,
 ) -> tuple[list[tuple[int, Photo]], dict[str, int]]:
     """Return positions and photos, at most `AT_MOST` of a kind, and how many of each kind there are.
 
     probabilities: what was said of each photo while it was held out, (N, classes); NaN of the others.
+    hard: the photos that every strategy gets wrong, each with the answer that most give.
     """
     asked = ~np.isnan(probabilities[:, 0])
     sure = probabilities.max(1)
@@ -56,9 +58,13 @@ def photos_to_look_at(
     notes: dict[int, str] = {}
     for finding in inspection.findings if inspection else ():
         notes.setdefault(finding.position, f"{finding.kind}: {finding.why}")
+    suspicious = list(notes)
+    for index, answer in (hard or {}).items():
+        told = f"every strategy gets it wrong, most say {classes[answer]}"
+        notes[index] = f"{notes[index]}; {told}" if index in notes else told
     positions = {
         "wrong": [int(index) for index in surest[:tested] if wrong[index]],
-        "suspicious": list(notes),
+        "suspicious": suspicious,
         "unsure": [int(index) for index in least_sure[:tested]],
         "right": [int(index) for index in surest[:tested] if not wrong[index]],
     }

@@ -36,7 +36,8 @@ from fewshot.wording import plural, readable
 
 VERSION = 3  # of the decoding; part of the cache key
 SMALL = 32  # pixels of the first rendition, in which near-duplicates are found
-BLACK, EVEN = "black all over", "of one colour all over"
+FAINT = 32  # of 255: no value reaches it in a photo of which 16 bits were to be seen, and few are used
+BLACK, EVEN, DARK = "black all over", "of one colour all over", "nearly black: no value above 31 of 255"
 
 
 def layout_of(source: Path, columns: Sequence[str] = ()) -> Layout:
@@ -189,13 +190,22 @@ def decode(
                 else:
                     x[len(kept)] = image
                     kept.append(i)
-                    if image.min() == image.max() or (image == image[:1, :1]).all():
-                        blank.setdefault(EVEN if image.any() else BLACK, []).append(name)
+                    if what := _blank(image):
+                        blank.setdefault(what, []).append(name)
                 bar.update()
             parts[part] = Dataset(x[: len(kept)], y[kept].astype(np.int64), classes)
             names[part] = [relative(files[i], layout.root) for i in kept]
     _check(layout, parts, left_out)
     return Splits(layout.name, **parts), names, tallied(left_out), tallied(blank)
+
+
+def _blank(image: np.ndarray) -> str | None:
+    """Return why next to nothing is to be seen; None for a usual photo."""
+    if not image.any():
+        return BLACK
+    if (image == image[:1, :1]).all():
+        return EVEN
+    return DARK if image.max() < FAINT else None
 
 
 def _check(layout: Layout, parts: dict[str, Dataset], left_out: dict[str, list[str]]) -> None:

@@ -9,7 +9,7 @@
 What could be meant in two ways is not guessed: one line says which folder to name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fewshot.data.layout import WRAPPERS, Layout, Listing, layout_of_rows
@@ -44,6 +44,9 @@ class _Arranging:
     def __init__(self, root: Path, name: str, source: Path, contents: Contents, packed: bool):
         self.root, self.name, self.source, self.packed = root, name, source, packed
         self.contents = contents
+        self.children: dict[Path, list[str]] = {}
+        for folder in contents.folders:
+            self.children.setdefault(folder.parent, []).append(folder.name)
 
     def layout(self) -> Layout:
         """Return the photos with their classes and parts, or raise `UsageError`."""
@@ -82,20 +85,23 @@ class _Arranging:
     def _shown(self, place: Path) -> str:
         return readable(self.source / place) if not self.packed else readable(place)
 
-    def _below(self, top: Path) -> tuple[dict[str, list[Path]], list[Path]]:
-        """Return the folders directly below one, with all files in each, and the files directly in it."""
+    def _below(
+        self, top: Path, files: Sequence[Path] | None = None
+    ) -> tuple[dict[str, list[Path]], list[Path]]:
+        """Return the folders directly below one, with all files in each, and the files directly in it.
+
+        files: all that are below `top`, where that is known: there may be many, and many folders.
+        """
         depth = len(top.parts)
-        inside = [folder for folder in self.contents.folders if folder.parts[:depth] == top.parts]
-        folders: dict[str, list[Path]] = {
-            folder.parts[depth]: [] for folder in inside if len(folder.parts) == depth + 1
-        }
+        if files is None:
+            files = [file for file in self.contents.files if file.parts[:depth] == top.parts]
+        folders: dict[str, list[Path]] = {name: [] for name in sorted(self.children.get(top, ()))}
         loose = []
-        for file in self.contents.files:
-            if file.parts[:depth] == top.parts:
-                if len(file.parts) == depth + 1:
-                    loose.append(file)
-                else:
-                    folders[file.parts[depth]].append(file)
+        for file in files:
+            if len(file.parts) == depth + 1:
+                loose.append(file)
+            else:
+                folders[file.parts[depth]].append(file)
         return folders, loose
 
     def _parts(self, top: Path, folders: Mapping[str, list[Path]]) -> dict[str, str]:
@@ -115,7 +121,7 @@ class _Arranging:
             twice = next(part for part in named.values() if list(named.values()).count(part) > 1)
             both = " and ".join(readable(folder) for folder, part in named.items() if part == twice)
             raise UsageError(f"{told} look like parts, but two of them are the same ({both}): keep one")
-        flat = [folder for folder in named if not any(self._below(top / folder)[0].values())]
+        flat = [folder for folder in named if not any(self._below(top / folder, folders[folder])[0].values())]
         if len(named) == len(flat) == 1:
             return {}  # photos in one folder: perhaps a table says more
         if flat:
@@ -153,7 +159,7 @@ class _Arranging:
         listing: Listing = {}
         whole = []
         for folder, files in folders.items():
-            inner, loose = self._below(top / folder)
+            inner, loose = self._below(top / folder, files)
             holding = [name for name, of_name in inner.items() if of_name]
             parts = [part_named(name) for name in holding]
             if loose or not holding or not all(parts) or len(set(parts)) < len(parts):

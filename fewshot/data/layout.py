@@ -70,7 +70,7 @@ def layout_of_rows(
     bases = [base, *sorted(folder for folder in base.iterdir() if _may_hold(folder))]
     most = max(bases, key=lambda folder: sum((folder / row.path).is_file() for row in rows[:20]))
     for row in rows:
-        file = most / row.path
+        file = _spelt(most / row.path)
         if why := _why_not(row, file, root if packed else None):
             left_out.setdefault(why, []).append(row.path)
             continue
@@ -95,6 +95,12 @@ def layout_of_rows(
             raise UsageError(f"the table {table} has no photo of '{lacking[0]}' in the part {part}")
     arranged = {part: {label: listing[part][label] for label in classes} for part in PARTS if part in listing}
     return Layout(source, root, name, arranged, tallied(left_out))
+
+
+def _spelt(file: Path) -> Path:
+    """Return a file as its name is spelt on this disk: with letters composed, or as macOS writes them."""
+    forms = (file, *(Path(unicodedata.normalize(form, str(file))) for form in ("NFC", "NFD")))
+    return next((form for form in forms if form.is_file()), file)
 
 
 def _why_not(row: Row, file: Path, inside: Path | None) -> str | None:

@@ -48,7 +48,7 @@ def walk(root: Path) -> Contents:
     """
     contents = Contents()
     state = root.stat()
-    _visit(root, Path(), os.listdir(root), {(state.st_dev, state.st_ino)}, set(), contents)
+    _visit(root, Path(), list(os.scandir(root)), {(state.st_dev, state.st_ino)}, set(), contents)
     contents.files.sort()
     contents.folders.sort()
     contents.tables.sort()
@@ -66,22 +66,24 @@ def images_below(folder: Path) -> list[Path]:
 def _visit(
     folder: Path,
     relative: Path,
-    names: list[str],
+    entries: list[os.DirEntry[str]],
     above: set[tuple[int, int]],
     linked: set[tuple[int, int]],
     contents: Contents,
 ) -> None:
     """Take in what a folder holds. above: the folders that it is in. linked: those that links led to."""
-    for name in sorted(names):
-        if is_junk(name):
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        if is_junk(entry.name):
             continue
-        path, place = folder / name, relative / name
-        if path.is_dir():
+        path, place = folder / entry.name, relative / entry.name
+        # A link is asked where it leads; of all others the listing knows already what they are.
+        known = path if entry.is_symlink() else entry
+        if known.is_dir():
             if is_output(path):
                 contents.outputs.append(place)
                 continue
             _enter(path, place, above, linked if relative.parts else set(), contents)
-        elif not path.is_file():
+        elif not known.is_file():
             contents.leave_out(BROKEN if path.is_symlink() else "no files", place)
         elif reason := left_out_as(path):
             contents.leave_out(reason, place)
@@ -104,11 +106,11 @@ def _enter(
         if here in above or here in linked:
             contents.leave_out(LEADS_BACK, relative)
             return
-        names = os.listdir(folder)
+        entries = list(os.scandir(folder))
     except OSError as error:
         contents.leave_out(f"folders not to be opened ({error.strerror or error})", relative)
         return
     if folder.is_symlink():
         linked.add(here)
     contents.folders.append(relative)
-    _visit(folder, relative, names, above | {here}, linked, contents)
+    _visit(folder, relative, entries, above | {here}, linked, contents)

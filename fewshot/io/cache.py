@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from fewshot.errors import FewshotError, field
+from fewshot.io.files import mark_output
 
 
 def cache_dir() -> Path:
@@ -28,6 +29,8 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     temporary = folder.with_name(f".{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if cache_dir() in folder.parents:
+            mark_output(cache_dir())  # it may lie among the photos
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if folder.is_dir():
                 return folder

@@ -92,10 +92,12 @@ def test_photos_that_show_nothing_are_counted_and_named(tmp_path):
             pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "x" / name / f"{i}.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "x" / "a" / "black.png")
+    Image.fromarray(rng.integers(0, 20, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "x" / "a" / "night.png")
     for i in range(5):
         Image.new("RGB", (8, 8), (i, 90, 90)).save(tmp_path / "x" / "b" / f"even {i}.png")
     for _ in range(2):
         assert prepare(DataSpec(str(tmp_path / "x"))).notes == (
             "5 files, of one colour all over: b/even 0.png, b/even 1.png, b/even 2.png, …",
             "1 file, black all over: a/black.png",
+            "1 file, nearly black: no value above 31 of 255: a/night.png",
         )

@@ -1,12 +1,14 @@
 """Which folders are classes and parts: every usual way to lay photos out, and what could be meant in two."""
 
 import os
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import fewshot as fs
 from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.data.folder import layout_of
 from fewshot.data.spelling import label_named, part_named
@@ -116,7 +118,7 @@ def test_parts_below_classes(tmp_path):
     assert found(tmp_path / "x") == {part: {"cat": ["1.png"], "dog": ["1.png"]} for part in ("train", "test")}
 
 
-def test_junk_and_our_own_results_are_no_classes(tmp_path):
+def test_junk_and_our_own_results_are_no_classes(tmp_path, monkeypatch):
     root = tmp_path / "x"
     write(root, "cat/1.png", "dog/2.png", "cat/@eaDir/1.png", "cat/.hidden.png")
     junk = ("__MACOSX", "@eaDir", "lost+found", "__pycache__", ".ipynb_checkpoints")
@@ -128,6 +130,9 @@ def test_junk_and_our_own_results_are_no_classes(tmp_path):
     assert layout.left_out == ()
     assert layout.notes == ("not looked into, as fewshot wrote it: results, sorted",)
     assert (root / "sorted" / MARK).is_file()
+    monkeypatch.setenv("FEWSHOT_CACHE", str(root / "cache"))
+    assert len(prepare(DataSpec(str(root))).files()) == 2
+    assert list(found(root)["train"]) == ["cat", "dog"]  # though the cache lies there by now
     write(root, "results.old/1.png")  # a name says nothing
     assert "results.old" in found(root)["train"]
 
@@ -138,14 +143,14 @@ def test_whatever_is_left_out_is_counted(tmp_path, monkeypatch):
     (root / "cat" / "notes.txt").write_text("no image")
     table(root, "path,label\n", "labels.csv")
     (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
-    real = os.listdir
+    real = os.scandir
 
-    def listdir(path):
+    def scandir(path):
         if str(path).endswith("locked"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os, "scandir", scandir)
     assert {(one.what, one.count, one.files) for one in layout_of(root).left_out} == {
         ("no images (.txt)", 1, ("cat/notes.txt",)),
         ("no images (.csv)", 1, ("labels.csv",)),
@@ -246,6 +251,29 @@ def test_columns_and_parts_of_a_table(tmp_path):
     path.write_text("path,label\n0.png,a\n0.png,b\n1.png,a\n")
     with pytest.raises(UsageError, match=r"only one class \('a'\)"):
         layout_of(path)
+
+
+def test_names_in_a_table_are_found_however_their_letters_are_composed(tmp_path):
+    root = tmp_path / "x"
+    write(root, "cafe\u0301.png", "b.png")
+    assert found(table(root, "path,label\ncaf\u00e9.png,a\nb.png,b\n"))["train"]["a"] == ["cafe\u0301.png"]
+
+
+def test_parquet_needs_pandas(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    (tmp_path / "labels.parquet").touch()
+    with pytest.raises(UsageError, match="Parquet is read with the packages pandas and pyarrow"):
+        layout_of(tmp_path / "labels.parquet")
+
+
+def test_python_reads_a_table_too(tmp_path):
+    write(tmp_path, *(f"{i}.png" for i in range(6)))
+    path = table(tmp_path, "where,what\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(6)))
+    (tmp_path / "7.txt").touch()
+    data = fs.load(path, columns=("where", "what"))
+    assert (data.classes, len(data.splits.train)) == (("a", "b"), 6)
+    with pytest.raises(UsageError, match="columns= is for a table of photos"):
+        fs.load((np.zeros((2, 8, 8, 3), np.uint8), [0, 1]), columns=("where", "what"))
 
 
 # Archives
