@@ -3,12 +3,15 @@
 python -m experiments.try_ results/compare/photos/model.keras
 
 The page is Gradio's (Apache-2.0), an extra: pip install 'fewshot-testbed[try]'. It listens on 127.0.0.1
-alone, shares nothing and reports nothing; dropped photos are deleted when the command ends. It shows no
-training photos, since a model file has none.
+alone, shares nothing and reports nothing; dropped photos are deleted when the command ends. The most similar
+training photos are shown as long as they lie where they lay: the model's card has their paths, and no photo.
 """
 
 import argparse
+import base64
+import functools
 import importlib.util
+import io
 import os
 import sys
 import tempfile
@@ -25,13 +28,17 @@ from fewshot.stats.calibration import MOST_SURE
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
-    from fewshot.deploy.saved import Look, Saved
+    from PIL import Image
+
+    from fewshot.deploy.explain import Explainer
+    from fewshot.deploy.saved import Look, Saved, Similar
 
 MISSING = "this page needs gradio: pip install 'fewshot-testbed[try]'"
 HOST = "127.0.0.1"
 LARGEST = "50mb"  # a photo
 LISTED = 10  # classes
 KEPT = 600  # seconds that a dropped photo is kept
+SIDE = 320  # pixels of the pictures, at most
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,7 +117,6 @@ def _heading(saved: "Saved") -> Markup:
     return join(
         tag("h2", str(saved.card.get("method", "a model"))),
         tag("p", f"It knows {len(saved.classes)} classes: {classes}. {novel}"),
-        tag("p", "No training photos are shown: a model file holds none."),
     )
 
 
@@ -121,7 +127,60 @@ def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
     ((_, look),) = saved.stream([Path(file)])
     if isinstance(look, Exception):
         return tag("p", f"This file cannot be read: {one_line(look).replace(file, Path(file).name)}")
-    return _told(look, saved.classes, threshold)
+    told = _told(look, saved.classes, threshold)
+    return join(told, _looks(saved, Path(file), look), _similar(saved.similar(look)))
+
+
+def _looks(saved: "Saved", file: Path, look: "Look") -> Markup | None:
+    """Return the photo with what speaks for the answer; None for a model that has no places."""
+    from fewshot.deploy.overlays import LEGEND, looked_at, overlay
+
+    explainer = _explainer(saved.path, saved.card["sha256"])
+    if explainer is None:
+        return None
+    pixels, shown = looked_at(saved, file)
+    evidence = explainer(pixels, int(look.probabilities.argmax()))
+    return join(tag("h3", "Where it looks"), tag("p", f"{LEGEND}."), _image(overlay(shown, evidence)))
+
+
+@functools.lru_cache(maxsize=1)
+def _explainer(path: Path, sha256: str) -> "Explainer | None":
+    """Return the model taken apart, kept from photo to photo; None where it has no places."""
+    from fewshot.deploy.explain import Explainer
+    from fewshot.deploy.saved import read
+
+    try:
+        return Explainer(read(path))
+    except UsageError:
+        return None
+
+
+def _similar(photos: "list[Similar]") -> Markup | None:
+    """Return the most similar training photos, as far as they can still be read."""
+    from fewshot.data.photo import read_photo
+
+    if not photos:
+        return None
+    items = []
+    for photo in photos:
+        try:
+            picture = _image(read_photo(photo.file, SIDE // 2))
+        except Exception:  # moved, or no longer a photo: Pillow's readers raise whatever comes up
+            picture = tag("span", "(no longer there) ")
+        text = f"{photo.label}, {100 * photo.cosine:.0f} % alike: {photo.file.name}"
+        items.append(tag("div", picture, tag("div", text), style="flex: 1 1 8rem"))
+    row = tag("div", *items, style="display: flex; flex-wrap: wrap; gap: 1rem")
+    return join(tag("h3", "The most similar training photos"), row)
+
+
+def _image(image: "Image.Image") -> Markup:
+    """Return a picture that is part of the page."""
+    image = image.convert("RGB")
+    image.thumbnail((SIDE, SIDE))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=85)
+    source = f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return tag("img", src=source, alt="", style="max-width: 100%")
 
 
 def _told(look: "Look", classes: list[str], threshold: float) -> Markup:

@@ -34,6 +34,18 @@ class Clock:
         return self.budget - self.gone()
 
 
+def share_of_core(work: float = 0.05, patience: float = 0.5) -> float:
+    """Return how much of a core this thread gets on a busy machine, from 0 to 1, by working for a moment.
+
+    work: so many seconds of computing. patience: so many seconds at most.
+    """
+    begin, before = time.perf_counter(), time.thread_time()
+    while True:
+        done, gone = time.thread_time() - before, time.perf_counter() - begin
+        if done >= work or gone >= patience:
+            return min(1.0, max(done, 1e-3) / gone)
+
+
 def seconds(budget: str | float) -> float:
     """Return a time in seconds: of `90`, `"90s"`, `"20m"` or `"1.5h"`; `UsageError` for anything else."""
     duration = 0.0

@@ -135,6 +135,9 @@ class Findings:
             model=self.model,
             figures=frozenset(self.figures),
             command=self.command,
+            contents=frozenset(
+                images.fingerprint for images in (self.images.small, self.images.large, self.images.views)
+            ),
             data_notes=tuple(map(readable, self.images.small.notes)),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from fewshot.compare.board import Progress
-from fewshot.compare.clock import Clock
+from fewshot.compare.clock import Clock, share_of_core
 from fewshot.compare.held_out import HeldOut, Pool, held_out
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.errors import FewshotError
@@ -42,6 +42,8 @@ class Tournament:
         Seconds of the budget that are kept for what comes after the tournament; may be set anew.
     progress
         Is told of every trial.
+    share
+        Tells how much of a core this process gets.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Tournament:
         pool: Pool,
         reserve: float = 0.0,
         progress: Progress | None = None,
+        share: Callable[[], float] = share_of_core,
     ):
         self._trials = {(trial.method, trial.seed): trial for trial in plan.trials}
         self.clock, self._store, self._executor, self.reserve = clock, store, executor, reserve
@@ -69,6 +72,7 @@ class Tournament:
         self._started = False
         self._timed: set[str] = set()  # strategies whose costs were measured in this run
         self._guessed = self._taken = 0.0  # seconds: of what took longer than guessed, or tells as much
+        self._measured_share, self._share = share, 1.0
         self._collected: dict[str, tuple[int, HeldOut | None]] = {}  # and of how many draws
 
     def expected(self, strategy: Strategy, draws: Sequence[int]) -> float:
@@ -88,11 +92,12 @@ class Tournament:
 
     @property
     def pace(self) -> float:
-        """How many times as long as guessed things take on this machine, by what it did so far; 1 at least.
+        """How many times as long as guessed things take on this machine, by what it did so far.
 
-        Costs that were measured in this run need no such factor.
+        1 or more. Costs that were measured in this run need no such factor. Where features lie in the store,
+        what was done tells little: then what this process gets of a core does.
         """
-        return max(1.0, self._taken / self._guessed) if self._guessed else 1.0
+        return max(1 / self._share, self._taken / self._guessed if self._guessed else 1.0)
 
     def fits(self, strategy: Strategy, draws: Sequence[int]) -> bool:
         """Tell whether there is time for a strategy on some draws."""
@@ -122,7 +127,7 @@ class Tournament:
             self.left_out[name] = error.args[0]
             self.records.pop(name, None)
             return False
-        self._started = True
+        self._started, self._share = True, self._measured_share()
         if not any(record.ok for record in by_draw.values()):
             self.left_out[name] = next((record.reason or "" for record in by_draw.values()), NO_TIME)
             self.records.pop(name, None)

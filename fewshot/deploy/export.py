@@ -59,7 +59,8 @@ def export(
     its interval), …; "sets", of `fewshot.stats.conformal.PredictionSets`; "temperature", of
     `fewshot.stats.calibration.fit_temperature`, is built into the model.
     formats: "keras" is always written; "saved_model", "tflite" and "onnx" go beside it.
-    photos: the files of the images, where these are views: the model takes the photos themselves.
+    photos: the files of the images. Where these are views they are needed: the model takes the photos
+    themselves. The card names those that tell unlike photos; no photo is copied.
 
     Classes without an image are left out of the model. What is written is read back, the Keras file in
     safe mode, and compared on 20 images or photos: the card's "formats" say how far off each file is and
@@ -102,6 +103,7 @@ def export(
         full = {
             **card,
             "novelty": novelty,  # which photos are of none of these classes
+            "references": None if novelty is None else _references(photos, train),
             "format": FORMAT,
             "model": path.name,
             "sha256": sha256_of(staged),
@@ -131,6 +133,14 @@ def _check(learner: Learner, train: Dataset) -> None:
     if len(train.classes) < 2:
         raise UsageError("a model needs images of two classes or more")
     learner.check(train.image_shape)
+
+
+def _references(photos: Sequence[Path], train: Dataset) -> dict | None:
+    """Return files and classes of the photos that new ones are compared with; None without files."""
+    if len(photos) != len(train):
+        return None
+    chosen = Novelty.chosen(len(train))
+    return {"files": [str(photos[i]) for i in chosen], "labels": train.y[chosen].tolist()}
 
 
 def _photos(files: Sequence[Path], chosen: np.ndarray, size: int, levels: Levels | None) -> list[np.ndarray]:

@@ -50,7 +50,7 @@ class Overlays:
         It is named as the photo; a name that is taken gets a number. Raises `FewshotError`.
         """
         try:
-            seen, shown = self._photo(file)
+            seen, shown = looked_at(self._saved, file)
         except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
             raise FewshotError(f"{file} cannot be read any more: {one_line(error)}") from error
         picture = side_by_side(shown, self._explainer(seen, label), caption)
@@ -68,15 +68,16 @@ class Overlays:
             raise FewshotError(f"cannot write to {self._folder}: {error.strerror or error}") from error
         raise AssertionError("there are numbers without end")
 
-    def _photo(self, file: Path) -> tuple[np.ndarray, "Image.Image"]:
-        """Return a photo as the model takes it, and what of it to show."""
-        from PIL import Image
 
-        size, levels = self._saved.image_size, self._saved.levels
-        if size is None:
-            photo = read_photo(file, self._saved.card["view_size"], levels)
-            return np.asarray(photo), photo
-        return load_image(file, size, levels), Image.fromarray(square(read_photo(file, SIDE, levels), SIDE))
+def looked_at(saved: Saved, file: Path) -> tuple[np.ndarray, "Image.Image"]:
+    """Return a photo as the model takes it, and what of it to show."""
+    from PIL import Image
+
+    size, levels = saved.image_size, saved.levels
+    if size is None:
+        photo = read_photo(file, saved.card["view_size"], levels)
+        return np.asarray(photo), photo
+    return load_image(file, size, levels), Image.fromarray(square(read_photo(file, SIDE, levels), SIDE))
 
 
 def overlay(photo: "Image.Image", evidence: Evidence) -> "Image.Image":

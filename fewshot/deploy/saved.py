@@ -45,6 +45,15 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Similar:
+    """A photo that the model was trained on. cosine: how similar another is to it, 1 at most."""
+
+    file: Path
+    label: str
+    cosine: float
+
+
+@dataclass(frozen=True)
 class Saved:
     """A model file, its card, and the compiled forward pass."""
 
@@ -88,6 +97,16 @@ class Saved:
                 embedding[0][i] if embedding else None,
             )
             for i, row in enumerate(probabilities)
+        ]
+
+    def similar(self, look: Look) -> list[Similar]:
+        """Return the most similar training photos; none where the card names no photos."""
+        named = self.card.get("references")
+        if not named or look.features is None or self._novelty is None:
+            return []
+        return [
+            Similar(Path(named["files"][i]), self.classes[named["labels"][i]], float(cosine))
+            for i, cosine in zip(*self._novelty.nearest(look.features), strict=True)
         ]
 
     @functools.cached_property
@@ -152,6 +171,21 @@ def _fits(make: Callable[[Any], object], value: Any) -> bool:
         return False
 
 
+def _names_photos(references: Any, card: dict[str, Any]) -> bool:
+    """Tell whether a card names a file and a class for each photo that it compares with."""
+    novelty, classes = card["novelty"], card["classes"]
+    if not isinstance(references, dict) or novelty is None:
+        return False
+    files, labels = references.get("files"), references.get("labels")
+    return (
+        isinstance(files, list)
+        and isinstance(labels, list)
+        and len(files) == len(labels) == novelty["photos"]
+        and all(isinstance(file, str) and "\0" not in file for file in files)
+        and all(type(label) is int and 0 <= label < len(classes) for label in labels)
+    )
+
+
 def read(path: Path) -> "keras.Model":
     """Return the model in a `.keras` file, whatever card it has; no code of the file is run.
 
@@ -187,6 +221,7 @@ def _card(path: Path) -> dict[str, Any]:
         "view_size": lambda v: type(v) is int and v > 0,
         "levels": lambda v: _fits(_are_levels, v),
         "novelty": lambda v: _fits(Novelty.from_json, v),
+        "references": lambda v: v is None or _names_photos(v, card),
         "sets": lambda v: _fits(PredictionSets.from_json, v),
         "sha256": lambda v: isinstance(v, str),
         "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,

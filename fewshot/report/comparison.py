@@ -57,7 +57,8 @@ class Comparison:
     images a class → the winner's mean accuracy. recall: class → how many of its new photos will be right.
     model: "path", "card" and "method" of what was saved. figures: the names of the files that were drawn.
     evidence: what the verdict rests on. data_notes: what is to be known of the photos: which were left out
-    and why, how they were read.
+    and why, how they were read. contents: fingerprints of the images, in all sizes; older documents have
+    none, and are known by the name of the data alone.
     """
 
     verdict: tuple[str, ...]
@@ -73,6 +74,7 @@ class Comparison:
     command: str
     evidence: Evidence = field(default_factory=Evidence)
     data_notes: tuple[str, ...] = ()
+    contents: frozenset[str] = frozenset()
 
     @property
     def winner(self) -> str:
@@ -91,8 +93,9 @@ class Comparison:
 
     def owns(self, record: Record) -> bool:
         """Say whether a trial is one of the comparison's, its curve of shots included."""
-        methods = {row.method for row in self.table}
-        return record.method in methods and record.protocol.get("data") == self.protocol.get("data")
+        methods, protocol = {row.method for row in self.table}, record.protocol
+        same = not self.contents or protocol.get("content") in self.contents
+        return same and record.method in methods and protocol.get("data") == self.protocol.get("data")
 
     def notes(self) -> list[str]:
         """Return what was left out, a sentence each."""
@@ -145,6 +148,7 @@ def document(compared: Comparison) -> dict:
         "study": "compare",
         "data": compared.protocol["data"],
         "source": compared.source,
+        "contents": sorted(compared.contents),
         "classes": dict(compared.classes),
         "protocol": {key: value for key, value in compared.protocol.items() if key != "data"},
         "verdict": list(compared.verdict),
@@ -180,6 +184,7 @@ def read(document: Mapping) -> Comparison:
         figures=frozenset(Path(text(path)).name for path in entries(document["figures"])),
         command=text(document["command"]),
         evidence=evidence.read(document, len(document["classes"])),
+        contents=frozenset(map(text, entries(document.get("contents", [])))),
         data_notes=tuple(map(text, entries(document.get("data_notes", [])))),
     )
 

@@ -101,12 +101,23 @@ class Novelty:
         """
         features = _unit(np.asarray(features, np.float64))
         scenes = np.arange(len(features)) if groups is None else np.asarray(groups)
-        chosen = np.sort(rng(0, "references").permutation(len(features))[:REFERENCES])
+        chosen = cls.chosen(len(features))
         references = features[chosen].astype("<f2").astype(np.float64)  # as it is kept
         cosines = features @ references.T
         cosines[scenes[:, None] == scenes[chosen]] = -1
         similar = -_distance(cosines)
         return cls(references, -_below(similar, _once(scenes, len(features)), refused, least=-2.0))
+
+    @staticmethod
+    def chosen(photos: int) -> np.ndarray:
+        """Return the positions of those of so many photos that are kept as references, in their order."""
+        return np.sort(rng(0, "references").permutation(photos)[:REFERENCES])
+
+    def nearest(self, features: np.ndarray, count: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
+        """Return the most similar references, (count,), and their cosines, of the features of one, (D,)."""
+        cosines = self.references @ _unit(np.asarray(features, np.float64)[None])[0]
+        nearest = np.argsort(-cosines, kind="stable")[:count]
+        return nearest, cosines[nearest]
 
     def distance(self, features: np.ndarray) -> np.ndarray:
         """Return the distances, float (M,) from 0 to 2, of features (M, D)."""

@@ -23,7 +23,7 @@ from fewshot import backend, cli
 from fewshot.compare import run as comparing
 from fewshot.compare.answer import Answer, answer, is_behind
 from fewshot.compare.board import Board
-from fewshot.compare.clock import Clock
+from fewshot.compare.clock import Clock, share_of_core
 from fewshot.compare.hard import hard_images
 from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
 from fewshot.compare.inspected import inspected
@@ -58,7 +58,11 @@ def _tournament(data, folder, budget=600.0, reserve=0.0, costs=None, **learners)
     plan = make_plan(learners, Images(data, data, data), Draws(), range(10), Machine(jobs=1, device="cpu"))
     pool = pool_of(plan, open_splits(data.folder))
     with Store(folder).open() as store:
-        yield Tournament(plan, candidates, Clock(budget), store, Processes(1), pool, reserve), candidates
+        clock, executor = Clock(budget), Processes(1)
+        yield (
+            Tournament(plan, candidates, clock, store, executor, pool, reserve, share=lambda: 1.0),
+            candidates,
+        )
 
 
 def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
@@ -138,6 +142,15 @@ def test_guesses_follow_the_speed_of_the_machine(data, tmp_path):
         assert tournament.expected(good, range(11)) == 8  # measured
         assert tournament.expected(dear, [0]) == 160
         assert tournament.time_left() == 400 - 80 - 4 * 10
+
+
+def test_guesses_follow_what_a_process_gets_of_a_core(data, tmp_path):
+    with _slowly(data, tmp_path, 400, {"good": 1.0}, {"good": 2.0}) as (tournament, (good,)):
+        tournament._measured_share = lambda: 0.25
+        assert tournament.pace == 1
+        tournament.run(good, [0])
+        assert tournament.pace == 4
+    assert 0 < share_of_core(0.001) <= 1
 
 
 def _run_course(tournament, candidates):

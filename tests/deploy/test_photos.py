@@ -114,3 +114,27 @@ def test_photos_unlike_all_others_are_none_of_these(threshold, novel, model, pre
     for text in capsys.readouterr().out.splitlines()[1:]:
         assert ("none of these" in text, "(or " in text) == (novel, not novel)
     assert (tmp_path / "sorted" / "unsure").exists() == novel
+
+
+def test_the_most_similar_training_photos_are_named_and_shown_where_they_lie(model, prepared, tmp_path):
+    from experiments import try_
+    from fewshot.deploy.saved import load
+
+    saved = load(model)
+    files = prepared.photos()
+    assert saved.card["references"]["files"] == list(map(str, files))
+    ((_, look),) = saved.stream([files[3]])
+    first, *others = saved.similar(look)
+    assert round(first.cosine, 2) == 1
+    assert first.label == first.file.parent.name == files[3].parent.name
+    assert len(others) == 2
+    told = try_.answer(saved, str(files[3]), 0.8)
+    assert "Where it looks" in told
+    assert told.index("The most similar training photos") < told.index(f"100 % alike: {first.file.name}")
+    assert told.count("data:image/jpeg") == 1 + 3
+    saved.card["references"]["files"][files.index(first.file)] = str(tmp_path / "moved.jpg")
+    moved = try_.answer(saved, str(files[3]), 0.8)
+    assert moved.count("data:image/jpeg") == 1 + 2
+    assert "(no longer there)" in moved
+    del saved.card["references"]  # of an older card
+    assert "most similar" not in try_.answer(saved, str(files[3]), 0.8)

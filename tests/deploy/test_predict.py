@@ -265,6 +265,7 @@ FOREIGN = {
     "a size of text": (broken_card(image_size="24"), "no valid 'image_size'"),
     "another size": (broken_card(image_size=32), "does not do what its card says"),
     "novelty of text": (broken_card(novelty="much"), "no valid 'novelty'"),
+    "references without novelty": (broken_card(references={"files": [], "labels": []}), "'references'"),
     "sets of text": (broken_card(sets={"coverage": "high"}), "no valid 'sets'"),
     "another model": (lambda path: path.write_bytes(b"PK"), "the card of another model"),
 }

@@ -410,3 +410,11 @@ def test_pictures_lie_below_the_document():
     bad["photos"]["shown"][0]["looks"] = "../secret.jpg"
     with pytest.raises(ValueError, match="no picture"):
         comparison.read(bad)
+
+
+def test_trials_of_another_folder_of_the_same_name_are_not_its_own():
+    record = kept(WINNER, 0, 70.0)
+    content = record.protocol["content"]
+    assert comparison.read(document()).owns(record)  # an older document, which names no contents
+    assert comparison.read(document(contents=["other", content])).owns(record)
+    assert not comparison.read(document(contents=["other"])).owns(record)

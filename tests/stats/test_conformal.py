@@ -112,3 +112,14 @@ def test_what_is_no_novelty_is_refused(change):
 def test_what_are_no_sets_is_refused():
     with pytest.raises(ValueError, match="coverage: expected a number from 0 to 1"):
         PredictionSets.from_json({"coverage": True, "least_probability": 0.5})
+
+
+def test_the_most_similar_photos_come_first():
+    known = clusters(30, 1)
+    novelty = Novelty.fit(known)
+    positions, cosines = novelty.nearest(3 * known[17], count=4)
+    assert positions[0] == 17
+    assert round(cosines[0], 2) == 1
+    assert (np.diff(cosines) <= 0).all()
+    assert Novelty.chosen(30).tolist() == list(range(30))
+    assert len(Novelty.chosen(1000)) == 400
