@@ -19,6 +19,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fewshot.api.classifier import FewShotClassifier
     from fewshot.api.compare import Comparison, compare
     from fewshot.api.data import Data, load
     from fewshot.api.methods import methods
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison",
     "Data",
+    "FewShotClassifier",
     "FewshotError",
     "Learner",
     "Machine",
@@ -85,6 +87,7 @@ _MODULES = {
     "Comparison": "fewshot.api.compare",
     "compare": "fewshot.api.compare",
     "Data": "fewshot.api.data",
+    "FewShotClassifier": "fewshot.api.classifier",
     "FewshotError": "fewshot.errors",
     "Learner": "fewshot.learners.contract",
     "Machine": "fewshot.trials.plan",

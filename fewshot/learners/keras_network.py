@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from fewshot.models import check_size, networks
 from fewshot.seeding import stream_seed
 from fewshot.settings import split
 from fewshot.training.optimizers import optimizers
+
+if TYPE_CHECKING:
+    from fewshot.training.engine import Engine
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
 
@@ -66,16 +70,15 @@ class KerasLearner(NetworkLearner):
         recipe, examples = self.recipe, self._examples(train, seed)
         if self.features != PIXELS:
             watch = watch and replace(watch, x=extract(self.features, watch.x))
-        self._engine = self._compiled(examples.x.shape[1:], len(train.classes), last)
+        self._compiled_for = (examples.x.shape[1:], len(train.classes), last)
+        engine = self._engine
         self._members, curves, before = [], [], 0.0
         for member in range(recipe.ensemble_size):
             member_seed = stream_seed(seed, f"member {member}") if member else seed
             member_checkpoint = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
-            curves.append(
-                asdict(self._engine.fit(examples, recipe, member_seed, watch, member_checkpoint, start))
-            )
-            before += self._engine.seconds_before
-            self._members.append(self._engine.weights())
+            curves.append(asdict(engine.fit(examples, recipe, member_seed, watch, member_checkpoint, start)))
+            before += engine.seconds_before
+            self._members.append(engine.weights())
         self.fitted = self._fitted(len(examples), curves, before)
         return self
 
@@ -89,7 +92,8 @@ class KerasLearner(NetworkLearner):
         from fewshot.training import together
 
         examples = [self._examples(train, seed) for train, seed in zip(trains, seeds, strict=True)]
-        engine = self._compiled(examples[0].x.shape[1:], len(trains[0].classes))
+        self._compiled_for = (examples[0].x.shape[1:], len(trains[0].classes), 0)
+        engine = self._engine
         outcomes = []
         for outcome in together.fit(engine, examples, self.recipe, seeds):
             if isinstance(outcome, DivergedError):
@@ -97,7 +101,7 @@ class KerasLearner(NetworkLearner):
                 continue
             curve, weights = outcome
             fitted = copy.copy(self)
-            fitted._engine, fitted._members = engine, [weights]
+            fitted._members = [weights]
             fitted.fitted = fitted._fitted(len(examples[0]), [asdict(curve)], 0.0)
             outcomes.append(fitted)
         return outcomes
@@ -120,23 +124,26 @@ class KerasLearner(NetworkLearner):
             seconds_before=before,
         )
 
-    def _compiled(self, shape: tuple[int, int, int], outputs: int, last: int = 0):
+    @property
+    def _engine(self) -> "Engine":
+        """Return what trains and predicts: compiled once a process, and so no part of what is pickled."""
         from fewshot.training.engine import compiled
 
-        return compiled(self.network, self.recipe, shape, outputs, last)
+        return compiled(self.network, self.recipe, *self._compiled_for)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
         inputs = [seen(self.features, view) for view in views(x, self.recipe.tta_flip)]
-        probabilities = []
+        probabilities, engine = [], self._engine
         for weights in self._members:
-            self._engine.load(weights)
-            probabilities += [self._engine.predict(view) for view in inputs]
+            engine.load(weights)
+            probabilities += [engine.predict(view) for view in inputs]
         return np.mean(probabilities, 0)
 
     def members(self) -> list:
         """Return the trained networks, `keras.Model`s from what they see to logits: one a member."""
-        return [self._engine.network_with(weights) for weights in self._members]
+        engine = self._engine
+        return [engine.network_with(weights) for weights in self._members]
 
     def keras_model(self, shape: tuple[int, int, int]):
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
