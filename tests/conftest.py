@@ -1,11 +1,10 @@
 """Fixtures that the tests share: a cache of their own, small data, tiny runs."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from commands import in_a_fork, in_a_process
 from helpers import QUICK
 
 from fewshot import backend
@@ -23,6 +22,7 @@ def cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     os.environ["FEWSHOT_CACHE"] = str(folder)
     os.environ.pop("FEWSHOT_DATA_DIR", None)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile all sources again
     return folder
 
 
@@ -99,15 +99,15 @@ def results(tmp_path):
 
 @pytest.fixture
 def command(tmp_path):
-    """Run `python -m experiments.NAME …` or `PACKAGE.NAME` in its own process, results below `tmp_path`."""
+    """Run `python -m experiments.NAME …` or `PACKAGE.NAME`, results below `tmp_path`.
 
-    def run(name, *args, out=tmp_path / "results", env=None, **kwargs):
+    In a process of its own where `options` of the process are given (`commands.in_a_process`).
+    """
+
+    def run(name, *args, out=tmp_path / "results", **options):
         module = name if "." in name else f"experiments.{name}"
-        line = [sys.executable, "-m", module, *map(str, args)]
-        if out:
-            line += ["--out", str(out)]
-        environment = os.environ | (env or {})
-        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300, **kwargs)
+        line = (module, *args, *(["--out", out] if out else []))
+        return in_a_process(*line, **options) if options else in_a_fork(*line)
 
     return run
 
@@ -116,5 +116,4 @@ def command(tmp_path):
 def study(tmp_path_factory, cache):
     """One quick study of digits: its results folder, for all tests to read, and what the command printed."""
     out = tmp_path_factory.mktemp("study") / "results"
-    line = [sys.executable, "-m", "experiments.augment", *QUICK, "--method", "flip", "--out", str(out)]
-    return out, subprocess.run(line, capture_output=True, text=True, timeout=300)
+    return out, in_a_process("experiments.augment", *QUICK, "--method", "flip", "--out", out)

@@ -20,6 +20,7 @@ from fewshot.trials.store import FORMAT, read
 from fewshot.trials.trial import Trial
 
 QUICK = ("--data", "digits", "--quick")
+ALONE = (*QUICK, "--jobs", "1")  # in the process of the command: no worker imports TensorFlow for two trials
 
 
 def records(out) -> dict[str, Record]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import QUICK, one_line, records
+from helpers import ALONE, QUICK, one_line, records
 from PIL import Image
 
 from experiments.cnn import STUDY
@@ -179,7 +179,7 @@ def test_sheets_are_drawn_without_training(command, tmp_path):
 
 
 def test_a_diverged_trial_is_shown_and_left_out(command):
-    done = command("cnn", *QUICK, "--method", "baseline:learning_rate=1e12")
+    done = command("cnn", *ALONE, "--method", "baseline:learning_rate=1e12")
     assert done.returncode == 0, done.stderr
     assert "failed: the loss was no longer finite at update" in done.stderr
     assert "0 (2 failed)" in done.stdout

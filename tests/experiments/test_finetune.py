@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import QUICK, learner, one_line
+from helpers import ALONE, learner, one_line
 
 from experiments.finetune import BATCHES, RATES, STUDY
 from fewshot.learners.estimator import EstimatorLearner
@@ -32,7 +32,7 @@ def test_names_become_features_heads_and_recipes():
 
 def test_heads_share_the_features_and_the_control_has_a_name(command):
     given = (f"{SMALL}:head=ridge", f"{SMALL}:head=linear", f"{SMALL}:head=centroid,offline=flip,tta_flip")
-    done = command("finetune", *QUICK, "--weights", "random", "--json", "--method", *given)
+    done = command("finetune", *ALONE, "--weights", "random", "--json", "--method", *given)
     assert done.returncode == 0, done.stderr
     assert "features of 4 tasks ready" in done.stderr
     rows = {row["method"]: row for row in json.loads(done.stdout)["methods"]}
@@ -43,7 +43,7 @@ def test_heads_share_the_features_and_the_control_has_a_name(command):
 
 def test_a_network_of_keras_is_a_backbone(command):
     done = command(
-        "finetune", *QUICK, "--weights", "random", "--json", "--method", "imagenet/keras/MobileNet@32"
+        "finetune", *ALONE, "--weights", "random", "--json", "--method", "imagenet/keras/MobileNet@32"
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["methods"][1]["n"] == 2
@@ -51,7 +51,7 @@ def test_a_network_of_keras_is_a_backbone(command):
 
 def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
     done = command(
-        "finetune", *QUICK, "--grid", "--weights", "random", "--json", "--method", f"{SMALL}:head=linear"
+        "finetune", *ALONE, "--grid", "--weights", "random", "--json", "--method", f"{SMALL}:head=linear"
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -80,7 +80,7 @@ def test_the_grid_is_all_rates_with_all_batches_and_a_picture(command):
     ],
 )
 def test_wrong_usage(command, args, message):
-    done = command("finetune", *QUICK, *args)
+    done = command("finetune", *ALONE, *args)
     assert done.returncode == 2, done.stderr
     assert message in one_line(done.stderr)
 
@@ -88,6 +88,6 @@ def test_wrong_usage(command, args, message):
 def test_a_file_that_is_no_weight_file(command, tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(b"no weights at all" * 100)
-    done = command("finetune", *QUICK, "--method", f"{SMALL}:head=ridge", "--weights", path)
+    done = command("finetune", *ALONE, "--method", f"{SMALL}:head=ridge", "--weights", path)
     assert done.returncode == 1
     assert "weights.pth" in one_line(done.stderr)

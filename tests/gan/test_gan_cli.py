@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from commands import in_a_fork
 from helpers import one_line
 from PIL import Image
 
@@ -29,8 +30,7 @@ TRAIN = ("--preset", TINY, *DIGITS, *RANDOM)
 def trained(tmp_path_factory, cache):
     """What `gan.train` writes, and what it says."""
     out = tmp_path_factory.mktemp("gan") / "out"
-    line = [sys.executable, "-m", "gan.train", *TRAIN, "--out", str(out), "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    done = in_a_fork("gan.train", *TRAIN, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)["generators"][0], done.stderr
 
@@ -149,7 +149,19 @@ def test_the_study_of_synthetic_images(command, tmp_path):
     plugin.write_text(PLUGIN)
     each = "synthetic=4,gan=tiny"
     mixes = [each, f"{each},keep=agree", f"{each},real=no", f"{each},offline=flip", f"{each},share=0.9"]
-    options = ["--quick", "--seeds", "1", "--classifier", "baseline", "ridge", "--plugin", plugin, "--json"]
+    options = [
+        "--quick",
+        "--seeds",
+        "1",
+        "--jobs",
+        "1",
+        "--classifier",
+        "baseline",
+        "ridge",
+        "--plugin",
+        plugin,
+        "--json",
+    ]
     done = command("synthetic", *DIGITS, *options, "--method", *mixes)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["classifiers"]

@@ -48,9 +48,15 @@ CIFAR = {
 }
 
 
-# Half a minute to a minute each, for the same builders as smaller members of their families.
-DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
+# Up to a minute each, for the same builders as smaller members of their families: slow tests.
+DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
+LONG = (*DEEP, "mobilenetv2-short", "convnext-atto")  # that learn slowly
+
+
+def each(names, slow=DEEP):
+    """Return the networks as parameters of a test, some of them marked slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in names]
 
 
 def cost(name, size, outputs):
@@ -162,7 +168,7 @@ def test_an_outline_counts_what_a_built_network_has():
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer", "group"])
-@pytest.mark.parametrize("name", [name for name in NEW if "norm" in networks.switches(name)])
+@pytest.mark.parametrize("name", each(name for name in NEW if "norm" in networks.switches(name)))
 def test_normalisations_change_the_parameters_only(name, norm):
     default, changed = cost(name, 64, 10), cost(f"{name}:norm={norm}", 64, 10)
     assert changed.multiply_adds == default.multiply_adds
@@ -171,7 +177,7 @@ def test_normalisations_change_the_parameters_only(name, norm):
     ) or norm != "none"
 
 
-@pytest.mark.parametrize("name", [name for name in NEW if "stem" in networks.switches(name)])
+@pytest.mark.parametrize("name", each(name for name in NEW if "stem" in networks.switches(name)))
 def test_small_images_get_the_small_form(name):
     def form(stem, size):
         return cost(f"{name}:stem={stem}", size, 10)
@@ -180,9 +186,7 @@ def test_small_images_get_the_small_form(name):
     assert form("auto", 64) == form("imagenet", 64) != form("cifar", 64)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in DEEP else []) for name in NEW]
-)
+@pytest.mark.parametrize("name", each(NEW, LONG))
 def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     import keras
 

@@ -315,7 +315,8 @@ def test_ctrl_c_in_a_terminal_ends_a_local_cluster_quietly(tmp_path):
 # Everything goes wrong
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 20])
 def test_killed_at_random_moments_and_continued_is_undisturbed(cache, own_machines, command, tmp_path, kills):
     """kill -9 of driver, worker or scheduler, again and again; the same command is given until it is done."""
     study = ("augment", *QUICK, "--method", "none", "--seeds", 4 + 4 * kills, "--epochs", 30)
