@@ -7,12 +7,14 @@ python -m experiments.compare --data cifar10 --budget 30m
 import argparse
 import functools
 import sys
+from dataclasses import replace
 
 from fewshot import cli
 from fewshot.compare.board import Board
 from fewshot.compare.clock import check_budget
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import strategies, usual_methods
+from fewshot.data.dataset import PRIORS
 from fewshot.methods.catalogue import methods
 from fewshot.trials.plan import load_images
 
@@ -49,7 +51,15 @@ def _parser() -> cli.Parser:
         lambda: methods,
         "only these, strategies or what is registered: NETWORK:switches, ridge, flip, online:strong, …",
     )
-    cli.add_draws(parser.add_argument_group("draws"))
+    draws = parser.add_argument_group("draws")
+    cli.add_draws(draws)
+    draws.add_argument(
+        "--prior",
+        choices=PRIORS,
+        default="alike",
+        help="what classes with unequal numbers of images count in training and in the answer: alike, or "
+        "natural, as often as they come (default: %(default)s)",
+    )
     cli.add_data(parser)
     cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
     output = cli.add_output(parser, "records, pictures and the winner")
@@ -71,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
         functools.partial(load_images, cli.dataset(args), args.data_dir),
         strategies(args.method),
         args.budget,
-        cli.draws(args),
+        replace(cli.draws(args), prior=args.prior),
         cli.machine(args),
         args.out,
         export=not args.no_export,

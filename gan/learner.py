@@ -40,17 +40,22 @@ class SyntheticLearner(Wrapper):
     share: float = 0.0
     keep: Literal["all", "agree"] = "all"
 
+    weighs = True  # through the base: generators see every image once
+
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "SyntheticLearner":
         """Train the base on a set of its own. Generators come from the cache, or are trained now."""
         real = self._expanded(train, seed)
         samples = self._synthetic_images(real, seed)
+        # What is synthetic is as many of each class; the base counts them all alike, or repeats some.
         parts = [real] * self._repeats(len(real), len(samples)) + [samples] if self.real else [samples]
         whole = Dataset(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in "xy"), train.classes
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in "xy"),
+            train.classes,
+            prior=train.prior,
         )
-        self.base = copy.copy(self.base).fit(whole, seed, watch, checkpoint)
+        self.base = copy.copy(self.base).train(whole, seed, watch, checkpoint)
         return self
 
     def check(self, shape: tuple[int, int, int]) -> None:
@@ -83,7 +88,7 @@ class SyntheticLearner(Wrapper):
 
     def _expanded(self, train: Dataset, seed: int) -> Dataset:
         examples = expand.expand(train, self.offline, seed)
-        return Dataset(examples.x, examples.targets.argmax(1), train.classes)
+        return Dataset(examples.x, examples.targets.argmax(1), train.classes, prior=train.prior)
 
     def _generators(self, real: Dataset, seed: int):
         return cached(parse(self.gan), real.compact(), seed)
@@ -96,7 +101,7 @@ class SyntheticLearner(Wrapper):
         samples = Dataset(samples.x, labels[samples.y], real.classes)
         if self.keep == "all":
             return samples
-        judge = copy.copy(self.base).fit(real, seed)
+        judge = copy.copy(self.base).train(real, seed)
         agreed = judge.predict(samples.x).argmax(1) == samples.y
         kept = [np.flatnonzero(agreed & (samples.y == label))[: self.synthetic] for label in labels]
         return samples.take(np.concatenate(kept))

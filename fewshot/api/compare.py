@@ -81,6 +81,7 @@ def compare(
     classes: Sequence[str] | None = None,
     balanced: bool | None = None,
     limit_train: int | None = None,
+    prior: str | None = None,
     data_dir: str | Path | None = None,
     jobs: int | None = None,
     threads: int | None = None,
@@ -102,6 +103,8 @@ def compare(
     data : a folder of photos, or whatever `fs.load` takes or returned.
     budget : a time, such as "90s", "20m" or "1h", or seconds; for all of it, export included.
     methods : what to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
+    prior : what classes with unequal numbers of images count in training and in the answer: "alike"
+        (default), or "natural", as often as they come.
     export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
     progress : tell how it goes.
     image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
@@ -125,6 +128,7 @@ def compare(
         classes=classes,
         balanced=balanced,
         limit_train=limit_train,
+        prior=prior,
     )
     findings = run_comparison(
         images.images,

@@ -12,6 +12,7 @@ import numpy as np
 from fewshot.arguments import names, whole_number
 from fewshot.data import Dataset, DataSpec, Prepared, Splits, open_splits, prepare
 from fewshot.data.arrays import prepare_arrays
+from fewshot.data.dataset import Prior
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
@@ -97,6 +98,7 @@ def load(
     classes: Sequence[str] = (),
     balanced: bool = True,
     limit_train: int | None = None,
+    prior: Prior = "alike",
     data_dir: str | Path | None = None,
     columns: Sequence[str] = (),
 ) -> Data:
@@ -113,6 +115,7 @@ def load(
     classes : the names of fixed classes, in place of drawn ones.
     balanced : as many held-out images of each class.
     limit_train : of the protocol "full", at most so many training images.
+    prior : how unequal classes count in training: "alike", or "natural", as often as they come.
     data_dir : where the files of a named dataset lie, in place of any download.
     columns : of a table, the names of the columns of path, label and perhaps part (default: the usual ones).
 
@@ -121,7 +124,7 @@ def load(
     UsageError
         For an unknown name, an unfit folder or array, or draws that the data cannot give.
     """
-    draws = checked_draws(protocol, ways, shots, classes, balanced, limit_train)
+    draws = checked_draws(protocol, ways, shots, classes, balanced, limit_train, prior)
     if isinstance(data, Data):
         if image_size is not None:
             raise UsageError(f"{field('image_size')} is for names and folders: these images are loaded")
@@ -164,9 +167,10 @@ def checked_draws(
     classes: Sequence[str] = (),
     balanced: bool = True,
     limit_train: int | None = None,
+    prior: Prior = "alike",
 ) -> Draws:
     """Return the draws, whose types are checked: a slip is known before anything is fetched."""
-    draws = Draws(protocol, ways, shots, names("classes", classes), balanced, limit_train)
+    draws = Draws(protocol, ways, shots, names("classes", classes), balanced, limit_train, prior)
     if draws.protocol is not None:
         protocols[draws.protocol]
     return draws

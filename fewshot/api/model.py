@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +14,7 @@ from fewshot.api.results import Results
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data import Prepared, open_splits
-from fewshot.data.dataset import Dataset
+from fewshot.data.dataset import Dataset, Prior, check_prior
 from fewshot.data.kinds import why_unreadable
 from fewshot.data.photo import square
 from fewshot.data.walk import images_below
@@ -101,13 +101,26 @@ class Model:
         }
         if images := card.get("images"):
             facts["trained on"] = f"{sum(images):,} images"
+        if card.get("prior") == "natural":
+            facts["classes count"] = "as often as they came in training"
         expected = card.get("expected")
-        if isinstance(expected, Mapping) and expected.get("mean") is not None:
-            facts["expected accuracy"] = f"{expected['mean']:.1f} %"
-            if expected.get("ci95"):
-                low, high = expected["ci95"]
-                facts["expected accuracy"] += f" [{low:.1f}, {high:.1f}]"
+        if isinstance(expected, Mapping) and (told := _told(expected)):
+            facts["expected accuracy"] = told
+        recalls = [_told(recall) for recall in card.get("recall") or [] if recall]
+        if all(recalls) and len(recalls) == len(self.classes):
+            facts["of each class"] = ", ".join(
+                f"{name} {recall}" for name, recall in zip(self.classes, recalls, strict=True)
+            )
         return facts
+
+
+def _told(estimate: Mapping[str, Any]) -> str:
+    """Return an accuracy of a card, with its interval; as `fs.run` or as `compare` found it."""
+    value = estimate.get("mean", estimate.get("value"))
+    bounds = estimate.get("ci95", estimate.get("interval"))
+    if value is None:
+        return ""
+    return f"{value:.1f} %" + (f" [{bounds[0]:.1f}, {bounds[1]:.1f}]" if bounds else "")
 
 
 def load_model(path: str | os.PathLike[str], *, threads: int | None = None, device: str = "auto") -> Model:
@@ -139,6 +152,7 @@ def export(
     image_size: int | None = None,
     results: Results | None = None,
     card: Mapping[str, object] | None = None,
+    prior: Prior = "alike",
     threads: int | None = None,
     device: str = "auto",
 ) -> Model:
@@ -154,6 +168,8 @@ def export(
     results : what `fs.run` found of the method on tasks of all these classes: its held-out predictions
         calibrate the model, and the card says what accuracy to expect.
     card : what the card shall say besides.
+    prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
+        they come.
     threads, device : as in `fs.load_model`.
 
     Raises
@@ -178,6 +194,8 @@ def export(
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
     seed = whole_number("seed", seed, least=0)
+    check_prior(prior)
+    images = replace(images, prior=prior)
     save(learner, images, seed, path, {**known, **(card or {})}, formats, photos)
     return load_model(path)
 

@@ -34,6 +34,17 @@ def seeded(estimator, seed: int):
     return estimator.set_params(**dict.fromkeys(seeds, seed))
 
 
+def weights_parameter(estimator) -> str | None:
+    """Return by which name `fit` takes what each row counts; None where the estimator knows no weights."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][1] if steps else estimator
+    if not has_fit_parameter(last, "sample_weight"):
+        return None
+    return f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
+
+
 def rows(x: np.ndarray) -> np.ndarray:
     """Return images, uint8, as float32 rows in [0, 1]."""
     scaled = x.reshape(len(x), -1).astype(np.float32)

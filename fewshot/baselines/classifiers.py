@@ -46,14 +46,18 @@ class Head(ClassifierMixin, BaseEstimator):
         self.name = name
         self.random_state = random_state
 
-    def fit(self, X, y):
-        """Fit the head to rows (n, D); every row is a photo of its own."""
+    def fit(self, X, y, sample_weight=None):
+        """Fit the head to rows (n, D); every row is a photo of its own.
+
+        sample_weight: (n,), what each counts; None for classes that count alike.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("a classifier needs two classes or more")
         photos = np.arange(len(X))
-        fitted = fit_head(self.name, Rotated(X, labels, photos, deal(labels, photos, self.random_state)))
+        folds = deal(labels, photos, self.random_state)
+        fitted = fit_head(self.name, Rotated(X, labels, photos, folds, sample_weight))
         self.coef_, self.intercept_, self.chosen_ = fitted.kernel.T, fitted.bias, fitted.chosen
         return self
 

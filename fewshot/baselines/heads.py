@@ -6,9 +6,12 @@
     svm          a linear support vector machine, the penalty by cross-validation
     centroid     the nearest class mean
 
-All count classes alike, whatever their numbers of photos. What decides between penalties, how steep scores
-without probabilities are, and which candidates are good are predictions of photos that are held out: all rows
-of a photo, and of its near-duplicates, at once.
+All count classes alike, whatever their numbers of photos, unless weights say otherwise. Weights alone are not
+enough: of many features, few photos of a class tell its own noise, and new photos of it are taken for the
+other's. How far scores are off is seen on photos that are held out, and put right.
+
+What decides between penalties, how steep scores without probabilities are, and which candidates are good are
+predictions of photos that are held out: all rows of a photo, and of its near-duplicates, at once.
 
 n rows of D features lie in at most n dimensions: they are rotated there first, which changes nothing that a
 linear head with a quadratic penalty does, and costs one Gram matrix.
@@ -29,6 +32,7 @@ PENALTIES = np.logspace(-3, 3, 25)  # of ridge regression, in mean squared lengt
 STEEPNESS = np.linspace(-2, 3, 21)  # log10 of what scores, of mean square 1, are multiplied by
 MANY = 1000  # rows or features: with more than so many, axes and covariances are computed in single precision
 RELATIVE = 1e-11, 1e-7  # eigenvalues below this share of the largest are rounding, in double and in single
+SHRUNK = 1e-3  # of squared shifts, beside the log loss: finite, however well photos are told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,9 @@ def fit_head(name: str, rows: "Rotated") -> FittedHead:
         even = np.full((n, classes), 1 / classes)
         return FittedHead(np.zeros((rows.width, classes)), np.zeros(classes), even, None)
     coefficients, bias, scores, chosen = HEADS[name](rows)
+    if rows.uneven and len(np.unique(rows.y[rows.tested])) == classes:
+        factor, shift = rows.correction(scores)
+        coefficients, bias, scores = factor * coefficients, factor * bias + shift, factor * scores + shift
     kernel, bias = rows.back(coefficients, bias)
     held_out = np.full((n, classes), np.nan)
     held_out[rows.tested] = softmax(scores[rows.tested], 1)
@@ -66,15 +73,24 @@ class Rotated:
     z: float64 (n, r), r ≤ n, weighted mean 0. energy: (r,), the weighted sums of their squares. precision:
     what is good enough for covariances of so many.
     y: int (n,), every class from 0 to `classes` − 1 at least once. weights: (n,), such that classes weigh
-    alike. groups: int (n,), the photo or group of near-duplicates that a row is of. folds: int (n,), which
-    fold holds a row out; −1 for none.
+    alike, unless they are given. uneven: whether classes have unequal numbers of rows. groups: int (n,), the
+    photo or group of near-duplicates that a row is of. folds: int (n,), which fold holds a row out; −1 for
+    none.
     """
 
-    def __init__(self, rows: np.ndarray, y: np.ndarray, groups: np.ndarray, folds: np.ndarray):
+    def __init__(
+        self,
+        rows: np.ndarray,
+        y: np.ndarray,
+        groups: np.ndarray,
+        folds: np.ndarray,
+        weights: np.ndarray | None = None,
+    ):
         self.y, self.groups, self.folds = y, groups, folds
         counts = np.bincount(y)
         self.classes = len(counts)
-        self.weights = len(y) / (self.classes * counts[y])
+        self.weights = len(y) / (self.classes * counts[y]) if weights is None else weights
+        self.uneven = len(set(counts.tolist())) > 1
         self.width = rows.shape[1]
         self._mean = self.weights @ rows / len(y)
         self._centred = rows - self._mean
@@ -144,11 +160,7 @@ class Rotated:
         """
         if not self.tested.any():
             return 1 / max(np.abs(scores).mean(), 1e-12)
-        scores, y = scores[self.tested], self.y[self.tested]
-        weights = self.weights[self.tested] / self.weights[self.tested].sum()
-        doubt = 1 / (self.photos + 2)
-        targets = np.full(scores.shape, doubt / (self.classes - 1))
-        targets[np.arange(len(y)), y] = 1 - doubt
+        scores, targets, weights = self._held_out(scores)
         unit = np.sqrt(np.square(scores).mean()) or 1.0
         scores = (scores - scores.max(1, keepdims=True)) / unit
         aim = (targets * scores).sum(1) @ weights
@@ -159,6 +171,32 @@ class Rotated:
             best = logs[(sums - factors * aim).argmin()]
             logs = best + np.linspace(-0.25, 0.25, 11)
         return 10.0**best / unit
+
+    def correction(self, scores: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return factor and shift, (C,), of scores with the least log loss of held-out rows."""
+        from scipy.optimize import minimize
+
+        scores, targets, weights = self._held_out(scores)
+
+        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            factor, shift = np.exp(parameters[0]), parameters[1:]
+            logs = log_softmax(factor * scores + shift, 1)
+            slope = weights[:, None] * (np.exp(logs) - targets)
+            value = -float(weights @ (targets * logs).sum(1)) + SHRUNK * shift @ shift
+            gradient = slope.sum(0) + 2 * SHRUNK * shift
+            return value, np.append(factor * (slope * scores).sum(), gradient)
+
+        found = minimize(loss, np.zeros(1 + self.classes), jac=True, method="L-BFGS-B").x
+        return float(np.exp(found[0])), found[1:]
+
+    def _held_out(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return held-out scores, what they are to say, (n, C) each, and what each row counts, 1 in all."""
+        scores, y = scores[self.tested], self.y[self.tested]
+        weights = self.weights[self.tested] / self.weights[self.tested].sum()
+        doubt = 1 / (self.photos + 2)
+        targets = np.full(scores.shape, doubt / (self.classes - 1))
+        targets[np.arange(len(y)), y] = 1 - doubt
+        return scores, targets, weights
 
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray, float | None]  # coefficients, bias, scores held out, chosen

@@ -54,7 +54,11 @@ def answer(tournament: Tournament, error_ratio: float = 1.0) -> Answer:
     if tournament.pool.same_classes:
         winner = said[choice.winner]
         told = promise(
-            winner.complete, winner.labels[winner.tested], tournament.pool.groups[winner.tested], error_ratio
+            winner.complete,
+            winner.labels[winner.tested],
+            tournament.pool.groups[winner.tested],
+            error_ratio,
+            tournament.pool.prior,
         )
     accuracy = _with_all(choice.accuracy, error_ratio)
     return Answer(_rows(tournament, said, choice, accuracy), choice.winner, said, told, accuracy)
@@ -75,6 +79,8 @@ def _choice(tournament: Tournament, said: Mapping[str, HeldOut]) -> Choice | Non
         return None
     if tournament.pool.same_classes:
         labels = np.max([of_one.labels for of_one in said.values()], 0)
+        if tournament.pool.prior == "natural":  # every photo counts alike: they are as one class
+            labels = np.zeros_like(labels)
         return choose(
             {name: of_one.correct() for name, of_one in said.items()}, labels, tournament.pool.groups
         )

@@ -124,10 +124,14 @@ class Findings:
         recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
         first, *more = verdict(self.answer, self.classes, self.curve, left_out, self.tested)
         return comparison.Comparison(
-            verdict=(first, classes_told(self.classes), *more),
+            verdict=tuple(render(line, style) for line in (first, classes_told(self.classes), *more)),
             source=self.place.source,
             classes=self.classes,
-            protocol={**self.protocol.describe(), "data": self.images.small.name},
+            protocol={
+                **self.protocol.describe(),
+                "prior": self.protocol.prior,
+                "data": self.images.small.name,
+            },
             table=self.answer.rows,
             left_out=left_out,
             recall={name: estimate for name, estimate in recall.items() if estimate is not None},

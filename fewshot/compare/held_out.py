@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot.data import Splits
+from fewshot.data.dataset import Prior
 from fewshot.data.protocols import count_folds, near_duplicates
 from fewshot.trials.plan import Plan
 from fewshot.trials.predictions import read_predictions
@@ -33,6 +34,8 @@ class Pool:
         How many images a draw trains on.
     folds
         Whether these are all others.
+    prior
+        How classes count that have unequal numbers of images.
     """
 
     part: str
@@ -41,6 +44,7 @@ class Pool:
     groups: np.ndarray
     training: int = 100
     folds: bool = False
+    prior: Prior = "alike"
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -58,6 +62,7 @@ def pool_of(plan: Plan, splits: Splits) -> Pool:
         near_duplicates(splits.train, splits.parts[part])[1],
         len(train),
         protocol.name == "folds",
+        protocol.prior,
     )
 
 

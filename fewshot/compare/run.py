@@ -11,7 +11,7 @@ from fewshot.compare.answer import answer, is_behind
 from fewshot.compare.board import Progress, minutes
 from fewshot.compare.clock import Clock, check_budget
 from fewshot.compare.findings import Findings, error_ratio
-from fewshot.compare.held_out import DRAWS, pool_of
+from fewshot.compare.held_out import DRAWS, Pool, pool_of
 from fewshot.compare.inspected import inspected
 from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
@@ -96,7 +96,7 @@ def compare(
     splits = open_splits(images.small.folder)
     plan = make_plan(learners, images, draws, machine=machine, usual_seeds=ROUNDS * LARGEST_ROUND)
     pool, place = pool_of(plan, splits), place_of(Path(out), images.small)
-    progress.say(*images.small.notes, *_announcement(plan, splits), *place.notes)
+    progress.say(*images.small.notes, *_announcement(plan, splits, pool), *place.notes)
     reserve = min(EXPORTING, KEPT * budget) if export else 0.0
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:
@@ -157,8 +157,8 @@ def _usual(draws: Draws, images: Prepared) -> Draws:
     return replace(draws, protocol="folds")
 
 
-def _announcement(plan: Plan, splits: Splits) -> list[str]:
-    """Return what is compared, and which images repeat, a line each."""
+def _announcement(plan: Plan, splits: Splits, pool: Pool) -> list[str]:
+    """Return what is compared, and which images stay unused, a line each."""
     data = plan.data
     counts = np.bincount(splits.train.y, minlength=len(data.classes))
     classes = ", ".join(f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True))
@@ -166,6 +166,14 @@ def _announcement(plan: Plan, splits: Splits) -> list[str]:
         f"{data.name}: {plural(len(data.classes), 'class', 'classes')} ({classes})",
         f"draws: {plan.protocol}; strategies: {', '.join(plan.learners)}",
     ]
+    if pool.prior == "natural":
+        lines.append("classes count in training as often as they come")
+    if pool.same_classes and not pool.folds and pool.part == "train":
+        shots = pool.training // len(data.classes)
+        lines.append(
+            f"each draw trains on {plural(shots, 'image')} of each class, {pool.training} of {len(pool)}: "
+            "without a protocol or a number of shots, draws train on nearly all"
+        )
     if "test" in splits.parts:
         lines.append(f"its {plural(len(splits.parts['test']), 'test image')} stand apart until the end")
     return lines
@@ -252,8 +260,8 @@ class _Course:
     def measure_curve(self) -> None:
         """Measure the leader with fewer images, as time allows; nothing where that has been done."""
         tournament, winner = self._tournament, answer(self._tournament).winner
-        if winner is None or winner in self.points:
-            return
+        if winner is None or winner in self.points or tournament.pool.prior == "natural":
+            return  # the curve is of as many images of each class
         smallest = int(np.bincount(open_splits(self._images.small.folder).train.y).min())
         expected = math.ceil(CURVE_DRAWS / tournament.jobs) * tournament.costs[winner]
         protocol = "distinct" if self._plan.protocol.name == "folds" else self._draws.protocol
@@ -283,7 +291,7 @@ class _Course:
         if winner is None or splits.test is None or self._plan.protocol.name != "folds":
             return None
         learner = {winner: self._plan.learners[winner]}
-        whole = make_plan(learner, self._images, Draws("full", balanced=False), [0], self._plan.machine)
+        whole = make_plan(learner, self._images, self._all_others(), [0], self._plan.machine)
         self._tell(f"{winner} on the test images", 1, self._tournament.costs[winner])
         try:
             (record,) = self._tournament.run_others(whole.trials)
@@ -293,6 +301,10 @@ class _Course:
         if record.accuracy is None:
             return None
         return estimate(record.accuracy / 100, len(splits.test), len(splits.test))
+
+    def _all_others(self) -> Draws:
+        """Return the draw that trains on all images but those of the test part."""
+        return Draws("full", balanced=False, prior=self._draws.prior)
 
     def _tell(self, title: str, trials: int, seconds: float) -> None:
         done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}
@@ -305,7 +317,7 @@ def _so_far(tournament: Tournament) -> list[str]:
     found = answer(tournament)
     if found.winner is None or found.promise is None:
         return []
-    told = found.promise.balanced_accuracy
+    told = found.promise.expected
     return [
         f"so far, after {minutes(tournament.clock.gone())}: {found.winner} gets about "
         f"{told.value:.0f} of 100 new photos right{between(told)}"

@@ -6,15 +6,18 @@ Sentences that somebody who knows photos, not statistics, reads once.
 from collections.abc import Mapping, Sequence
 
 from fewshot.compare.answer import Answer
+from fewshot.errors import field
 from fewshot.report.comparison import Row
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
+from fewshot.stats.promise import Promise
 from fewshot.wording import plural
 
 NAMED = 20  # classes that are named with their photos
 FURTHER = 50  # photos of each class
 GOAL = 95.0  # percent right, up to which more photos are worth thinking of
 SURE = 90.0  # a class below it is weak …
+UNEQUAL = 1.5  # times as many photos of a class as of another, from which that is worth a word
 UNSURE = 15.0  # points above chance, from which more photos may show that it is not chance
 BEHIND = 3.0  # … where it is so many points below the mean of all
 
@@ -48,8 +51,9 @@ def verdict(
         ]
     if found.promise is None:
         return [*_of_draws(found), *_others(found.rows), *_left_out(left_out)]
-    told = found.accuracy or found.promise.balanced_accuracy
-    chance = 100 / len(classes)
+    told = found.accuracy or found.promise.expected
+    natural = found.promise.prior == "natural"
+    chance = 100 * max(classes.values()) / sum(classes.values()) if natural else 100 / len(classes)
     lines = []
     if told.interval and told.interval[0] <= chance:
         what = (
@@ -63,7 +67,8 @@ def verdict(
         )
     else:
         lines.append(
-            f"Use {found.winner}: of 100 new photos, as many of each class, it will get about "
+            f"Use {found.winner}: of 100 new photos, "
+            f"{'classes as frequent as here' if natural else 'as many of each class'}, it will get about "
             f"{_of_100(told.value)} right{between(told)}."
         )
     if tested:
@@ -72,6 +77,7 @@ def verdict(
             f"{tested.value:.0f} of 100 right{between(tested)}."
         )
     lines += _classes(found, classes)
+    lines += _unequal(found.promise, classes)
     lines += _others(found.rows)
     lines += _more_photos(curve, classes, told)
     return lines + _left_out(left_out)
@@ -121,6 +127,26 @@ def _classes(found: Answer, classes: Mapping[str, int]) -> list[str]:
             f"learnt from {plural(classes[weakest], 'photo')}."
         )
     return lines
+
+
+def _unequal(told: Promise, classes: Mapping[str, int]) -> list[str]:
+    """Return what it costs to count unequal classes alike, or not to."""
+    most, least = max(classes, key=lambda name: classes[name]), min(classes, key=lambda name: classes[name])
+    if classes[most] < UNEQUAL * classes[least]:
+        return []
+    unequal = f"{most} has {plural(classes[most], 'photo')} and {least} {classes[least]}"
+    if told.prior == "natural":
+        alike = told.balanced_accuracy
+        return [
+            f"Classes count as often as they come, and {unequal}: of as many of each, it will get about "
+            f"{_of_100(alike.value)} of 100 right{between(alike)}."
+        ]
+    share = 100 * classes[most] / sum(classes.values())
+    return [
+        f"Classes count alike, though {unequal}: of new photos as unequal as that, it will get about "
+        f"{_of_100(told.accuracy.value)} of 100 right{between(told.accuracy)}; always saying {most} gets "
+        f"{share:.0f}. {field('prior', 'natural')} trains for such photos."
+    ]
 
 
 def _others(rows: Sequence[Row]) -> list[str]:

@@ -1,7 +1,7 @@
 """The winner, ready to use: trained on all images, and saved with what to expect of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -54,12 +54,12 @@ def save_winner(
         said = findings.answer.said[row.method]
         photos = said.labels[said.tested], findings.pool.groups[said.tested]
         told = findings.answer.promise if row.method == findings.winner else None
-        told = told or promise(said.complete, *photos)
+        told = told or promise(said.complete, *photos, prior=plan.protocol.prior)
         calibrated = np.stack([scaled(part, told.temperature) for part in said.complete])
         card = {
             "method": row.method,
             "protocol": plan.protocol.describe(),
-            "expected": asdict(row.accuracy or told.balanced_accuracy),
+            "expected": asdict(row.accuracy or told.expected),
             "accuracy": asdict(told.accuracy),
             "recall": [asdict(recall) if recall else None for recall in told.recall],
             "calibration_error": told.ece,
@@ -73,7 +73,7 @@ def save_winner(
             "levels": data.levels,
         }
         try:
-            images = open_splits(data.folder).whole()
+            images = replace(open_splits(data.folder).whole(), prior=plan.protocol.prior)
             export(learner, images, 0, path, card, ("keras", *formats), photos=data.photos())
         except UsageError as error:
             say(f"{row.method} is not saved: {error.args[0]}")

@@ -2,12 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 
 from fewshot.data.stored import StoredViews
+from fewshot.errors import unknown
+from fewshot.seeding import rng
 
+Prior = Literal["alike", "natural"]
+PRIORS: tuple[Prior, ...] = get_args(Prior)
 BLOCK = 100  # images looked at together
 
 
@@ -20,12 +24,15 @@ class Dataset:
     y: int64, shape (N,), positions in `classes`.
     classes: the names of all classes, those without an image included.
     groups: (N,), the same number for near-duplicates, in all parts of the data; None where not known yet.
+    prior: what is learnt from them takes the classes as "alike", however many images each has, or, "natural",
+    as frequent as they are.
     """
 
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
     groups: np.ndarray | None = None
+    prior: Prior = "alike"
 
     def __len__(self) -> int:
         return len(self.y)
@@ -35,17 +42,45 @@ class Dataset:
         """The shape of an image, or of each of its views."""
         return self.x.shape[-3:]
 
+    @property
+    def weights(self) -> np.ndarray:
+        """What each image counts in training, float64 (N,), 1 on average; all 1 where classes are equal."""
+        counts = np.bincount(self.y, minlength=len(self.classes))
+        if self.prior == "natural":
+            return np.ones(len(self))
+        return np.asarray(len(self) / (np.count_nonzero(counts) * counts[self.y]))
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some images count more than others."""
+        return bool((self.weights != 1).any())
+
+    def repeated(self, seed: int) -> "Dataset":
+        """Return the images, those of smaller classes as often as it takes to have as many as the largest.
+
+        Whole rounds, and of the last a random share. What counts them as they are counts classes alike.
+        """
+        if not self.uneven:
+            return self
+        prng, most = rng(seed, "repeated"), np.bincount(self.y).max()
+        parts = [np.arange(len(self))]
+        for label in np.unique(self.y):
+            own = np.flatnonzero(self.y == label)
+            rounds, rest = divmod(most - len(own), len(own))
+            parts += [np.tile(own, rounds), prng.permutation(own)[:rest]]
+        return self.take(np.concatenate(parts))
+
     def take(self, index: np.ndarray) -> "Dataset":
         """Return the images at `index`, in that order, copied into memory; all views stay on disk."""
         groups = None if self.groups is None else self.groups[index]
-        return Dataset(_take(self.x, index), np.asarray(self.y[index]), self.classes, groups)
+        return Dataset(_take(self.x, index), np.asarray(self.y[index]), self.classes, groups, self.prior)
 
     def compact(self) -> "Dataset":
         """Return the images with the classes that they have, numbered without gaps, in their order."""
         present, y = np.unique(self.y, return_inverse=True)
         classes = tuple(self.classes[label] for label in present)
         x = self.x if self.x.ndim == 5 else np.asarray(self.x)
-        return Dataset(x, y, classes, self.groups)
+        return Dataset(x, y, classes, self.groups, self.prior)
 
 
 @dataclass(frozen=True)
@@ -86,6 +121,12 @@ class Splits:
                 for start in range(0, len(array), BLOCK):  # all views of all photos may not fit into memory
                     digest.update(np.ascontiguousarray(array[start : start + BLOCK]).data)
         return digest.hexdigest()
+
+
+def check_prior(prior: str) -> None:
+    """Raise `UsageError` for what is no prior."""
+    if prior not in PRIORS:
+        raise unknown("prior", str(prior), PRIORS)
 
 
 def _take(x: np.ndarray, index: np.ndarray) -> np.ndarray:

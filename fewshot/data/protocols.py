@@ -7,12 +7,12 @@ rule takes the whole training set, none of those that a reported task is measure
 
 import itertools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.dataset import Dataset, Prior, Splits
 from fewshot.data.duplicates import groups
 from fewshot.errors import UsageError, field, unknown
 from fewshot.registry import Registry
@@ -74,6 +74,7 @@ class Protocol:
     name: a registered rule. ways: classes a task, None for all. shots: training images a class.
     classes: fixed class names instead of drawn ones. balanced: as many held-out images of each class.
     limit: where a rule takes the whole training set, at most so many of its images, as many of each class.
+    prior: how classes count in training that have unequal numbers of images (`Dataset.prior`).
     """
 
     name: str = "testbed"
@@ -82,6 +83,7 @@ class Protocol:
     classes: tuple[str, ...] = ()
     balanced: bool = True
     limit: int | None = None
+    prior: Prior = "alike"
 
     def __str__(self) -> str:
         """Say how tasks are drawn: "testbed: 2 classes × 50 images"."""
@@ -99,7 +101,7 @@ class Protocol:
         return Task(
             seed=seed,
             classes=tuple(splits.classes[label] for label in labels),
-            train=splits.train.take(train),
+            train=replace(splits.train.take(train), prior=self.prior),
             test=splits.parts[part].take(test),
             train_index=train,
             test_index=test,
@@ -119,7 +121,15 @@ class Protocol:
             del settings["shots"]
         if self.limit is None:
             del settings["limit"]
+        del settings["prior"]  # of the data, too, it depends whether it changes anything: `heeds_prior`
         return settings
+
+    def heeds_prior(self, splits: Splits) -> bool:
+        """Return whether tasks may be trained on unequal classes, so that the prior changes results."""
+        if takes_shots(self.name):
+            return False
+        counts = np.bincount(splits.train.y, minlength=len(splits.classes))[_first_labels(self, splits)]
+        return bool(protocols[self.name].traits.get("everything")) or len(set(counts.tolist())) > 1
 
     def labels(self, splits: Splits, drawn: ClassChoice) -> np.ndarray:
         """Return the labels of a task's classes: the fixed ones, or `drawn(classes, ways)`."""

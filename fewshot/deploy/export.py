@@ -84,7 +84,7 @@ def export(
         )
     learner = copy.copy(learner)
     with blamed(f"the method '{card.get('method', type(learner).__name__)}' fails", type(learner)):
-        learner.fit(train, seed)
+        learner.train(train, seed)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)
@@ -112,6 +112,7 @@ def export(
             "view_size": train.image_shape[0],
             "temperature": temperature,
             "images": np.bincount(train.y).tolist(),
+            "prior": train.prior,
             "seed": seed,
             "learner": learner.identity(),
             "data": Splits("", train).fingerprint(),

@@ -60,7 +60,18 @@ class Learner:
     looks_at: LooksAt = "small"  # the rendition of a folder's photos; backbones look at larger ones
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
     prepares_each_image: bool = False  # whether `prepare` does the same to an image in any company
+    weighs: bool = False  # whether `fit` heeds `train.weights`; for others `train` repeats images instead
     starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
+
+    def train(
+        self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
+    ) -> Self:
+        """Fit, unequal classes counting as `train.prior` says: what trials and saved models are trained by.
+
+        By weights where the learner heeds them, elsewhere images of smaller classes are repeated: both did
+        equally well on unequal folders (docs/methods.md).
+        """
+        return self.fit(train if self.weighs else train.repeated(seed), seed, watch, checkpoint)
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None

@@ -36,6 +36,8 @@ class EstimatorLearner(Learner):
     features: str = PIXELS
     tta_flip: bool = False
 
+    weighs = True
+
     @property
     def looks_at(self) -> LooksAt:
         """Large images where a backbone looks at them."""
@@ -44,13 +46,21 @@ class EstimatorLearner(Learner):
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "EstimatorLearner":
-        """Fit a new estimator. There is no curve: it has one end and no way."""
+        """Fit a new estimator. There is no curve: it has one end and no way.
+
+        Unequal classes count by sample weights, or by repeated images where the estimator knows no weights.
+        """
+        estimator = self._new_estimator(seed)
+        weighted = baselines.weights_parameter(estimator)
+        train = train if weighted else train.repeated(seed)
         examples = expand(train, self.offline, seed)
         rows, labels = _rows(self.features, examples.x), examples.targets.argmax(1)
-        estimator = self._new_estimator(seed)
+        weights = {}
+        if weighted and (train.uneven or train.prior == "natural"):
+            weights[weighted] = np.tile(train.weights, len(rows) // len(train))
         # scikit-learn looks at its parameters as it begins to fit
         with blamed(f"the estimator '{self._name}' does not fit", type(estimator), (ValueError, TypeError)):
-            self._estimator = estimator.fit(rows, labels)
+            self._estimator = estimator.fit(rows, labels, **weights)
         if not hasattr(self._estimator, "classes_"):
             raise UsageError(
                 f"the estimator '{self._name}' is no classifier: fitted, it has no classes_. "

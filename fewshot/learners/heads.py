@@ -53,7 +53,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """How a candidate predicts training photos that are held out, classes weighing alike."""
+    """How a candidate predicts training photos that are held out."""
 
     log_loss: float
     accuracy: float
@@ -81,6 +81,7 @@ class HeadsLearner(Learner):
     average: int = 4
 
     looks_at = "views"
+    weighs = True
     prepares_each_image = True
 
     def fit(
@@ -96,7 +97,8 @@ class HeadsLearner(Learner):
         if len(present) == 1:
             best, scores = [self._only(views[0], table)], {}
         else:
-            best, scores = self._best(table, views, labels, photos, seed)
+            weights = None if train.prior == "alike" else train.weights
+            best, scores = self._best(table, views, labels, photos, weights, seed)
         self.members = tuple(_on_all_classes(member, present, len(train.classes)) for member in best)
         self.scores = dict(sorted(scores.items(), key=lambda part: part[1].log_loss))
         curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
@@ -109,16 +111,25 @@ class HeadsLearner(Learner):
         return np.mean([member.probabilities(table) for member in self.members], axis=0)
 
     def _best(
-        self, table: FeatureTable, views: tuple[str, ...], labels: np.ndarray, photos: np.ndarray, seed: int
+        self,
+        table: FeatureTable,
+        views: tuple[str, ...],
+        labels: np.ndarray,
+        photos: np.ndarray,
+        weights: np.ndarray | None,
+        seed: int,
     ) -> tuple[list[Member], dict[Candidate, Score]]:
         """Return the members with the least log loss, the best first, and the scores of the candidates."""
         if len(labels) <= MANY:
-            return self._judged(table, list(self._candidates(views)), labels, photos, seed)
+            return self._judged(table, list(self._candidates(views)), labels, photos, weights, seed)
         few = _sample(labels, photos, seed)
         part = {key: rows[few] for key, rows in table.items()}
-        ahead, _ = self._judged(part, list(self._candidates(views)), labels[few], photos[few], seed)
+        counted = None if weights is None else weights[few]
+        every = list(self._candidates(views))
+        ahead, _ = self._judged(part, every, labels[few], photos[few], counted, seed)
         worth = set(map(_candidate, ahead))
-        return self._judged(table, [c for c in self._candidates(views) if c in worth], labels, photos, seed)
+        chosen = [candidate for candidate in every if candidate in worth]
+        return self._judged(table, chosen, labels, photos, weights, seed)
 
     def _judged(
         self,
@@ -126,6 +137,7 @@ class HeadsLearner(Learner):
         candidates: Sequence[Candidate],
         labels: np.ndarray,
         photos: np.ndarray,
+        weights: np.ndarray | None,
         seed: int,
     ) -> tuple[list[Member], dict[Candidate, Score]]:
         """Return the members with the least log loss, the best first, and the scores of these candidates."""
@@ -142,11 +154,13 @@ class HeadsLearner(Learner):
             for name, scaled_alike in itertools.groupby(same, lambda candidate: candidate.scale):
                 scales = tuple(fit_scale(name, block) for block in blocks)
                 scaled = [scale(block) for scale, block in zip(scales, blocks, strict=True)]
-                rotated = Rotated(np.concatenate(scaled, 1), *copied)
+                counted = None if weights is None else np.tile(weights, len(rows))
+                rotated = Rotated(np.concatenate(scaled, 1), *copied, counted)
                 for candidate in scaled_alike:
                     head = candidate.head
                     found = fit_head(head, rotated)
-                    score, losses = _score(found.held_out.reshape(len(rows), n, -1).mean(0), labels)
+                    held_out = found.held_out.reshape(len(rows), n, -1).mean(0)
+                    score, losses = _score(held_out, labels, weights)
                     if np.isfinite(score.log_loss):
                         scores[candidate] = score
                     member = Member(
@@ -287,17 +301,18 @@ def _text(term: Term) -> str:
     return f"{term.backbone}@{term.size}" + (f":weights={term.weights}" if term.weights else "")
 
 
-def _score(held_out: np.ndarray, labels: np.ndarray) -> tuple[Score, np.ndarray]:
+def _score(held_out: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> tuple[Score, np.ndarray]:
     """Return the score of probabilities of photos, (n, C), and the weighted loss of each that is tested.
 
-    Probabilities are NaN for photos that no fold holds out.
+    Probabilities are NaN for photos that no fold holds out. weights: what each photo counts, (n,); None for
+    classes that count alike.
     """
     tested = ~np.isnan(held_out).any(1)
     if not tested.any():
         return Score(np.inf, np.nan), np.zeros(0)
     held_out, labels = held_out[tested], labels[tested]
     right = held_out[np.arange(len(labels)), labels]
-    weights = 1 / np.bincount(labels)[labels]
+    weights = 1 / np.bincount(labels)[labels] if weights is None else weights[tested]
     weights /= weights.sum()
     losses = -weights * np.log(np.maximum(right, 1e-12))
     accuracy = 100 * weights @ (held_out.argmax(1) == labels)

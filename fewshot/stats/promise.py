@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fewshot.data.dataset import Prior
 from fewshot.stats.calibration import calibration_error, error_by_chance, fit_temperature, scaled
 from fewshot.stats.intervals import WIDENED, Estimate, estimate
 
@@ -31,13 +32,15 @@ class Promise:
     recall
         Of each class: the share of its photos that is recognised; None for a class without photos.
     ece
-        The expected calibration error of the calibrated probabilities, in points; all classes count alike.
+        The expected calibration error of the calibrated probabilities, in points.
     ece_by_chance
         What it would be of perfect probabilities, of so few photos.
     temperature
         What calibrates the probabilities: `fewshot.stats.calibration.scaled`.
     n
         How many photos this is counted on, near-duplicates once.
+    prior
+        How classes count where the model is trained: `fewshot.data.dataset.Prior`.
     """
 
     accuracy: Estimate
@@ -47,6 +50,12 @@ class Promise:
     ece_by_chance: float
     temperature: float
     n: int
+    prior: Prior = "alike"
+
+    @property
+    def expected(self) -> Estimate:
+        """What to expect of photos whose classes are as frequent as the model takes them to be."""
+        return self.balanced_accuracy if self.prior == "alike" else self.accuracy
 
 
 def promise(
@@ -54,6 +63,7 @@ def promise(
     labels: np.ndarray,
     groups: np.ndarray | Sequence[int] | None = None,
     error_ratio: float = 1.0,
+    prior: Prior = "alike",
 ) -> Promise:
     """Return what out-of-fold predictions promise of new photos.
 
@@ -69,6 +79,8 @@ def promise(
     error_ratio
         The error of the recipe trained on all photos over that trained on a fold's, 1 or less: of the
         learning curve, `Curve.error_ratio`.
+    prior
+        Whether probabilities are calibrated for classes that are alike, or as frequent as in the folder.
 
     Raises
     ------
@@ -93,8 +105,8 @@ def promise(
     shares = np.bincount(unit_label, unit_right, len(counts)) / np.maximum(counts, 1)
     balanced, effective = _balanced(shares[present], counts[present])
     n = int(counts.sum())
-    alike = weight / counts[labels]  # all classes count alike, as they do where the model is trained
-    temperature, ece, by_chance = _calibration(probabilities, labels, alike * n / alike.sum())
+    counted = weight / counts[labels] if prior == "alike" else weight  # as where the model is trained
+    temperature, ece, by_chance = _calibration(probabilities, labels, counted * n / counted.sum())
     return Promise(
         accuracy=estimate(float(unit_right.mean()), n, n / WIDENED),
         balanced_accuracy=estimate(balanced, n, effective / WIDENED),
@@ -106,6 +118,7 @@ def promise(
         ece_by_chance=by_chance,
         temperature=temperature,
         n=n,
+        prior=prior,
     )
 
 

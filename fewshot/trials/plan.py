@@ -22,6 +22,7 @@ from fewshot import backend
 from fewshot.arguments import count, flag, names
 from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
+from fewshot.data.dataset import Prior, check_prior
 from fewshot.data.decoding import short_side
 from fewshot.data.protocols import TUNING, Protocol, near_duplicates, protocols, takes_shots
 from fewshot.errors import UsageError, field, unknown
@@ -51,7 +52,8 @@ class Draws:
 
     protocol: the name of a registered rule. ways: classes a task. shots: training images a class.
     classes: fixed class names. balanced: as many held-out images of each class. limit_train: of a protocol
-    that takes the whole training set, at most so many images.
+    that takes the whole training set, at most so many images. prior: how unequal classes count in training,
+    "alike" or "natural", as frequent as they are.
     """
 
     protocol: str | None = None
@@ -60,6 +62,7 @@ class Draws:
     classes: tuple[str, ...] = ()
     balanced: bool = True
     limit_train: int | None = None
+    prior: Prior = "alike"
 
     def __post_init__(self) -> None:
         if not isinstance(self.protocol, str | None):
@@ -68,6 +71,7 @@ class Draws:
             count(name, getattr(self, name))
         names("classes", self.classes)
         flag("balanced", self.balanced)
+        check_prior(self.prior)
         if self.classes and self.ways not in (None, len(self.classes)):
             raise UsageError(
                 f"{field('ways', self.ways)} and the {plural(len(self.classes), 'class', 'classes')} of "
@@ -94,7 +98,7 @@ class Draws:
         shots = SHOTS  # not heeded where the rule takes none
         if takes_shots(name):
             shots = self.shots or _usual_shots(data, name, self.classes)
-        return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train)
+        return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train, self.prior)
 
 
 def _usual_shots(data: Prepared, protocol: str, classes: Sequence[str]) -> int:

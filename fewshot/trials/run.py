@@ -120,7 +120,7 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
         with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
             watch = task.test if trial.curves else None
             with blamed(f"the method '{trial.method}' fails", type(learner)):
-                learner.fit(task.train, trial.seed, watch, trial.checkpoint)
+                learner.train(task.train, trial.seed, watch, trial.checkpoint)
                 probabilities = learner.predict(task.test.x)
         _check_fitted(trial, learner, np.shape(probabilities), (len(task.test), len(task.train.classes)))
     except DivergedError as error:

@@ -69,7 +69,8 @@ def _together(group: list[tuple[int, Trial]], work: Work) -> Iterator[tuple[int,
     tasks = [trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed) for trial in trials]
     begin = time.perf_counter()
     try:
-        learners = first.learner.fit_together([task.train for task in tasks], [t.seed for t in trials])
+        images = [task.train.repeated(trial.seed) for task, trial in zip(tasks, trials, strict=True)]
+        learners = first.learner.fit_together(images, [trial.seed for trial in trials])
     except Exception as error:
         if not backend.is_out_of_memory(error):
             raise

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fewshot.data import Prepared
+from fewshot.data import Prepared, open_splits
 from fewshot.data.protocols import Protocol
 from fewshot.identity import taken_digests
 from fewshot.io.digests import key_of
@@ -34,9 +34,11 @@ class Trial:
 
     def identity(self) -> dict:
         """Return everything that determines the result."""
+        heeded = self.protocol.heeds_prior(open_splits(self.data.folder))
         return {
             "protocol": {
                 **self.protocol.describe(),
+                **({"prior": self.protocol.prior} if heeded else {}),
                 "data": self.data.name,
                 "content": self.data.fingerprint,
             },

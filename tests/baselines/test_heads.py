@@ -30,9 +30,11 @@ def rows(counts=(20, 12, 9), width=WIDTH, seed=0, apart=0.7):
     return (centres[y] + rng.normal(size=(len(y), width)) * np.linspace(0.3, 2, width)) + 3, y
 
 
-def fitted(name, x, y, groups=None):
+def fitted(name, x, y, groups=None, corrected=False, weights=None):
+    """Return a head and what it was fitted to; corrected: scores of unequal classes are put right."""
     groups = np.arange(len(y)) if groups is None else groups
-    rotated = Rotated(x, y, groups, deal(y, groups, 0))
+    rotated = Rotated(x, y, groups, deal(y, groups, 0), weights)
+    rotated.uneven &= corrected
     return fit_head(name, rotated), rotated
 
 
@@ -155,10 +157,34 @@ def test_held_out_probabilities_never_saw_the_photo(name):
 def test_classes_weigh_alike(name):
     """Of unequal classes that overlap, the small one is not given up."""
     x, y = rows((200, 40), width=8, apart=0.35)
-    head, _ = fitted(name, x, y)
+    head, _ = fitted(name, x, y, corrected=True)
     new, labels = rows((500, 500), width=8, apart=0.35)
     right = answers(head, new).argmax(1) == labels
     assert abs(right[labels == 0].mean() - right[labels == 1].mean()) < 0.25
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_few_photos_of_a_class_among_many_features_are_found(name):
+    """Weights alone leave new photos of the small class to the large one: what is held out shows it."""
+    x, y = rows((20, 200), width=400, apart=0.14)
+    new, labels = rows((500, 500), width=400, apart=0.14, seed=0)
+    recalls = {}
+    for corrected in (False, True):
+        right = answers(fitted(name, x, y, corrected=corrected)[0], new).argmax(1) == labels
+        recalls[corrected] = right[labels == 0].mean(), right[labels == 1].mean()
+    assert np.mean(recalls[True]) >= np.mean(recalls[False]) - 0.01
+    assert abs(np.diff(recalls[True])) < 0.25
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_classes_as_frequent_as_they_come_are_answered_as_often(name):
+    x, y = rows((200, 40), width=8, apart=0.2)
+    new, _ = rows((1000, 200), width=8, apart=0.2)
+    alike, _ = fitted(name, x, y, corrected=True)
+    natural, _ = fitted(name, x, y, corrected=True, weights=np.ones(len(y)))
+    often = [(answers(head, new).argmax(1) == 1).mean() for head in (alike, natural)]
+    assert often[0] > often[1] + 0.05
+    assert abs(answers(natural, new)[:, 1].mean() - 1 / 6) < 0.05
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -167,7 +193,7 @@ def test_very_few_photos(name, counts):
     x, y = rows(counts, width=30, apart=3.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        head, _ = fitted(name, x, y)
+        head, _ = fitted(name, x, y, corrected=True)
     shares = answers(head, x)
     assert np.isfinite(shares).all()
     assert (shares.argmax(1) == y).mean() > 0.9
@@ -236,7 +262,7 @@ def test_scales_are_settings(name):
     for scale in SCALES:
         found = baselines.build(f"{name}:scale={scale}", 0).fit(x, y).predict_proba(x)
         scaled = fit_scale(scale, x)(x)
-        head, _ = fitted(name, scaled, y)
+        head, _ = fitted(name, scaled, y, corrected=True)
         np.testing.assert_allclose(answers(head, scaled), found, atol=1e-6)
     with pytest.raises(UsageError, match="centred-l2"):
         baselines.build(f"{name}:scale=centered-l2", 0)

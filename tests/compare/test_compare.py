@@ -36,7 +36,7 @@ from fewshot.compare.tournament import Tournament
 from fewshot.compare.verdict import verdict
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
 from fewshot.data.views import VIEWS
-from fewshot.errors import FewshotError, UsageError, field
+from fewshot.errors import FewshotError, UsageError, field, render
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.report.comparison import Row
 from fewshot.report.groups import gather
@@ -265,6 +265,21 @@ def test_a_biologist_reads_what_to_use_which_class_is_weak_and_what_was_not_trie
     assert "ants 60, bees 99 or more" in lines[1]
     assert lines[2].startswith("Weakest is ants: 60 of 100 (")
     assert lines[-1] == "Not tried: best (it takes 5 min)."
+
+
+def test_what_it_costs_to_count_unequal_classes_alike_is_said():
+    labels = np.repeat([0, 1], [200, 15])
+    right = np.ones(215, bool)
+    right[:60] = right[200:205] = False
+    found = _answer(right, labels)
+    lines = [render(line, cli.flag) for line in verdict(found, {"cat": 200, "dog": 15}, None, {})]
+    (line,) = (line for line in lines if line.startswith("Classes count alike"))
+    assert "cat has 200 photos and dog 15: of new photos as unequal as that, it will get about 70 of" in line
+    assert line.endswith("always saying cat gets 93. --prior natural trains for such photos.")
+    natural = replace(found, promise=replace(found.promise, prior="natural"), accuracy=None)
+    lines = verdict(natural, {"cat": 200, "dog": 15}, None, {})
+    assert any("Classes count as often as they come" in line for line in lines)
+    assert "guessing on 93" in lines[0]
 
 
 def test_a_method_at_chance_is_not_recommended():
