@@ -627,7 +627,7 @@ def test_without_weights_the_look_at_the_photos_leaves_out_what_needs_them(data,
     splits = Splits("photos", Dataset(views, np.array([0, 0, 1, 1]), ("a", "b"), np.arange(4)))
     monkeypatch.setattr("fewshot.compare.inspected.open_splits", lambda folder: splits)
     pool, told = Pool("train", 2, True, np.arange(4)), []
-    small = types.SimpleNamespace(folder="", files=lambda part: (), directory=None)
+    small = types.SimpleNamespace(folder="", files=lambda part: (), directory=None, levels=None)
     images = types.SimpleNamespace(small=small, large=small, views=small)
     found = Answer((), None, {}, None, None)
     assert inspected(found, images, pool, Machine(threads=1, device="cpu"), told.append)
