@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from experiments.saved_model import UNKNOWN, add_model, add_threshold, open_model, shown
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, open_model, shown
 from fewshot import cli
 from fewshot.data.kinds import why_unreadable
 from fewshot.data.tally import tallied
@@ -64,6 +64,7 @@ def _parser() -> cli.Parser:
         help="files, and directories of such, also nested",
     )
     add_threshold(parser)
+    add_unknown(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
     parser.add_argument(
         "--batch", type=cli.positive, default=32, metavar="N", help="images at a time (default: %(default)s)"

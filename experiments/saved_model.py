@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fewshot.deploy.saved import Saved
 
 UNKNOWN = "none of these"
+RULES = (0, 1, 2, 5, 10, 20)
 
 
 def add_model(parser: cli.Parser) -> None:
@@ -32,6 +33,17 @@ def add_threshold(parser: cli.Parser) -> None:
     )
 
 
+def add_unknown(parser: cli.Parser) -> None:
+    """Add --unknown."""
+    parser.add_argument(
+        "--unknown",
+        type=int,
+        choices=RULES,
+        help=f"the rule for '{UNKNOWN}', by the distance from the training photos: of 100 photos of the "
+        "known classes, so many are called so (default: 5; 0: none is)",
+    )
+
+
 def check_model(args: argparse.Namespace) -> None:
     """Raise `UsageError` where there is no such file: known before TensorFlow is imported."""
     if not Path(args.model).is_file():
@@ -44,7 +56,9 @@ def open_model(args: argparse.Namespace) -> "Saved":
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     from fewshot.deploy.saved import load
 
-    return load(args.model)
+    saved = load(args.model)
+    rule = getattr(args, "unknown", None)
+    return saved if rule is None else saved.refusing(rule)
 
 
 def shown(file: Path | str) -> str:

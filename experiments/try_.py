@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.saved_model import UNKNOWN, add_model, add_threshold, check_model, open_model
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, check_model, open_model
 from fewshot import cli
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.report.page.markup import Markup, join, tag
@@ -55,6 +55,7 @@ def _parser() -> cli.Parser:
     )
     add_model(parser)
     add_threshold(parser)
+    add_unknown(parser)
     parser.add_argument(
         "--port", type=cli.positive, metavar="N", help="default: the first free one from 7860"
     )

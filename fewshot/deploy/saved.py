@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from fewshot.data.decoding import decoded, with_levels
 from fewshot.data.photo import Levels, load_image, load_pixels
 from fewshot.deploy.compiled import Forward, compiled
-from fewshot.errors import UsageError
+from fewshot.errors import UsageError, field
 from fewshot.io.digests import sha256_of
 from fewshot.stats.conformal import Novelty, PredictionSets
 from fewshot.wording import one_line
@@ -108,6 +108,22 @@ class Saved:
             Similar(Path(named["files"][i]), self.classes[named["labels"][i]], float(cosine))
             for i, cosine in zip(*self._novelty.nearest(look.features), strict=True)
         ]
+
+    def refusing(self, percent: int) -> "Saved":
+        """Return the same model with another rule for "none of these".
+
+        percent: of photos of the known classes, so many are called so; 0: none is.
+
+        Raises `UsageError` for a model whose card cannot tell, or has no such rule.
+        """
+        if self._novelty is None:
+            raise UsageError(f"{field('unknown')}: this model cannot tell what is of none of its classes")
+        try:
+            rule = self._novelty.refusing(percent / 100)
+        except ValueError:
+            known = ", ".join(str(round(100 * share)) for share in sorted({0, *self._novelty.others}))
+            raise UsageError(f"{field('unknown', percent)}: its card has the rules {known}") from None
+        return replace(self, card={**self.card, "novelty": rule.to_json()})
 
     @functools.cached_property
     def _novelty(self) -> Novelty | None:
@@ -226,7 +242,7 @@ def _card(path: Path) -> dict[str, Any]:
         "sha256": lambda v: isinstance(v, str),
         "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,
     }
-    for field, fits in checks.items():
-        if not fits(card.get(field)):
-            raise UsageError(f"the card {path} has no valid '{field}'")
+    for name, fits in checks.items():
+        if not fits(card.get(name)):
+            raise UsageError(f"the card {path} has no valid '{name}'")
     return card

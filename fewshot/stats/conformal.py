@@ -15,7 +15,7 @@ flat and noisy images look near; of raw features, those of a grey image are near
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from fewshot.seeding import rng
 
 COVERAGE = 0.9
 REFUSED = 0.05  # of photos of the known classes
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # of them, for which there are other thresholds
+FARTHEST = 2.0  # no distance is above it
 NEIGHBOURS = 3
 REFERENCES = 400  # photos kept at most; of more, so many at random
 
@@ -81,11 +83,12 @@ class Novelty:
     """How unlike all known photos one is: one minus the mean cosine to the most similar ones.
 
     references: (N, D), features of known photos, of unit length. threshold: above it, a photo is of none of
-    these classes.
+    these classes. others: share of photos of the known classes that are refused → the threshold for that.
     """
 
     references: np.ndarray
     threshold: float
+    others: Mapping[float, float] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -106,7 +109,20 @@ class Novelty:
         cosines = features @ references.T
         cosines[scenes[:, None] == scenes[chosen]] = -1
         similar = -_distance(cosines)
-        return cls(references, -_below(similar, _once(scenes, len(features)), refused, least=-2.0))
+        weights = _once(scenes, len(features))
+        thresholds = {
+            share: -_below(similar, weights, share, least=-FARTHEST) for share in (refused, *SHARES)
+        }
+        return cls(references, thresholds[refused], thresholds)
+
+    def refusing(self, share: float) -> "Novelty":
+        """Return the same with the threshold that this share of photos of the known classes exceed.
+
+        0: no photo is refused. Raises `ValueError` for a share that has not been measured.
+        """
+        if share not in (0, *self.others):
+            raise ValueError(f"no threshold is known for {share}")
+        return replace(self, threshold=self.others[share] if share else FARTHEST)
 
     @staticmethod
     def chosen(photos: int) -> np.ndarray:
@@ -130,7 +146,12 @@ class Novelty:
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: the references in half precision, base64."""
         packed = base64.b64encode(self.references.astype("<f2").tobytes()).decode()
-        return {"threshold": self.threshold, "photos": len(self.references), "references": packed}
+        return {
+            "threshold": self.threshold,
+            "thresholds": {str(share): threshold for share, threshold in self.others.items()},
+            "photos": len(self.references),
+            "references": packed,
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Novelty":
@@ -141,7 +162,12 @@ class Novelty:
         row = np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float64)
         if not len(row) or len(row) % photos or not np.isfinite(row).all():
             raise ValueError("references: expected a row of finite numbers for each photo")
-        return cls(row.reshape(photos, -1), _number(content, "threshold", -1, 2))
+        others = content.get("thresholds", {})  # older cards have one alone
+        return cls(
+            row.reshape(photos, -1),
+            _number(content, "threshold", -1, FARTHEST),
+            {float(share): _number(others, share, -1, FARTHEST) for share in others},
+        )
 
 
 def _distance(cosines: np.ndarray) -> np.ndarray:

@@ -138,3 +138,16 @@ def test_the_most_similar_training_photos_are_named_and_shown_where_they_lie(mod
     assert "(no longer there)" in moved
     del saved.card["references"]  # of an older card
     assert "most similar" not in try_.answer(saved, str(files[3]), 0.8)
+
+
+def test_the_rule_for_none_of_these_can_be_chosen(model, prepared, tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes(model.read_bytes())
+    card = json.loads(model.with_suffix(".json").read_text())
+    card["novelty"] |= {"threshold": 2.0, "thresholds": {"0.2": -1.0}}
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    line = [str(tmp_path / "model.keras"), str(prepared.photos()[0]), "--threads", "1", "--format", "csv"]
+    for rule, told in (("0", ",no,"), ("20", ",yes,")):
+        assert main([*line, "--unknown", rule, "--threshold", "0"]) == 0
+        assert f",no{told}" in capsys.readouterr().out.splitlines()[1]
+    assert main([*line, "--unknown", "1"]) == 2
+    assert "--unknown 1: its card has the rules 0, 20" in capsys.readouterr().err

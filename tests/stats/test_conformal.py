@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from fewshot.stats.conformal import Novelty, PredictionSets, prediction_sets
+from experiments.saved_model import RULES
+from fewshot.stats.conformal import SHARES, Novelty, PredictionSets, prediction_sets
 
 
 def predicted(count, seed, classes=4):
@@ -123,3 +124,18 @@ def test_the_most_similar_photos_come_first():
     assert (np.diff(cosines) <= 0).all()
     assert Novelty.chosen(30).tolist() == list(range(30))
     assert len(Novelty.chosen(1000)) == 400
+
+
+def test_rules_for_none_of_these_refuse_the_share_that_they_name():
+    novelty = Novelty.fit(clusters(300, 1))
+    again = Novelty.from_json(json.loads(json.dumps(novelty.to_json())))
+    new = clusters(2000, 2)
+    assert (again.refusing(0.05).refused(new) == novelty.refused(new)).all()
+    for share in SHARES:
+        assert again.refusing(share).refused(new).mean() == pytest.approx(share, abs=0.04)
+    assert not again.refusing(0).refused(clusters(100, 3, (3, 4, 5))).any()
+    with pytest.raises(ValueError, match="no threshold"):
+        again.refusing(0.3)
+    assert tuple(round(100 * share) for share in (0, *SHARES)) == RULES
+    older = {name: part for name, part in novelty.to_json().items() if name != "thresholds"}
+    assert Novelty.from_json(older).others == {}
