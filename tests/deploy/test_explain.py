@@ -196,7 +196,7 @@ def test_the_command_writes_a_picture_a_photo_and_overwrites_none(network_file, 
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert main(line) == 0
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert len(list(folder.iterdir())) == 8
+    assert len(list(folder.glob("*.png"))) == 8
     with Image.open(folder / "1.png") as picture:
         assert picture.width > 2 * 384
 
