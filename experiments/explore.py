@@ -18,6 +18,7 @@ from fewshot.data import Dataset, Splits, open_splits, prepare, verify
 from fewshot.data import exploration as numbers
 from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
+from fewshot.io.files import mark_output
 from fewshot.machine import cores
 from fewshot.seeding import rng
 from fewshot.wording import plural, readable
@@ -252,6 +253,7 @@ def _run(args: argparse.Namespace) -> None:
         "seed": args.seed,
     }
     with cli.writing(explorer.folder):
+        mark_output(Path(args.out))
         for name, show in THINGS.items():
             if {"all", name} & set(args.show):
                 document[name] = show(explorer)

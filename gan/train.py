@@ -20,7 +20,7 @@ from fewshot.backbones import features
 from fewshot.data import open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
-from fewshot.io.files import slug
+from fewshot.io.files import mark_output, slug
 from fewshot.machine import cores
 from fewshot.seeding import rng
 from gan import pictures, quality
@@ -97,6 +97,8 @@ def _run(args: argparse.Namespace) -> None:
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}
+    with cli.writing(Path(args.out)):
+        mark_output(Path(args.out))
     for part in parts:
         folder = Path(args.out) / (slug(part.classes[0]) if len(parts) > 1 else "")
         references = {name: held_out.x[held_out.y == held_out.classes.index(name)] for name in part.classes}

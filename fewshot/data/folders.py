@@ -209,6 +209,7 @@ class _Arranging:
         _, loose = self._below(top)
         if not classes:
             held = f" ({plural(len(loose), 'photo')} lie directly in it)" if loose else ""
+            held += "".join(f" ({note})" for note in self._notes(Path()))
             raise UsageError(
                 f"{where} is no dataset: it needs one sub-folder of images per class{held}, or a table "
                 "with the columns path and label"

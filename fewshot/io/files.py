@@ -56,7 +56,11 @@ _OUTPUTS = (MARK, "trials.jsonl")  # the records of earlier versions are known b
 
 
 def mark_output(folder: Path) -> None:
-    """Mark a folder as written by this project, so that it is never taken for photos. Raises `OSError`."""
+    """Mark a folder as written by this project, so that it is never taken for photos.
+
+    It is made if need be. Raises `OSError`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     mark = folder / MARK
     if not mark.exists():
         mark.write_text("This folder was written by fewshot: nothing in it is learnt from.\n", "utf-8")

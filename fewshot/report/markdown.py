@@ -56,6 +56,8 @@ def _comparison(found: Found, results: Results) -> list[str]:
         points = [(str(shots), f"{mean:.1f}") for shots, mean in sorted(told.curve.items())]
         blocks += ["### What more photos bring", _table(("photos a class", "accuracy"), points)]
     blocks += _photos(evidence)
+    if told.data_notes:
+        blocks += ["### What is in the data", _list(told.data_notes)]
     blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
     blocks += [comparison.READING, *(["### Not tried", _list(told.notes())] if told.left_out else [])]
     return [*blocks, *([_links(found.sheets, results)] if found.sheets else []), _code(told.command)]

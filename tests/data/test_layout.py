@@ -133,6 +133,9 @@ def test_junk_and_our_own_results_are_no_classes(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOT_CACHE", str(root / "cache"))
     assert len(prepare(DataSpec(str(root))).files()) == 2
     assert list(found(root)["train"]) == ["cat", "dog"]  # though the cache lies there by now
+    mark_output(root / "sorted" / "cat")
+    with pytest.raises(UsageError, match=r"\(not looked into, as fewshot wrote it: cat\)"):
+        layout_of(root / "sorted")
     write(root, "results.old/1.png")  # a name says nothing
     assert "results.old" in found(root)["train"]
 

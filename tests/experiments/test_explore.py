@@ -12,6 +12,7 @@ from experiments import explore
 from fewshot.data import Dataset
 from fewshot.data import exploration as numbers
 from fewshot.errors import UsageError
+from fewshot.io.files import is_output
 from fewshot.report.plots import exploration as pictures
 
 
@@ -122,6 +123,7 @@ def test_everything_of_a_folder(run, photos, tmp_path):
     assert len(document["figures"]) == 12
     assert all(Path(path).stat().st_size > 1000 for path in document["figures"])
     assert json.loads((tmp_path / "results/explore/photos/explore.json").read_text()) == document
+    assert is_output(tmp_path / "results")
 
 
 def test_the_same_seed_gives_the_same_bytes(run, tmp_path):

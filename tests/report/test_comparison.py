@@ -241,6 +241,11 @@ def test_its_trials_are_in_no_other_group_and_all_others_are(tmp_path):
     assert {record.protocol["data"] for record in group.records} == {"else"}
 
 
+def test_the_markdown_says_what_is_in_the_data_too(tmp_path):
+    text = markdown(gather(compared(tmp_path / "results", document())), "x")
+    assert "### What is in the data\n\n- left out: 2 files, cut off: " in text
+
+
 def test_a_comparison_that_ended_early_has_a_section(tmp_path):
     """One draw: no winner, nothing promised, no model."""
     nothing = dict.fromkeys(("promise", "confusion", "calibration", "photos", "inspection"))
