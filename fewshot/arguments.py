@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fewshot.errors import UsageError, field
 
 MOST_SEED = 2**32 - 1  # NumPy's
+MOST_THREADS = 1024
 
 
 def whole_number(name: str, value: object, least: int = 1, most: int | None = None) -> int:
@@ -18,9 +19,9 @@ def whole_number(name: str, value: object, least: int = 1, most: int | None = No
     return number
 
 
-def count(name: str, value: object) -> int | None:
+def count(name: str, value: object, most: int | None = None) -> int | None:
     """Return a whole number above 0, or None where nothing is said."""
-    return None if value is None else whole_number(name, value)
+    return None if value is None else whole_number(name, value, most=most)
 
 
 def flag(name: str, value: object) -> bool:

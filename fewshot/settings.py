@@ -1,12 +1,16 @@
 """Settings in a name: `baseline:norm=batch,width=32` is `baseline` with two of its settings changed.
 
-Networks take their switches so, methods their recipe's fields, too.
+Networks take their switches so, methods their recipe's fields, too. What a switch takes is said by its type:
+
+    def mine(shape, outputs, *, width: Width = 16, dropout: Share = 0.1, norm: Literal["none", "batch"] = …)
 """
 
 import inspect
-from collections.abc import Container, Iterable, Mapping
+import math
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
@@ -19,6 +23,79 @@ ALIASES = {
     "mirror": "tta_flip",
     "pace": "lr_scale",
 }
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a setting takes, from `least` to `most`; a number that is none is never one of them.
+
+    above: the least itself is not one. below: the greatest itself is not one. whole: whole numbers alone.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: bool = False
+    below: bool = False
+    whole: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number is one of them."""
+        if not math.isfinite(value) or not self.least <= value <= self.most:
+            return False
+        return not (self.above and value == self.least) and not (self.below and value == self.most)
+
+    @property
+    def wanted(self) -> str:
+        """The range in words."""
+        number = "a whole number" if self.whole else "a number"
+        least, most = (f"{end:,.15g}" for end in (self.least, self.most))
+        if self.above or (self.whole and self.least == 1):
+            lower = f"above {0 if self.whole else least}"
+        else:
+            lower = f"from {least} on"
+        if self.below and not self.above:
+            return f"{least} or more, and below {most}"
+        if math.isinf(self.most):
+            return f"{number} {lower}" if self.above or self.whole else f"{least} or more"
+        return f"{number} {lower}, and {'below' if self.below else 'at most'} {most}"
+
+
+Limits = Mapping[str, "Range | Iterable[str]"]  # of settings: the numbers that one takes, or the names
+
+COUNT = Range(1, 100_000_000, whole=True)
+SHARE = Range(0, 1, below=True)
+POSITIVE = Range(0, above=True)
+NOT_NEGATIVE = Range(0)
+# Types of switches and fields; more than the greatest of these nobody's machine holds.
+Count = Annotated[int, COUNT]
+Width = Annotated[int, Range(1, 65_536, whole=True)]  # channels, units
+Depth = Annotated[int, Range(1, 1000, whole=True)]  # layers, blocks
+Side = Annotated[int, Range(1, 1024, whole=True)]  # pixels of a kernel or a patch, regions
+Size = Annotated[int, Range(0, 4096, whole=True)]  # pixels of an image; 0: as they are
+Layers = Annotated[int, Range(0, 10_000, whole=True)]  # so many; 0: all
+Factor = Annotated[float, Range(0, 64, above=True)]  # times so wide
+Share = Annotated[float, SHARE]
+Part = Annotated[float, Range(0, 1, above=True)]
+Positive = Annotated[float, POSITIVE]
+NotNegative = Annotated[float, NOT_NEGATIVE]
+FINITE = Range()
+
+
+def limits_of(thing: Callable) -> dict[str, Range | tuple[str, ...]]:
+    """Return what the settings of a function or a dataclass take, as far as their types say it."""
+    try:
+        hints = get_type_hints(thing, include_extras=True)
+    except (NameError, TypeError):  # names that only a type checker knows; no function
+        return {}
+    limits: dict[str, Range | tuple[str, ...]] = {}
+    for name, kind in hints.items():
+        if get_origin(kind) is Literal:
+            limits[name] = get_args(kind)
+        for part in (kind, *get_args(kind)):  # of `Count | None`, too
+            limits.update(
+                (name, mark) for mark in getattr(part, "__metadata__", ()) if isinstance(mark, Range)
+            )
+    return limits
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
@@ -57,11 +134,12 @@ def typed(
     owner: str,
     settings: Mapping[str, str],
     defaults: Mapping[str, object],
-    choices: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    limits: Limits = MappingProxyType({}),
 ) -> dict[str, object]:
     """Return the settings with the types of their defaults; `UsageError` for an unknown or unfit one.
 
-    owner: whose settings they are, for messages. choices: the names that a setting is one of.
+    owner: whose settings they are, for messages. limits: the names that a setting is one of, or
+    the numbers that it takes.
     """
     values = {}
     for given, text in settings.items():
@@ -70,9 +148,12 @@ def typed(
             raise UsageError(f"{owner}: {given} and {key} are the same setting")
         if key not in defaults:
             raise unknown(f"setting of {owner}", key, defaults)
-        if key in choices and text not in choices[key]:
-            raise unknown(f"{key} of {owner}", text, choices[key])
-        values[key] = _value(owner, key, text, defaults[key])
+        limit = limits.get(key, FINITE)
+        if not isinstance(limit, Range):
+            if text not in limit:
+                raise unknown(f"{key} of {owner}", text, limit)
+            limit = FINITE
+        values[key] = _value(owner, key, text, defaults[key], limit)
     return values
 
 
@@ -95,13 +176,9 @@ class Configurable(Registry):
         parameters = inspect.signature(self[name].make).parameters.values()
         return {p.name: p.default for p in parameters if isinstance(p.default, bool | int | float | str)}
 
-    def choices(self, name: str) -> dict[str, tuple[str, ...]]:
-        """Return the values that switches take, for those whose type is a `Literal`."""
-        try:
-            hints = get_type_hints(self[name].make)
-        except (NameError, TypeError):  # names that only a type checker knows; no function
-            return {}
-        return {switch: get_args(kind) for switch, kind in hints.items() if get_origin(kind) is Literal}
+    def limits(self, name: str) -> dict[str, Range | tuple[str, ...]]:
+        """Return what switches take, for those whose type says it."""
+        return limits_of(self[name].make)
 
     def canonical(self, text: str) -> str:
         """Return the one name: switches in order, defaults left out; `UsageError` where unknown."""
@@ -115,10 +192,10 @@ class Configurable(Registry):
 
     def _parse(self, text: str) -> tuple[str, dict[str, object]]:
         name, given = split(text)
-        return name, typed(f"the {self.kind} '{name}'", given, self.switches(name), self.choices(name))
+        return name, typed(f"the {self.kind} '{name}'", given, self.switches(name), self.limits(name))
 
 
-def _value(owner: str, key: str, text: str, default: object) -> object:
+def _value(owner: str, key: str, text: str, default: object, limit: Range) -> object:
     if isinstance(default, bool):
         if text not in ("yes", "no"):
             raise UsageError(f"{owner}: {key} is yes or no. Received: '{text}'")
@@ -127,10 +204,13 @@ def _value(owner: str, key: str, text: str, default: object) -> object:
         return text
     kind: Any = type(default)
     try:
-        return kind(text)
-    except ValueError as error:
-        wanted = "a whole number" if kind is int else "a number"
-        raise UsageError(f"{owner}: {key} wants {wanted}. Received: '{text}'") from error
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not limit.holds(number):
+        wanted = limit.wanted if limit != FINITE else "a whole number" if kind is int else "a number"
+        raise UsageError(f"{owner}: {key} wants {wanted}. Received: '{text}'")
+    return number
 
 
 def _text(value: object) -> str:

@@ -43,10 +43,10 @@ def _parser() -> cli.Parser:
         "--npz", type=cli.path, metavar="FILE", help="write x (uint8), y and classes to one file"
     )
     parser.add_argument(
-        "--grid", type=cli.path, metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class"
+        "--grid", type=cli.picture, metavar="FILE.png", help=f"write one picture, {GRID_EACH} images a class"
     )
     parser.add_argument(
-        "--interpolation", type=cli.path, metavar="FILE.png", help="write walks from one latent to another"
+        "--interpolation", type=cli.picture, metavar="FILE.png", help="write walks from one latent to another"
     )
     cli.add_machine(parser)
     cli.add_common(parser, cache=False)

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.learners.contract import Learner, Wrapper, wrappers
+from fewshot.settings import Range, Share
 from gan.generators import cached, sample_images
 from gan.networks import check_shape
 from gan.recipe import parse
 
+Samples = Annotated[int, Range(1, 1_000_000, whole=True)]
 CANDIDATES = 3  # samples drawn for each that a filter is to leave
 
 
@@ -33,11 +35,11 @@ class SyntheticLearner(Wrapper):
     """
 
     base: Learner
-    synthetic: int = 1000
+    synthetic: Samples = 1000
     gan: str = "best"
     offline: str = "none"
     real: bool = True
-    share: float = 0.0
+    share: Share = 0.0
     keep: Literal["all", "agree"] = "all"
 
     weighs = True  # through the base: generators see every image once
@@ -60,6 +62,7 @@ class SyntheticLearner(Wrapper):
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for what cannot be generated or trained on images of this shape."""
+        parse(self.gan)
         check_shape(shape)
         expand.check(self.offline, shape)
         if expand.mixes(self.offline):

@@ -7,13 +7,15 @@ with 0 they take none. Sides are multiples of 8: three doublings lead from the d
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
 from fewshot.errors import UsageError, field
-from fewshot.settings import Configurable
+from fewshot.settings import Configurable, Range, Width
 
 architectures = Configurable("architecture")
+Halved = Annotated[int, Range(2, 65_536, whole=True)]  # channels, half as many at the end
 
 SIDE = 8  # images' sides are multiples of it
 BATCH = 100  # images made at once
@@ -43,7 +45,7 @@ def to_images(forward: Callable, *inputs: np.ndarray) -> np.ndarray:
 
 
 @architectures.register("dcgan")
-def dcgan(side, labels, *, latent=100):
+def dcgan(side, labels, *, latent: Width = 100):
     """The few-shot report's DCGAN, after Brownlee's tutorial: 1,466,115 and 522,497 parameters."""
     from keras import layers
 
@@ -62,7 +64,7 @@ def dcgan(side, labels, *, latent=100):
 
 
 @architectures.register("light")
-def light(side, labels, *, latent=64, width=32, spectral=False):
+def light(side, labels, *, latent: Width = 64, width: Halved = 32, spectral=False):
     """Thin at full size, with BatchNorm in the generator: a twelfth of dcgan's arithmetic.
 
     width: channels at full size. spectral: whether the discriminator's layers are held to

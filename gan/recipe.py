@@ -1,7 +1,7 @@
 """How a GAN is trained. The default is the few-shot report's; a preset is a recipe with a name."""
 
-import math
 from dataclasses import asdict, dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from fewshot.augment import online
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
 from fewshot.seeding import rng
+from fewshot.settings import Count, Positive, Range, Share
 from gan.networks import architectures
 
 VERSION = 1  # raise it when the results of training change
@@ -17,6 +18,7 @@ LOSSES = ("logistic", "hinge")
 LABELS = ("separate", "together", "conditional")
 
 presets = Registry("preset")
+Batch = Annotated[int, Range(1, 65_536, whole=True)]  # images
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,14 @@ class GanRecipe:
     loss: str = "logistic"
     online: str = "none"
     labels: str = "separate"
-    learning_rate: float = 2e-4
-    discriminator_rate: float = 2e-4
-    beta: float = 0.5
-    batch: int = 64
-    fakes: int = 128
-    ema: float = 0.0
-    epochs: int = 200
-    updates: int | None = None
+    learning_rate: Positive = 2e-4
+    discriminator_rate: Positive = 2e-4
+    beta: Share = 0.5
+    batch: Batch = 64
+    fakes: Batch = 128
+    ema: Share = 0.0
+    epochs: Count = 200
+    updates: Count | None = None
 
     def __post_init__(self):
         architectures.canonical(self.architecture)
@@ -51,13 +53,10 @@ class GanRecipe:
         for name, known in (("loss", LOSSES), ("labels", LABELS)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        for name in ("learning_rate", "discriminator_rate", "batch", "fakes", "epochs", "updates"):
+        for name, limit in settings.limits_of(type(self)).items():
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"a GAN's {name} is a number above 0. Received: {value}")
-        for name in ("beta", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"a GAN's {name} is 0 or more, and below 1. Received: {getattr(self, name)}")
+            if isinstance(limit, Range) and value is not None and not limit.holds(value):
+                raise UsageError(f"a GAN's {name} is {limit.wanted}. Received: {value}")
 
     def epoch_steps(self, n: int) -> int:
         """Return the updates of one epoch on `n` images."""
@@ -109,7 +108,7 @@ def parse(text: str) -> GanRecipe:
         f"the preset '{name}'",
         given,
         of_network | FIELDS,
-        {"loss": LOSSES, "labels": LABELS} | architectures.choices(network),
+        {"loss": LOSSES, "labels": LABELS} | settings.limits_of(GanRecipe) | architectures.limits(network),
     )
     switches = fixed | {key: value for key, value in values.items() if key in of_network}
     fields = {key: value for key, value in values.items() if key not in of_network}

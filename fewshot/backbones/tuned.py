@@ -5,6 +5,7 @@ from typing import Literal
 from fewshot.backbones import backbones, digest, load
 from fewshot.errors import UsageError
 from fewshot.models import networks
+from fewshot.settings import Layers, Part, Size
 
 
 def _weights(*, backbone, weights, **_) -> str:
@@ -18,9 +19,9 @@ def tuned(
     outputs,
     *,
     backbone="efficientnet-lite0",
-    size=0,
-    last=0,
-    fade=0.1,
+    size: Size = 0,
+    last: Layers = 0,
+    fade: Part = 0.1,
     stem: Literal["imagenet", "cifar"] = "imagenet",
     weights="",
 ):

@@ -4,10 +4,11 @@ import numpy as np
 
 from fewshot.baselines import estimators
 from fewshot.baselines.scales import ScaleName
+from fewshot.settings import Positive
 
 
 @estimators.register("ridge", version=2)
-def ridge(*, alpha=3000.0):
+def ridge(*, alpha: Positive = 3000.0):
     """Ridge regression on standardised inputs; alpha is the penalty."""
     from sklearn.linear_model import RidgeClassifier
 
@@ -17,7 +18,7 @@ def ridge(*, alpha=3000.0):
 
 
 @estimators.register("logistic", version=2)
-def logistic(*, c=0.001):
+def logistic(*, c: Positive = 0.001):
     """Logistic regression on standardised inputs; c is the inverse of the penalty."""
     from sklearn.linear_model import LogisticRegression
 

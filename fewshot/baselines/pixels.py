@@ -3,10 +3,11 @@
 They take rows of pixels in [0, 1] and tell the shape from their length: square, three colours.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fewshot import backend
 from fewshot.baselines import estimators
+from fewshot.settings import Count, NotNegative, Positive, Range, Side
 
 Distance = Literal["l1", "l2", "cosine", "ssim"]
 Scale = Literal["none", "minmax", "zscore-scalar", "zscore-channel", "zscore-pixel"]
@@ -21,8 +22,11 @@ def _libraries(distance: str, **_) -> tuple[str, ...]:
     return ("keras", backend.name()) if distance in ("l1", "ssim") else ()
 
 
+Filters = Annotated[int, Range(1, 100_000, whole=True)]
+
+
 @estimators.register("knn", least_size=_least_size, libraries=_libraries)
-def knn(*, k=1, distance: Distance = "l2", scale: Scale = "none", window: Window = "uniform"):
+def knn(*, k: Count = 1, distance: Distance = "l2", scale: Scale = "none", window: Window = "uniform"):
     """The k nearest training images vote; a tie goes to the first of the classes."""
     from fewshot.baselines.neighbours import Neighbours
 
@@ -38,7 +42,14 @@ def nearest_centroid(*, distance: Distance = "l2", scale: Scale = "none", window
 
 
 @estimators.register("patches", least_size=lambda size, **_: 2 * size)
-def patches(*, count=400, size=6, alpha=1000.0, threshold=1.0, pool=2):
+def patches(
+    *,
+    count: Filters = 400,
+    size: Side = 6,
+    alpha: Positive = 1000.0,
+    threshold: NotNegative = 1.0,
+    pool: Side = 2,
+):
     """Responses to random patches of the training images, pooled, and ridge regression (Coates & Ng 2011)."""
     from sklearn.linear_model import RidgeClassifier
     from sklearn.pipeline import make_pipeline

@@ -14,7 +14,7 @@ _MODULES = {
         *("dataset", "draws", "machine"),
     ),
     "cli.parser": ("Parser", "as_json", "complete", "flag", "prog", "readable", "run"),
-    "cli.types": ("cluster", "path", "positive", "seconds", "seed", "seeds", "share"),
+    "cli.types": ("cluster", "path", "picture", "positive", "seconds", "seed", "seeds", "share"),
     "io.files": ("writing",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

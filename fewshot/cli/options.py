@@ -162,7 +162,7 @@ def add_machine(parser: argparse.ArgumentParser, threads: str = "all cores", job
     if jobs:
         add_jobs(group)
     group.add_argument(
-        "--threads", type=types.positive, metavar="N", help=f"threads of each process (default: {threads})"
+        "--threads", type=types.machines, metavar="N", help=f"threads of each process (default: {threads})"
     )
     add_device(group)
 
@@ -170,7 +170,7 @@ def add_machine(parser: argparse.ArgumentParser, threads: str = "all cores", job
 def add_jobs(group: Container, cluster: bool = True) -> None:
     """Add the options that say which processes compute, here or on a `cluster`."""
     group.add_argument(
-        "--jobs", type=types.positive, metavar="N", help="worker processes (default: one a core)"
+        "--jobs", type=types.machines, metavar="N", help="worker processes (default: one a core)"
     )
     if cluster:
         group.add_argument(

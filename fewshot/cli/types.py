@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 
-from fewshot.arguments import MOST_SEED
+from fewshot.arguments import MOST_SEED, MOST_THREADS
 from fewshot.compare import clock
 from fewshot.errors import UsageError
 
@@ -19,17 +19,29 @@ def positive(text: str) -> int:
     return _whole(text, 1, "a whole number above 0")
 
 
+def machines(text: str) -> int:
+    """Parse how many threads or processes: a whole number above 0 that some machine has."""
+    return _whole(text, 1, f"a whole number from 1 to {MOST_THREADS:,}", MOST_THREADS)
+
+
+def picture(text: str) -> str:
+    """Parse the path of a PNG file."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"wants the name of a picture, such as grid.png. Received: '{text}'")
+    return path(text)
+
+
 def seed(text: str) -> int:
     """Parse a whole number, 0 or more, that NumPy takes for a seed."""
     return _whole(text, 0, "a whole number, 0 or more, below 2³²")
 
 
-def _whole(text: str, least: int, wanted: str) -> int:
+def _whole(text: str, least: int, wanted: str, most: int = MOST_SEED) -> int:
     try:
         number = int(text)
     except ValueError:
         number = least - 1
-    if not least <= number < 2**32:
+    if not least <= number <= most:
         raise argparse.ArgumentTypeError(f"wants {wanted}. Received: '{text}'")
     return number
 

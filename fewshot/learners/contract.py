@@ -19,7 +19,7 @@ wrapper has a field `base`, another learner, and is switched on by the setting o
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Literal, Self, get_args, get_origin, get_type_hints
+from typing import Literal, Self
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import DivergedError, UsageError
 from fewshot.identity import origin_of, source_digest
 from fewshot.registry import Registry
+from fewshot.settings import Range, limits_of
 
 LooksAt = Literal["small", "large", "views"]  # as `fewshot.trials.plan.Images` has them
 
@@ -218,8 +219,8 @@ class Wrapper(Learner):
         return self.base.keras_model(shape)
 
 
-def settings_of(kind: type) -> tuple[dict[str, object], dict[str, tuple[str, ...]]]:
-    """Return the settings of a learner's class with their defaults, and the choices of those that have some.
+def settings_of(kind: type) -> tuple[dict[str, object], dict[str, Range | tuple[str, ...]]]:
+    """Return the settings of a learner's class with their defaults, and what those take whose type says it.
 
     Settings are the fields whose default is a number, a text, or yes or no.
     """
@@ -228,8 +229,8 @@ def settings_of(kind: type) -> tuple[dict[str, object], dict[str, tuple[str, ...
         for field in fields(kind)
         if isinstance(field.default, bool | int | float | str)
     }
-    hints = get_type_hints(kind)
-    return defaults, {name: get_args(hints[name]) for name in defaults if get_origin(hints[name]) is Literal}
+    limits = limits_of(kind)
+    return defaults, {name: limits[name] for name in defaults if name in limits}
 
 
 def _version(kind: type) -> int | str:

@@ -29,6 +29,7 @@ from fewshot.errors import UsageError, unknown
 from fewshot.learners.contract import Fit, Learner, learners
 from fewshot.learners.members import FeatureTable, Member, rows_of
 from fewshot.seeding import rng
+from fewshot.settings import Count
 
 HEADS = ("ridge-gcv", "logistic-cv", "lda", "svm", "centroid")
 MANY, FEW = 1000, 500  # of more photos than many, a few tell which candidates are worth judging by all
@@ -78,7 +79,7 @@ class HeadsLearner(Learner):
     scales: str = "zscore+centred-l2"
     heads: str = "logistic-cv+lda"
     mirror: bool = False
-    average: int = 4
+    average: Count = 4
 
     looks_at = "views"
     weighs = True

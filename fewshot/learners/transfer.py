@@ -21,6 +21,7 @@ from fewshot.errors import FewshotError, UsageError, field
 from fewshot.learners.contract import Learner, Wrapper, wrappers
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
+from fewshot.settings import Count, Layers
 from fewshot.training.trained import cached
 
 RANDOM = "none"  # no dataset: the control, random weights frozen and trained alike
@@ -38,8 +39,8 @@ class TransferLearner(Wrapper):
 
     base: Learner
     transfer: str = "cifar10"
-    last: int = 0
-    pretrain_epochs: int = 5
+    last: Layers = 0
+    pretrain_epochs: Count = 5
 
     def __post_init__(self):
         if not self.base.starts_from_weights:

@@ -8,7 +8,7 @@ them have is refused where it is used.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -168,7 +168,7 @@ class _Owner:
     part: str
     words: str
     defaults: Mapping[str, object]
-    choices: Mapping[str, Iterable[str]]
+    limits: settings.Limits
 
 
 def _read(text: str) -> _Text:
@@ -242,9 +242,7 @@ def _owners(text: _Text) -> list[_Owner]:
         )
     else:
         described = f"a setting of the {registry.kind} '{text.head}'"
-        owners.append(
-            _Owner("switches", described, registry.switches(text.head), registry.choices(text.head))
-        )
+        owners.append(_Owner("switches", described, registry.switches(text.head), registry.limits(text.head)))
         owners.append(_Owner("offline", "the offline augmentation", {"offline": "none"}, {}))
     if registry in (networks, nets):
         owners.append(_Owner("recipe", "the recipe's name", {"recipe": RECIPE}, {}))
@@ -279,7 +277,7 @@ def _specification(text: _Text) -> Specification:
             both = " and ".join(owner.words for owner in having)
             raise UsageError(f"'{text.name}': {key} is both {both}: rename the one that is yours")
         owner = having[0]
-        values[owner.part] |= settings.typed(method, {key: value}, owner.defaults, owner.choices)
+        values[owner.part] |= settings.typed(method, {key: value}, owner.defaults, owner.limits)
         if key == "offline":
             values[owner.part][key] = offline.canonical(value)
         elif key == "online":

@@ -1,10 +1,11 @@
 """A network to be trained in seconds: a whitening first layer and six convolutions (arXiv 2404.00498)."""
 
 from fewshot.models import networks
+from fewshot.settings import Width
 
 
 @networks.register("airbench", version=3, least_size=9)
-def airbench(shape, outputs, *, width=64):
+def airbench(shape, outputs, *, width: Width = 64):
     """The network of airbench94 (arXiv 2404.00498): whitened 2×2 patches, three groups of two convolutions.
 
     The first layer's kernels are the principal directions of the training images' patches, scaled to the

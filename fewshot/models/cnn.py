@@ -4,6 +4,7 @@ from typing import Literal
 
 from fewshot.errors import UsageError
 from fewshot.models import Norm, networks
+from fewshot.settings import Depth, Side, Width
 
 Pool = Literal["average", "max", "both"]
 
@@ -33,7 +34,16 @@ def _least_size(*, width, depth, kernel, **_) -> int:
 
 
 @networks.register("baseline", least_size=_least_size)
-def baseline(shape, outputs, *, width=16, depth=4, kernel=3, norm: Norm = "none", se=False):
+def baseline(
+    shape,
+    outputs,
+    *,
+    width: Width = 16,
+    depth: Depth = 4,
+    kernel: Side = 3,
+    norm: Norm = "none",
+    se=False,
+):
     """The few-shot report's testbed network: four 3×3 convolutions, 24,666 parameters at 32×32×3.
 
     width: filters of the first half, twice as many in the second. depth: convolutions. The middle ones,
@@ -78,7 +88,16 @@ def keras_cnn(shape, outputs):
 
 
 @networks.register("compact", least_size=8)
-def compact(shape, outputs, *, width=24, blocks=1, norm: Norm = "batch", pool: Pool = "average", se=False):
+def compact(
+    shape,
+    outputs,
+    *,
+    width: Width = 24,
+    blocks: Depth = 1,
+    norm: Norm = "batch",
+    pool: Pool = "average",
+    se=False,
+):
     """A small residual network that halves the maps early, to spend its time on 16×16 and 8×8 maps.
 
     width: filters of the first convolution, doubled at each of two stages. blocks: residual blocks of a

@@ -1,11 +1,22 @@
 """ConvNeXt (arXiv 2201.03545) as torchvision builds it, and a small one."""
 
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
+from fewshot.settings import Factor, Positive, Share
 
 EPSILON = 1e-6
 
 
-def _convnext(depths, dim, shape, outputs, *, stem: Stem = "auto", drop_path=0.1, scale=1e-6, width=1.0):
+def _convnext(
+    depths,
+    dim,
+    shape,
+    outputs,
+    *,
+    stem: Stem = "auto",
+    drop_path: Share = 0.1,
+    scale: Positive = 1e-6,
+    width: Factor = 1.0,
+):
     """Four stages of blocks: a 7×7 depthwise convolution, layer normalisation, two dense layers with GELU.
 
     stem: imagenet, patches of 4×4; cifar, of 2×2; auto, cifar below 64×64. drop_path: how often the last

@@ -2,6 +2,7 @@
 
 from fewshot.models import networks
 from fewshot.models.lenet import Norm
+from fewshot.settings import Width
 
 
 def _rows(inputs):
@@ -22,7 +23,7 @@ def linear(shape, outputs):
 
 
 @networks.register("hidden", least_size=1, rows=True)
-def hidden(shape, outputs, *, width=18, norm: Norm = "batch"):
+def hidden(shape, outputs, *, width: Width = 18, norm: Norm = "batch"):
     """The few-shot report's head: a hidden layer of `width` units with sigmoids (512 → 18 → 10).
 
     norm: the normalisation before the sigmoids; the report tried none, and batch.

@@ -4,6 +4,7 @@ from typing import Literal
 
 from fewshot.models import networks
 from fewshot.models.forms import register_family
+from fewshot.settings import Share, Width
 
 Norm = Literal["none", "batch", "layer", "group"]  # a dense layer's output has no maps to take one by one
 
@@ -47,7 +48,7 @@ register_family(
 
 
 @networks.register("mlp", least_size=1)
-def mlp(shape, outputs, *, norm: Norm = "batch", dropout=0.3, width=512):
+def mlp(shape, outputs, *, norm: Norm = "batch", dropout: Share = 0.3, width: Width = 512):
     """The MLP report's network: dense layers of 512, 256, 128 and 64, 1,748,426 parameters.
 
     Each with a normalisation (`norm`), GELU and dropout. The report does not say how much it drops.

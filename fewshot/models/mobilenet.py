@@ -5,6 +5,7 @@ import math
 from fewshot.errors import UsageError
 from fewshot.models import Norm
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
+from fewshot.settings import Factor, Share, Size
 
 # (t, c, n, s): expansion, channels, blocks, stride of the first of them.
 PAPER = (
@@ -47,9 +48,9 @@ def _mobilenet(
     stem: Stem = "auto",
     norm: Norm = "batch",
     se=False,
-    dropout=0.2,
-    width=1.0,
-    size=0,
+    dropout: Share = 0.2,
+    width: Factor = 1.0,
+    size: Size = 0,
 ):
     """Inverted residual blocks: 1×1 convolutions to more channels, 3×3 depthwise, 1×1 back to fewer.
 

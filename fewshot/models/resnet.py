@@ -2,6 +2,7 @@
 
 from fewshot.models import Norm
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
+from fewshot.settings import Width
 
 
 def _resnet(
@@ -14,7 +15,7 @@ def _resnet(
     norm: Norm = "batch",
     se=False,
     plain=False,
-    width=64,
+    width: Width = 64,
 ):
     """Stages of residual blocks, two or three convolutions each; every stage halves the maps.
 

@@ -2,10 +2,11 @@
 
 from fewshot.models import Norm, networks
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
+from fewshot.settings import Share, Width
 
 
 @networks.register("alexnet", least_size=least_by_stem(imagenet=63, cifar=15))
-def alexnet(shape, outputs, *, stem: Stem = "auto", dropout=0.5, width=64):
+def alexnet(shape, outputs, *, stem: Stem = "auto", dropout: Share = 0.5, width: Width = 64):
     """AlexNet as torchvision builds it (arXiv 1404.5997): 61,100,840 parameters at 1000 classes.
 
     stem: imagenet, 11×11 with stride 4; cifar, 3×3; auto, cifar below 64×64. dropout: the share dropped
@@ -36,7 +37,17 @@ def alexnet(shape, outputs, *, stem: Stem = "auto", dropout=0.5, width=64):
     return keras.Model(inputs, dense(x, outputs), name="alexnet")
 
 
-def _vgg(depths, last_kernel, lrn, shape, outputs, *, norm: Norm = "none", dropout=0.5, width=64):
+def _vgg(
+    depths,
+    last_kernel,
+    lrn,
+    shape,
+    outputs,
+    *,
+    norm: Norm = "none",
+    dropout: Share = 0.5,
+    width: Width = 64,
+):
     """Five stages of 3×3 convolutions, each before a max-pooling, and three dense layers.
 
     norm: a normalisation after every convolution. dropout: the share dropped after each of the two hidden

@@ -5,16 +5,17 @@ compiled update depends on it are said there.
 """
 
 import itertools
-import math
 import numbers
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from fewshot import settings
 from fewshot.errors import UsageError, unknown
 from fewshot.registry import Registry
+from fewshot.settings import Range
 from fewshot.training.optimizers import optimizers
 
 schedules = Registry("schedule")
@@ -86,7 +87,7 @@ class Setting:
 
     kind: the type of its values; optional: None is one of them. help: what it does. compiled: a compiled
     update depends on it, so that another value compiles anew.
-    choices: the names it takes. fits, wanted: whether a value is in range, and the range in words.
+    choices: the names it takes. range: the numbers.
     """
 
     kind: type
@@ -94,8 +95,7 @@ class Setting:
     help: str
     compiled: bool
     choices: Collection[str] | None = None
-    fits: Callable[[float], bool] = lambda value: True
-    wanted: str = ""
+    range: Range | None = None
 
     def check(self, name: str, value: object) -> None:
         """Raise `UsageError` for a value that the field does not take."""
@@ -103,15 +103,16 @@ class Setting:
             return
         kinds, words = KINDS[self.kind]
         if not isinstance(value, kinds) or (isinstance(value, bool) and self.kind is not bool):
-            raise UsageError(f"the recipe's {name} is {self.wanted or words}. Received: {value!r}")
+            wanted = self.range.wanted if self.range else words
+            raise UsageError(f"the recipe's {name} is {wanted}. Received: {value!r}")
         if self.choices is not None and value not in self.choices:
             raise unknown(name, str(value), self.choices)
-        if not self.fits(value):  # type: ignore[arg-type]
-            raise UsageError(f"the recipe's {name} is {self.wanted}. Received: {value}")
+        if self.range and not self.range.holds(value):  # type: ignore[arg-type]
+            raise UsageError(f"the recipe's {name} is {self.range.wanted}. Received: {value}")
 
 
 def setting(default: object, help: str, *, compiled: bool, **limits: Any) -> Any:
-    """Return a field of `Recipe`. limits: `Setting`'s choices, or its fits and wanted."""
+    """Return a field of `Recipe`. limits: `Setting`'s choices or range."""
     kind = int if default is None else type(default)
     described = Setting(kind, default is None, help, compiled, **limits)
     return field(default=default, metadata={"setting": described})
@@ -125,10 +126,10 @@ def settings_of(recipe: type) -> dict[str, Setting]:
     return {f.name: f.metadata["setting"] for f in fields(recipe)}
 
 
-COUNT = {"fits": lambda value: value >= 1, "wanted": "a whole number above 0"}
-SHARE = {"fits": lambda value: 0 <= value < 1, "wanted": "0 or more, and below 1"}
-POSITIVE = {"fits": lambda value: 0 < value < math.inf, "wanted": "a number above 0"}
-NOT_NEGATIVE = {"fits": lambda value: 0 <= value < math.inf, "wanted": "0 or more"}
+COUNT = {"range": settings.COUNT}
+SHARE = {"range": settings.SHARE}
+POSITIVE = {"range": settings.POSITIVE}
+NOT_NEGATIVE = {"range": settings.NOT_NEGATIVE}
 
 
 @dataclass(frozen=True)

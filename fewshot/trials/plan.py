@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend
-from fewshot.arguments import count, flag, names
+from fewshot.arguments import MOST_THREADS, count, flag, names
 from fewshot.data import DataSpec, Prepared, datasets, open_splits, prepare
 from fewshot.data.catalogue import IMAGE_SIZE
 from fewshot.data.dataset import Prior, check_prior
@@ -130,8 +130,8 @@ class Machine:
     cluster: str | None = None
 
     def __post_init__(self) -> None:
-        count("jobs", self.jobs)
-        count("threads", self.threads)
+        count("jobs", self.jobs, MOST_THREADS)
+        count("threads", self.threads, MOST_THREADS)
         if self.device not in backend.DEVICES:
             raise unknown("device", str(self.device), backend.DEVICES)
         address = self.cluster

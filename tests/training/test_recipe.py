@@ -40,8 +40,10 @@ def test_what_is_said_of_a_field_is_what_counts(name):
     if described.choices is not None:
         with pytest.raises(UsageError, match=f"unknown {name} 'nothing'"):
             replace(Recipe(), **{name: "nothing"})
-    if described.wanted:
-        with pytest.raises(UsageError, match=f"the recipe's {name} is {described.wanted}. Received: -1"):
+    if described.range:
+        with pytest.raises(
+            UsageError, match=f"the recipe's {name} is {described.range.wanted}. Received: -1"
+        ):
             replace(Recipe(), **{name: -1})
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from fewshot.baselines.numpy_net import nets
 from fewshot.baselines.numpy_net.images import AveragePooling, Convolution, MaxPooling
 from fewshot.baselines.numpy_net.layers import GELU, BatchNorm, Dense, Dropout, Flatten, Init, Layer, ReLU
+from fewshot.settings import Share
 
 Activation = Literal["relu", "gelu"]
 Norm = Literal["none", "batch"]
@@ -26,7 +27,7 @@ def _fully_connected(units: Sequence[int], summary: str) -> Callable[..., list[L
         outputs: int,
         *,
         init: Init = "he",
-        dropout: float = 0.0,
+        dropout: Share = 0.0,
         norm: Norm = "none",
         activation: Activation = "relu",
     ) -> list[Layer]:
@@ -49,7 +50,7 @@ def _convolutional(filters: Sequence[int], summary: str) -> Callable[..., list[L
         outputs: int,
         *,
         init: Init = "he",
-        dropout: float = 0.0,
+        dropout: Share = 0.0,
         norm: Norm = "none",
         activation: Activation = "relu",
         pool: Pool = "max",
