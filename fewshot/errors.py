@@ -7,15 +7,23 @@ Python shows `image_size=`, the command line its flag.
 import difflib
 import math
 import numbers
+import os
 import re
 import sys
 import zlib
 from ast import literal_eval
 from collections.abc import Callable, Iterable
 
+DEBUG = "FEWSHOT_DEBUG"  # the variable with which tracebacks are shown, in workers, too
 LISTED = 20  # names in a message
 # Characters of private use enclose a field, and a check tells it from a text of somebody who uses them, too.
 MARKED = re.compile("\ue000(\\w+)\ue001([^\ue000-\ue002]*)\ue001([0-9a-f]{8})\ue002")
+
+
+def debugging() -> bool:
+    """Return whether tracebacks are to be shown beside the line that says what is wrong (`--debug`)."""
+    return bool(os.environ.get(DEBUG))
+
 
 Style = Callable[[str, object], str]
 """What shows a field: its name and its value, None for a field without one."""
@@ -84,6 +92,14 @@ class UsageError(FewshotError):
     """The request itself cannot be met (a name, a number, a folder); the command line exits with 2."""
 
     exit_code = 2
+
+
+class BrokenCode(UsageError):
+    """A user's code raised something, or breaks the contract. The testbed records the trial as failed."""
+
+
+class NoRoom(FewshotError):
+    """More memory is wanted than there is. The testbed records the trial as failed."""
 
 
 class DivergedError(FewshotError):

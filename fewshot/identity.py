@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import BrokenCode, FewshotError, UsageError
 from fewshot.wording import one_line
 
 _HOME = Path(__file__).resolve().parents[1]
@@ -110,21 +110,25 @@ def is_users(make: Any) -> bool:
 
 @contextlib.contextmanager
 def blamed(what: str, make: Any, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn what a user's code raises in the block into a `UsageError` of one line that names the place.
+    """Turn what a user's code raises in the block into a `BrokenCode` of one line that names the place.
+
+    Whatever it raises: an endless recursion, a `sys.exit()`, anything but Ctrl-C. What a library raises where
+    the request is at fault (`also`) is a `UsageError`.
 
     what: what fails, such as "the network 'mine' fails". make: the function or class that runs; a user's
     code may also be called by a library's. also: what a library raises where the request is at fault.
     """
     try:
         yield
-    except (FewshotError, MemoryError):
+    except (FewshotError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         place = _users_place(error, make)
         if place is None and not isinstance(error, also):
             raise
-        where = f" ({place}): {type(error).__name__}" if place else ""
-        raise UsageError(f"{what}{where}: {one_line(error)}") from error
+        if place is None:
+            raise UsageError(f"{what}: {one_line(error)}") from error
+        raise BrokenCode(f"{what} ({place}): {type(error).__name__}: {one_line(error)}") from error
 
 
 def place_of(make: Any) -> str:

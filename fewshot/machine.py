@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fewshot.errors import UsageError
+from fewshot.errors import NoRoom, UsageError
 
 LIMIT = "LOKY_MAX_CPU_COUNT"  # joblib's variable: at most so many cores
 CGROUPS = Path("/sys/fs/cgroup")
@@ -30,6 +30,24 @@ def memory() -> int | None:
     """Return how many bytes of memory this process may still take; None where nobody says."""
     free = [*_free(), *_left_of_cgroups()]
     return max(0, min(free)) if free else None
+
+
+def room(wanted: int, what: str, cure: str) -> None:
+    """Raise `NoRoom` where so many bytes are more than this process may take.
+
+    what: what needs them, such as "40,000 images of 512×512". cure: what would fit, as a sentence's end.
+    """
+    there = memory()
+    if there is not None and wanted > there:
+        raise NoRoom(f"{what} would take {size(wanted)} of memory, and {size(there)} are free: {cure}")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in words: "3.1 GB"."""
+    units = ["bytes", "kB", "MB", "GB", "TB", "PB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:,.{0 if units[0] == 'bytes' or count >= 100 else 1}f} {units[0]}"
 
 
 def _quotas() -> Iterator[int]:

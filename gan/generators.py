@@ -7,6 +7,7 @@ import numpy as np
 
 from fewshot.data.dataset import Dataset
 from fewshot.errors import UsageError
+from fewshot.machine import memory, room
 from fewshot.seeding import rng
 from fewshot.training import trained
 from gan.recipe import GanRecipe
@@ -37,7 +38,15 @@ class Generator:
 
 
 def sample_images(generators: list[Generator], each: int, seed: int) -> Dataset:
-    """Return `each` images of every class, class by class, of generators that share the classes out."""
+    """Return `each` images of every class, class by class, of generators that share the classes out.
+
+    Raises `NoRoom` for more than memory holds.
+    """
+    count = sum(len(generator.classes) for generator in generators)
+    image = max(generator.sample(1, seed).x[0].nbytes for generator in generators)
+    images = f"{count * each:,} images"
+    # As bytes of their own, all of them together, and as the network makes them.
+    room(3 * count * each * image, images, f"some {(memory() or 0) // (3 * count * image):,} a class fit")
     parts = [generator.sample(each, seed) for generator in generators]
     classes = tuple(name for part in parts for name in part.classes)
     y = np.repeat(np.arange(len(classes)), each)

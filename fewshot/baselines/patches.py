@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from fewshot.baselines.shapes import image_shape
 from fewshot.errors import UsageError
+from fewshot.machine import memory, room
 
 SAMPLED = 20_000  # patches that the whitening is learnt from
 CONTRAST = 10 / 255**2  # added to the variance of a patch: noise is not blown up
@@ -42,6 +43,9 @@ class Patches(TransformerMixin, BaseEstimator):
                 f"{self.count} patches of {self.size}×{self.size} pixels and {self.pool} regions a side "
                 f"do not fit images of {self._shape[0]}×{self._shape[1]}"
             )
+        outputs = 2 * self.count * self.pool**2
+        fitting = (memory() or 0) // (16 * self.pool**2 * len(X))
+        room(8 * outputs * len(X), f"{self.count:,} patches on {len(X):,} images", f"{fitting:,} patches fit")
         random = check_random_state(self.random_state)
         image, row, column = (random.randint(n, size=SAMPLED) for n in (len(X), places, places))
         windows = _windows(X.reshape(-1, *self._shape), self.size)

@@ -251,6 +251,9 @@ def add_common(parser: argparse.ArgumentParser, cache: bool = True) -> None:
         help="your own networks, augmentations, recipes and scikit-learn estimators, registered as the "
         "guide on plugins shows: their names become methods",
     )
+    group.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, of failed trials, too"
+    )
     if cache:
         group.add_argument(
             "--cache-dir",

@@ -11,10 +11,12 @@ import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from fewshot.errors import FewshotError
+from fewshot.errors import DEBUG, FewshotError, debugging
+from fewshot.wording import one_line
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
@@ -170,6 +172,9 @@ def _run(
 ) -> int:
     parser = Parser(add_help=False)
     parser.add_argument("--plugin", nargs="+", action="extend", default=[])
+    parser.add_argument("--debug", action="store_true")
+    if parser.parse_known_args(argv)[0].debug:
+        os.environ[DEBUG] = "yes"  # workers have it, too
     try:
         parser.prog = make_parser().prog
         for file in parser.parse_known_args(argv)[0].plugin:
@@ -186,8 +191,15 @@ def _run(
             os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever a notebook or a desktop has set
         program(args)
     except FewshotError as error:
+        if debugging():
+            traceback.print_exc()
         print(f"{parser.prog}: error: {error.render(flag)}", file=sys.stderr)
         return error.exit_code
+    except MemoryError as error:
+        if debugging():
+            traceback.print_exc()
+        print(f"{parser.prog}: error: the memory is full ({one_line(error)}): ask for less", file=sys.stderr)
+        return FewshotError.exit_code
     except KeyboardInterrupt as error:
         print(f"\n{parser.prog}: {interrupted}", file=sys.stderr)
         return TERMINATED if isinstance(error, Terminated) else INTERRUPTED

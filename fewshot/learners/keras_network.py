@@ -127,8 +127,12 @@ class KerasLearner(NetworkLearner):
     @property
     def _engine(self) -> "Engine":
         """Return what trains and predicts: compiled once a process, and so no part of what is pickled."""
+        from fewshot.models.cost import check_room
         from fewshot.training.engine import compiled
 
+        shape, outputs, _ = self._compiled_for
+        if ":" in self.network:  # as they come, networks fit
+            check_room(self.network, shape, outputs, self.recipe.batch)
         return compiled(self.network, self.recipe, *self._compiled_for)
 
     def predict(self, x: np.ndarray) -> np.ndarray:

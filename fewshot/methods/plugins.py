@@ -67,7 +67,7 @@ def load_installed() -> None:
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
             entry.load()
-        except Exception as error:  # whatever someone else's package raises
+        except (Exception, SystemExit) as error:  # whatever someone else's package raises
             package = f" of the package {entry.dist.name}" if entry.dist else ""
             raise UsageError(
                 f"the plugin '{entry.name}'{package} does not import: "
@@ -111,7 +111,9 @@ def receive(content: bytes) -> None:
 def _execute(path: Path) -> None:
     try:
         runpy.run_path(str(path))
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == str(path)]
         place = f"{path}, line {lines[-1]}" if lines else path

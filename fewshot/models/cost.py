@@ -3,6 +3,7 @@
 Import this after `fewshot.backend.start`.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from fewshot.machine import room
 from fewshot.models import build
 
 BATCH = 256
@@ -57,6 +59,19 @@ def cost(network: keras.Model) -> Cost:
 def _leaves(network: keras.Model) -> Iterator[keras.Layer]:
     for layer in network.layers:
         yield from _leaves(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+@functools.cache
+def check_room(text: str, shape: tuple[int, int, int], outputs: int, batch: int) -> None:
+    """Raise `NoRoom` where a network's training would take more memory than there is; nothing is allocated.
+
+    Weights, gradients and two slots of the optimiser, and of every image a layer's outputs and their
+    gradients: what any training takes at least.
+    """
+    wanted = cost(outline(text, shape, outputs))
+    taken = 4 * (4 * wanted.parameters + 2 * batch * wanted.largest)
+    what = f"training '{text}', {wanted.parameters:,} parameters,"
+    room(taken, what, "a narrower one, a smaller batch or smaller images fit")
 
 
 def outline(text: str, shape: tuple[int, int, int], outputs: int) -> keras.Model:

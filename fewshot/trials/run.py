@@ -4,6 +4,7 @@ import copy
 import datetime
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from fewshot import backend
 from fewshot.backbones.features import BATCH
 from fewshot.data import Dataset, open_splits, verify
 from fewshot.data.protocols import Task, protocols
-from fewshot.errors import DivergedError, FewshotError, UsageError
+from fewshot.errors import BrokenCode, DivergedError, FewshotError, NoRoom, UsageError, debugging
 from fewshot.identity import blamed, place_of, receive_digests
 from fewshot.learners.contract import Learner
 from fewshot.stats import metrics
@@ -26,6 +27,7 @@ from fewshot.trials.processes import Processes
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
+from fewshot.wording import one_line
 
 
 def run(
@@ -67,7 +69,8 @@ def run(
     OutOfTime
         Where these do not suffice; what has been computed by then is stored.
     UsageError
-        For data, learners or draws with which the trials cannot be computed, before the first one begins.
+        For data, learners or draws with which the trials cannot be computed, before the first one begins;
+        and where no trial comes to its end, for what a user's code raises or for want of memory.
     FewshotError
         Where workers keep dying, or compute something else than they were given.
     """
@@ -88,6 +91,7 @@ def run(
     tasks = _shared(pending)
     for _ in each(tasks, executor, prepare_task, left):
         on_prepared(len(tasks))
+    broken: list[str] = []
     for i, (record, predictions) in each(pending, executor, run_trial, left):
         if record.key != keys[i]:
             raise FewshotError(
@@ -98,7 +102,12 @@ def run(
         store.drop_checkpoint(record.key)
         records[i] = record
         on_record(pending[i], record, True)
-    return [record for record in records if record is not None]  # all of them by now
+        if (record.reason or "").startswith(RETRIED):
+            broken.append(record.reason or "")
+    ended = [record for record in records if record is not None]  # all of them by now
+    if broken and not any(record.ok for record in ended):
+        raise UsageError(broken[0].removeprefix(RETRIED))
+    return ended
 
 
 def prepare_task(trial: Trial) -> None:
@@ -123,24 +132,37 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
                 learner.train(task.train, trial.seed, watch, trial.checkpoint)
                 probabilities = learner.predict(task.test.x)
         _check_fitted(trial, learner, np.shape(probabilities), (len(task.test), len(task.train.classes)))
-    except DivergedError as error:
-        return outcome(trial, task, error, time.perf_counter() - begin)
+    except (DivergedError, BrokenCode, NoRoom) as error:
+        return outcome(trial, task, _told(error), time.perf_counter() - begin)
+    except Exception as error:
+        if not (isinstance(error, MemoryError) or backend.is_out_of_memory(error)):
+            raise
+        told = one_line(error)[:SHOWN]
+        failure = NoRoom(f"the memory is full ({told}): a smaller network, batch or image fits")
+        return outcome(trial, task, _told(failure), time.perf_counter() - begin)
     return outcome(trial, task, learner, time.perf_counter() - begin, probabilities)
 
 
+def _told(error: FewshotError) -> FewshotError:
+    """Return the error, whose traceback is shown where that is asked for."""
+    if debugging():
+        traceback.print_exc()
+    return error
+
+
 def _check_fitted(trial: Trial, learner: Learner, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """Raise `UsageError` where a learner does not do what the contract says."""
+    """Raise `BrokenCode` where a learner does not do what the contract says."""
     place = f"the method '{trial.method}' ({place_of(type(learner))})"
     if shape != wanted:
-        raise UsageError(f"{place} predicts probabilities of shape {shape}, and the task wants {wanted}")
+        raise BrokenCode(f"{place} predicts probabilities of shape {shape}, and the task wants {wanted}")
     if not hasattr(learner, "fitted"):
-        raise UsageError(f"{place} does not set `fitted`: its fit does, to a fewshot.learners.contract.Fit")
+        raise BrokenCode(f"{place} does not set `fitted`: its fit does, to a fewshot.learners.contract.Fit")
 
 
 def outcome(
     trial: Trial,
     task: Task,
-    learner: Learner | DivergedError,
+    learner: Learner | FewshotError,
     seconds: float,
     probabilities: np.ndarray | None = None,
 ) -> tuple[Record, dict[str, np.ndarray]]:
@@ -151,8 +173,8 @@ def outcome(
     failure: str | None = None
     measured: dict[str, Any] = _UNMEASURED
     predictions: dict[str, np.ndarray] = {}
-    if isinstance(learner, DivergedError):
-        failure = str(learner)
+    if isinstance(learner, FewshotError):
+        failure = str(learner) if isinstance(learner, DivergedError) else f"{RETRIED}{learner}"
     elif probabilities is None:
         raise TypeError("a fitted learner comes with its probabilities")
     else:
@@ -189,6 +211,8 @@ def _with_checkpoint(trial: Trial, path: Path) -> Trial:
     return replace(trial, checkpoint=path) if whole else trial
 
 
+RETRIED = "not run to its end: "  # begins the reason of a failure that is no result: it is tried again
+SHOWN = 200  # characters of a library's message
 _UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
 
 
@@ -205,6 +229,8 @@ def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]
 def _stored(trial: Trial, key: str, store: Store) -> Record | None:
     """Return the trial's record, unless it lacks the curves that are asked for."""
     record = store.get(key)
+    if record and (record.reason or "").startswith(RETRIED):  # machine and surroundings may have changed
+        return None
     lacking = record and trial.curves and record.ok and "held_out_loss" not in (record.curve or {})
     return None if lacking else record
 

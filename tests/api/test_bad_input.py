@@ -117,7 +117,10 @@ def test_python_and_the_command_line_say_the_same(case, tmp_path, capsys):
             "learning_rate is a number above 0. Received: 'x'",
         ),
         ({"training": {"nesterov": "no"}}, "the recipe's nesterov is yes or no. Received: 'no'"),
-        ({"training": {"batch": 2.5}}, "the recipe's batch is a whole number above 0. Received: 2.5"),
+        (
+            {"training": {"batch": 2.5}},
+            "the recipe's batch is a whole number above 0, and at most",
+        ),
         ({"training": {"epochs": "x"}}, "epochs= wants a whole number from 1 on. Received: 'x'"),
         ({"training": {"online": 3}}, "the recipe's online is a name. Received: 3"),
         ({"training": {"optimizer": ["sgd"]}}, "the recipe's optimizer is a name. Received: ['sgd']"),
