@@ -73,7 +73,7 @@ def _load(card: Path) -> Generator:
         classes, conditional = tuple(map(str, note["classes"])), bool(note["conditional"])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         latent = int(model.inputs[0].shape[-1])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FewshotError(
             f"the generator {path} cannot be read ({one_line(error)}): train it anew"
         ) from error

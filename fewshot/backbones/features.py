@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from fewshot import backend, settings
 from fewshot.backbones import backbones, check, digest, load, milliseconds
 from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.io.cache import cache_dir
+from fewshot.io.cache import cache_dir, set_aside
 from fewshot.seeding import seed_globally
+from fewshot.wording import plural
 
 PIXELS = "pixels"  # no backbone: images as they are
 VERSION = 2  # raise it when features change
@@ -94,7 +96,8 @@ def clear() -> None:
     shutil.rmtree(_folder(), ignore_errors=True)
 
 
-def _extract(term: Term, x: np.ndarray) -> np.ndarray:
+def _extract(term: Term, x: np.ndarray, again: bool = False) -> np.ndarray:
+    """Return the features, from the store as far as it has them. again: the store has just been set aside."""
     keys = keys_of(x)
     path = _folder() / f"{_name(term, _version(term))}.sqlite"
     try:
@@ -103,21 +106,45 @@ def _extract(term: Term, x: np.ndarray) -> np.ndarray:
             store.execute(
                 "CREATE TABLE IF NOT EXISTS features (image BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
             )
-            rows = dict(_stored(store, keys))
+            rows = _valid(dict(_stored(store, keys)), term, x, path)
             missing = {key: i for i, key in enumerate(keys) if key not in rows}
             for computed in _computed(term, x, missing):
                 rows |= computed
                 with store:
-                    store.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", computed.items())
+                    store.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", computed.items())
         path.touch()  # the time of its last use
         if missing:
             _evict()
-    except (OSError, sqlite3.Error) as error:
-        raise FewshotError(
-            f"cannot use the features in {path} ({error}): make room there, choose another place with "
-            f"{field('cache_dir', 'DIR')}, or delete that file"
-        ) from error
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) or again:
+            raise _unusable(path, error) from error
+        set_aside(path, f"{path} is no store of features ({error})")
+        return _extract(term, x, again=True)
+    except OSError as error:
+        raise _unusable(path, error) from error
     return np.stack([np.frombuffer(rows[key], np.float16) for key in keys])
+
+
+def _unusable(path: Path, error: Exception) -> FewshotError:
+    return FewshotError(
+        f"cannot use the features in {path} ({error}): make room there, choose another place with "
+        f"{field('cache_dir', 'DIR')}, or delete that file"
+    )
+
+
+def _valid(rows: dict[bytes, object], term: Term, x: np.ndarray, path: Path) -> dict[bytes, bytes]:
+    """Return those rows that are features: the others are named, and computed anew."""
+    valid = {key: row for key, row in rows.items() if isinstance(row, bytes) and _are_numbers(row)}
+    if len({len(row) for row in valid.values()}) > 1:  # the network tells how long they are
+        length = 2 * network(term, x.shape[1:]).output_shape[-1]
+        valid = {key: row for key, row in valid.items() if len(row) == length}
+    if odd := len(rows) - len(valid):
+        print(f"{path}: {plural(odd, 'row')} without features, computed anew", file=sys.stderr)
+    return valid
+
+
+def _are_numbers(row: bytes) -> bool:
+    return len(row) > 0 and len(row) % 2 == 0 and bool(np.isfinite(np.frombuffer(row, np.float16)).all())
 
 
 def keys_of(x: np.ndarray) -> list[bytes]:
@@ -165,7 +192,7 @@ def _forward(term: Term, version: object, shape: tuple[int, int, int]):
     return backend.compile_forward(network(term, shape))
 
 
-def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, object]]:
     for start in range(0, len(keys), ASKED):
         part = keys[start : start + ASKED]
         marks = ",".join("?" * len(part))

@@ -94,12 +94,23 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Return the prepared folder's name, classes, fingerprint and source, levels, left_out and blank."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        texts = [*meta["classes"], *(meta[key] for key in ("name", "fingerprint", "source"))]
+        if not isinstance(meta["classes"], list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("names that are no texts")
         return {
             **{key: meta[key] for key in ("name", "classes", "fingerprint", "source")},
             "levels": {kind: (float(a), float(b)) for kind, (a, b) in meta.get("levels", {}).items()},
             **{key: tuple(map(Tally.from_json, meta.get(key, ()))) for key in ("left_out", "blank")},
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise damaged(folder, error) from error
 
 

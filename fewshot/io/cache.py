@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,18 @@ def cache_dir() -> Path:
     if folder := os.environ.get("FEWSHOT_CACHE"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
+
+
+def set_aside(path: Path, why: str) -> None:
+    """Rename what is damaged to `….damaged`, and say so: it is computed anew, nothing is lost.
+
+    Raises `OSError`.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    os.replace(path, aside)
+    print(f"{why}: set aside as {aside.name}, and computed anew", file=sys.stderr)
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:

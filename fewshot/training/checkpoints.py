@@ -11,6 +11,8 @@ import numpy as np
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import replacing
 
+BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # of archives, which load a part at a time
+
 
 def save(path: Path, note: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> None:
     """Write a checkpoint; the one before stays until this one is whole.
@@ -33,8 +35,11 @@ def load(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return json.loads(str(arrays.pop("note"))), arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        note = json.loads(str(arrays.pop("note")))
+        if not isinstance(note, dict):
+            raise ValueError("its note is no object")
+        return note, arrays
+    except (OSError, ValueError, KeyError, EOFError, RecursionError, *BROKEN) as error:
         raise FewshotError(
             f"the checkpoint {path} cannot be read: delete it, or use {field('fresh', True)}"
         ) from error

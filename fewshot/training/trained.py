@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fewshot.errors import FewshotError
-from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.cache import build_once, cache_dir, set_aside
 from fewshot.io.digests import key_of
 from fewshot.training import checkpoints
 
@@ -17,17 +17,25 @@ def cached(
 ) -> tuple[dict, list[np.ndarray]]:
     """Return a note and weights from the cache; `train()` gives them where they are not there yet.
 
-    kind: the folder of the cache. identity: all that determines the weights, as JSON. Raises `FewshotError`
-    where what is kept is damaged.
+    kind: the folder of the cache. identity: all that determines the weights, as JSON. What is kept and
+    damaged is set aside, and trained anew.
     """
 
     def build(folder):
         note, weights = train()
         checkpoints.save(folder / FILE, note, checkpoints.numbered(weights))
 
-    folder = build_once(cache_dir() / kind / key_of(identity), build)
+    folder = cache_dir() / kind / key_of(identity)
+    build_once(folder, build)
     try:
         note, arrays = checkpoints.load(folder / FILE)
-    except FewshotError as error:
-        raise FewshotError(f"the weights in {folder} are damaged: delete the folder, run again") from error
+    except FewshotError:
+        try:
+            set_aside(folder, f"the weights in {folder} are damaged")
+        except OSError as error:
+            raise FewshotError(
+                f"the weights in {folder} are damaged: delete the folder, run again"
+            ) from error
+        build_once(folder, build)
+        note, arrays = checkpoints.load(folder / FILE)
     return note, checkpoints.in_order(arrays)
