@@ -110,6 +110,8 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
             raise UsageError(
                 f"{field('image_size')} is for a folder of images: those of {spec.data} come in their own"
             )
+        if spec.columns:
+            raise UsageError(f"{field('columns')} is for a table of photos. Received: {spec.data}")
         data_dir = data_dir or os.environ.get("FEWSHOT_DATA_DIR")
         folder = _prepare_named(definition, Path(data_dir).expanduser() if data_dir else None)
         protocol = definition.traits.get("protocol", USUAL_PROTOCOL)

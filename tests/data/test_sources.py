@@ -41,6 +41,8 @@ def test_unknown_names_and_sizes():
         prepare(DataSpec("./photos"))
     with pytest.raises(UsageError, match="image_size= is for a folder"):
         prepare(DataSpec("digits", image_size=64))
+    with pytest.raises(UsageError, match="columns= is for a table of photos"):
+        prepare(DataSpec("digits", columns=("path", "label")))
     assert prepare(DataSpec("digits", image_size=32)).name == "digits"
 
 
