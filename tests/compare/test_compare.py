@@ -357,7 +357,7 @@ def photos(tmp_path):
 def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
     (photos / "sea" / "notes.txt").write_text("no photo")
     monkeypatch.setattr(comparing, "ROUNDS", 1)
-    options = ["--data", str(photos), "--budget", "2m", "--method", "ridge", "knn-cosine", "--jobs", "1"]
+    options = ["--data", str(photos), "--budget", "1h", "--method", "ridge", "knn-cosine", "--jobs", "1"]
     assert experiments.compare.main([*options, "--json", "--out", str(tmp_path)]) == 0
     printed, errors = capsys.readouterr()
     document = json.loads(printed)
