@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("started")
 FEATURES = {
     "mobilenetv2": 1280,
     "efficientnet-lite0": 1280,
+    "efficientnet-lite1": 1280,
+    "efficientnet-lite2": 1280,
     "resnet50": 2048,
     "resnet18": 512,
     "squeezenet": 512,
@@ -279,6 +281,8 @@ def photos(scratch, short_side):
     [
         ("mobilenetv2", 224, 18, 20),
         ("efficientnet-lite0", 224, 17, 20),
+        ("efficientnet-lite1", 224, 19, 20),
+        ("efficientnet-lite2", 260, 18, 20),
         ("resnet50", 256, 19, 20),
         ("squeezenet", 224, 11, 19),
     ],
