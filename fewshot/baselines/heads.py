@@ -59,7 +59,7 @@ def fit_head(name: str, rows: "Rotated") -> FittedHead:
         return FittedHead(np.zeros((rows.width, classes)), np.zeros(classes), even, None)
     coefficients, bias, scores, chosen = HEADS[name](rows)
     if rows.uneven and len(np.unique(rows.y[rows.tested])) == classes:
-        factor, shift = rows.correction(scores)
+        factor, shift = correction(*rows.held_out(scores))
         coefficients, bias, scores = factor * coefficients, factor * bias + shift, factor * scores + shift
     kernel, bias = rows.back(coefficients, bias)
     held_out = np.full((n, classes), np.nan)
@@ -160,7 +160,7 @@ class Rotated:
         """
         if not self.tested.any():
             return 1 / max(np.abs(scores).mean(), 1e-12)
-        scores, targets, weights = self._held_out(scores)
+        scores, targets, weights = self.held_out(scores)
         unit = np.sqrt(np.square(scores).mean()) or 1.0
         scores = (scores - scores.max(1, keepdims=True)) / unit
         aim = (targets * scores).sum(1) @ weights
@@ -172,31 +172,41 @@ class Rotated:
             logs = best + np.linspace(-0.25, 0.25, 11)
         return 10.0**best / unit
 
-    def correction(self, scores: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return factor and shift, (C,), of scores with the least log loss of held-out rows."""
-        from scipy.optimize import minimize
-
-        scores, targets, weights = self._held_out(scores)
-
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            factor, shift = np.exp(parameters[0]), parameters[1:]
-            logs = log_softmax(factor * scores + shift, 1)
-            slope = weights[:, None] * (np.exp(logs) - targets)
-            value = -float(weights @ (targets * logs).sum(1)) + SHRUNK * shift @ shift
-            gradient = slope.sum(0) + 2 * SHRUNK * shift
-            return value, np.append(factor * (slope * scores).sum(), gradient)
-
-        found = minimize(loss, np.zeros(1 + self.classes), jac=True, method="L-BFGS-B").x
-        return float(np.exp(found[0])), found[1:]
-
-    def _held_out(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def held_out(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return held-out scores, what they are to say, (n, C) each, and what each row counts, 1 in all."""
         scores, y = scores[self.tested], self.y[self.tested]
         weights = self.weights[self.tested] / self.weights[self.tested].sum()
-        doubt = 1 / (self.photos + 2)
-        targets = np.full(scores.shape, doubt / (self.classes - 1))
-        targets[np.arange(len(y)), y] = 1 - doubt
-        return scores, targets, weights
+        return scores, doubtful(y, self.classes, self.photos), weights
+
+
+def correction(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return factor and shift, (C,), of scores of held-out rows, (n, C), with the least log loss.
+
+    targets: (n, C), what they are to say. weights: (n,), what each row counts, 1 in all.
+    """
+    from scipy.optimize import minimize
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        factor, shift = np.exp(parameters[0]), parameters[1:]
+        logs = log_softmax(factor * scores + shift, 1)
+        slope = weights[:, None] * (np.exp(logs) - targets)
+        value = -float(weights @ (targets * logs).sum(1)) + SHRUNK * shift @ shift
+        gradient = slope.sum(0) + 2 * SHRUNK * shift
+        return value, np.append(factor * (slope * scores).sum(), gradient)
+
+    found = minimize(loss, np.zeros(1 + scores.shape[1]), jac=True, method="L-BFGS-B").x
+    return float(np.exp(found[0])), found[1:]
+
+
+def doubtful(y: np.ndarray, classes: int, photos: int) -> np.ndarray:
+    """Return what scores are to say of classes, (n, C), where the smallest has so many photos.
+
+    Nobody is ever quite sure (Platt 1999): of k photos a class, one more of every other is imagined.
+    """
+    doubt = 1 / (photos + 2)
+    targets = np.full((len(y), classes), doubt / (classes - 1))
+    targets[np.arange(len(y)), y] = 1 - doubt
+    return targets
 
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray, float | None]  # coefficients, bias, scores held out, chosen

@@ -70,7 +70,7 @@ class Learner:
         """Fit, unequal classes counting as `train.prior` says: what trials and saved models are trained by.
 
         By weights where the learner heeds them, elsewhere images of smaller classes are repeated: both did
-        equally well on unequal folders (docs/methods.md).
+        equally well on unequal folders (docs/guides/protocols.md).
         """
         return self.fit(train if self.weighs else train.repeated(seed), seed, watch, checkpoint)
 

@@ -1,11 +1,13 @@
 """scikit-learn's estimators as learners: the same tasks and records, on pixels or features."""
 
+import copy
 import functools
 import pickle
 import sys
 import types
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
 from fewshot.wording import one_line
+
+CORRECTED = 2000  # images at most that are fitted to six times, where classes are unequal
+SMALLEST = 1e-12  # probability that is told from none
 
 
 @dataclass
@@ -50,6 +55,16 @@ class EstimatorLearner(Learner):
 
         Unequal classes count by sample weights, or by repeated images where the estimator knows no weights.
         """
+        self._classes = len(train.classes)
+        self._estimator, shape = self._fitted_to(train, seed)
+        self._factor, self._shift = self._correction(train, seed)
+        self._width = shape[1]
+        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
+        self.fitted = Fit(shape[0], updates=0, images_seen=shape[0], parameters=0, curve=curve)
+        return self
+
+    def _fitted_to(self, train: Dataset, seed: int) -> tuple[Any, tuple[int, int]]:
+        """Return a new estimator, fitted to images, and the shape of the rows that it saw."""
         estimator = self._new_estimator(seed)
         weighted = baselines.weights_parameter(estimator)
         train = train if weighted else train.repeated(seed)
@@ -60,16 +75,46 @@ class EstimatorLearner(Learner):
             weights[weighted] = np.tile(train.weights, len(rows) // len(train))
         # scikit-learn looks at its parameters as it begins to fit
         with blamed(f"the estimator '{self._name}' does not fit", type(estimator), (ValueError, TypeError)):
-            self._estimator = estimator.fit(rows, labels, **weights)
-        if not hasattr(self._estimator, "classes_"):
+            fitted = estimator.fit(rows, labels, **weights)
+        if not hasattr(fitted, "classes_"):
             raise UsageError(
                 f"the estimator '{self._name}' is no classifier: fitted, it has no classes_. "
                 f"Received: {type(estimator).__name__}"
             )
-        self._width, self._classes = rows.shape[1], len(train.classes)
-        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
-        self.fitted = Fit(len(rows), updates=0, images_seen=len(rows), parameters=0, curve=curve)
-        return self
+        return fitted, rows.shape
+
+    def _correction(self, train: Dataset, seed: int) -> tuple[float, np.ndarray]:
+        """Return by what log probabilities of unequal classes are put right, as photos held out show it.
+
+        Weights alone are not enough (`fewshot.baselines.heads`). Nothing where classes are equal, or too few
+        photos of one can be held out.
+        """
+        from fewshot.baselines.heads import correction, deal, doubtful
+
+        nothing = 1.0, np.zeros(len(train.classes))
+        present, y = np.unique(train.y, return_inverse=True)
+        counts = np.bincount(y)
+        if len(set(counts.tolist())) == 1 or len(train) > CORRECTED:
+            return nothing
+        fold = deal(y, np.arange(len(y)) if train.groups is None else train.groups, seed)
+        tested = fold >= 0
+        if len(np.unique(y[tested])) < len(present):
+            return nothing
+        logs = np.zeros((len(y), len(present)))
+        for number in range(fold.max() + 1):
+            out, part = np.flatnonzero(fold == number), copy.copy(self)
+            try:
+                part._estimator, _ = self._fitted_to(train.take(np.flatnonzero(fold != number)), seed)
+            except UsageError:  # some cannot do with fewer images
+                return nothing
+            part._factor, part._shift = nothing
+            logs[out] = np.log(np.maximum(part.predict(train.x[out])[:, present], SMALLEST))
+        weights = train.weights[tested]
+        targets = doubtful(y[tested], len(present), counts.min())
+        factor, found = correction(logs[tested], targets, weights / weights.sum())
+        shift = nothing[1]
+        shift[present] = found
+        return factor, shift
 
     def _new_estimator(self, seed: int):
         return baselines.build(self.estimator, seed)
@@ -78,9 +123,18 @@ class EstimatorLearner(Learner):
         """Return probabilities, (N, classes)."""
         seen = [_rows(self.features, view) for view in views(x, self.tta_flip)]
         with blamed(f"the estimator '{self._name}' does not predict", type(self._estimator)):
-            return np.mean(
-                [baselines.probabilities(self._estimator, rows, self._classes) for rows in seen], 0
-            )
+            said = [baselines.probabilities(self._estimator, rows, self._classes) for rows in seen]
+        return np.mean([self._corrected(shares) for shares in said], 0)
+
+    def _corrected(self, shares: np.ndarray) -> np.ndarray:
+        """Return probabilities, (N, classes), as photos held out have shown that they are meant."""
+        if self._factor == 1.0 and not self._shift.any():
+            return shares
+        from scipy.special import softmax
+
+        logs = self._factor * np.log(np.maximum(shares, SMALLEST)) + self._shift
+        seen = np.isin(np.arange(self._classes), self._estimator.classes_)
+        return np.asarray(softmax(np.where(seen, logs, -np.inf), 1))
 
     @property
     def _name(self) -> str:
@@ -146,7 +200,8 @@ class EstimatorLearner(Learner):
         kernel, bias = as_dense(self._estimator, self._width, self._dense_trait())
         dense = layers.Dense(len(bias), name="linear")
         head = keras.Model(inputs, dense(x), name="estimator")
-        dense.set_weights([kernel, bias])
+        shift = self._shift[self._estimator.classes_]
+        dense.set_weights([self._factor * kernel, self._factor * bias + shift.astype(np.float32)])
         return averaged_model([head], shape, self.features, self.tta_flip)
 
 

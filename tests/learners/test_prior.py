@@ -66,7 +66,8 @@ def test_estimators_of_every_kind_count_classes_alike(name):
             learner.train(replace(images((60, 6), seed), prior=prior), seed)
             answers.append(learner.predict(test.x).argmax(1) == test.y)
         found[prior] = np.mean(answers, 0)[test.y == 1].mean()
-    assert found["alike"] > found["natural"] + 0.04
+    assert found["alike"] > found["natural"] + 0.3
+    assert found["alike"] > 0.3
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -77,6 +78,13 @@ def test_on_equal_classes_the_prior_changes_nothing_to_the_last_digit(name):
         for prior in ("alike", "natural")
     ]
     assert np.array_equal(*said)
+
+
+def test_a_saved_model_of_unequal_classes_says_what_the_learner_says(started):
+    train, test = images((40, 8)), images((10, 10), seed=9)
+    learner = EstimatorLearner("logistic:c=1").train(train, 0)
+    said = learner.keras_model((8, 8, 3))(test.x.astype(np.float32), training=False)
+    np.testing.assert_allclose(np.asarray(said), learner.predict(test.x), atol=1e-4)
 
 
 def test_a_users_estimator_gets_weights_or_repeated_images():
