@@ -2,9 +2,9 @@
 
     python docs/unequal.py --seeds 3
 
-Pairs of CIFAR-10's classes with 20:200, 20:40 and 100:100 photos; 350 more of each class are held out. Weights:
-the loss, the votes or the prior count each class alike. Repeats: photos of the smaller class are taken several
-times, as `fewshot.learners.contract.Learner.train` does.
+Pairs of CIFAR-10's classes with 20:200, 20:40 and 100:100 photos; 350 more of each class are held out.
+Weights: the loss, the votes or the prior count each class alike. Repeats: photos of the smaller class are
+taken several times, as `fewshot.learners.contract.Learner.train` does.
 """
 
 import argparse
