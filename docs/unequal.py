@@ -123,7 +123,7 @@ def network(name: str, updates: int = 200, batch: int = 50):
 
 
 def corrected(name: str):
-    """Return one of the project's heads: weights, and scores put right by photos held out, in a way of its own."""
+    """Return one of the project's heads: weights, and scores put right by photos that it holds out."""
 
     def answers(way, x, y, new, seed):
         from fewshot.baselines.classifiers import Head, scaled
