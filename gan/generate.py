@@ -21,6 +21,7 @@ from gan import pictures
 from gan.generators import CARD, Generator, sample_images
 from gan.networks import to_images
 
+TRAINING = ("preset", "recipe", "data", "fingerprint", "protocol", "seed")  # what generators have in common
 GRID_EACH = 20  # images of every class
 
 
@@ -61,15 +62,44 @@ def load(folder: Path) -> list[Generator]:
     cards = sorted([*folder.glob(CARD), *folder.glob(f"*/{CARD}")])
     if not cards:
         raise UsageError(f"{folder} holds no generator: train one first, with {field('out', folder)}")
+    _check_together(folder, cards)
     return [_load(card) for card in cards]
+
+
+def _check_together(folder: Path, cards: list[Path]) -> None:
+    """Raise `UsageError` for generators that were not trained together: their classes would be mixed up."""
+    trainings: dict[str, list[Path]] = {}
+    for card in cards:
+        note = _read(card)
+        one = json.dumps([note.get(key) for key in TRAINING], sort_keys=True)
+        trainings.setdefault(one, []).append(card)
+    if len(trainings) > 1:
+        places = "; ".join(
+            f"{_read(of[0]).get('preset')} in {', '.join(str(card.parent) for card in of)}"
+            for of in trainings.values()
+        )
+        raise UsageError(
+            f"{folder} holds generators of {len(trainings)} trainings ({places}): name the folder of one"
+        )
+
+
+def _read(card: Path) -> dict:
+    """Return what stands on a generator's card; `FewshotError` where it is none."""
+    try:
+        note = json.loads(card.read_text(encoding="utf-8"))
+        if not isinstance(note, dict):
+            raise ValueError("it is no card")
+    except (OSError, ValueError, RecursionError) as error:
+        raise FewshotError(f"the card {card} cannot be read ({one_line(error)}): train it anew") from error
+    return note
 
 
 def _load(card: Path) -> Generator:
     import keras
 
     path = card.with_name("generator.keras")
+    note = _read(card)
     try:
-        note = json.loads(card.read_text(encoding="utf-8"))
         classes, conditional = tuple(map(str, note["classes"])), bool(note["conditional"])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         latent = int(model.inputs[0].shape[-1])

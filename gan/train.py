@@ -5,6 +5,7 @@ python -m gan.train --preset best --seed 3
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from fewshot.backbones import features
 from fewshot.data import open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError
-from fewshot.io.files import mark_output, slug
+from fewshot.io.files import held, mark_output, slug
 from fewshot.machine import cores
 from fewshot.seeding import rng
 from gan import pictures, quality
@@ -97,14 +98,17 @@ def _run(args: argparse.Namespace) -> None:
     backend.start(args.threads or cores(), backend.resolve_device(args.device))
     held_out, parts, results = task.test.compact(), separate(recipe, task.train.compact()), []
     source = {"data": data.name, "fingerprint": data.fingerprint, "protocol": protocol.describe()}
-    with cli.writing(Path(args.out)):
-        mark_output(Path(args.out))
-    for part in parts:
-        folder = Path(args.out) / (slug(part.classes[0]) if len(parts) > 1 else "")
-        references = {name: held_out.x[held_out.y == held_out.classes.index(name)] for name in part.classes}
-        place = f"held-out images ({data.name}, {task.test_part} part)"
-        training = _Training(args, recipe, part, Reference(place, references), folder)
-        results.append(training.run(source | {"part": task.test_part}))
+    with contextlib.ExitStack() as block:
+        with cli.writing(Path(args.out)):
+            mark_output(Path(args.out))
+            block.enter_context(held(Path(args.out)))
+        for part in parts:
+            folder = Path(args.out) / (slug(part.classes[0]) if len(parts) > 1 else "")
+            labels = {name: held_out.classes.index(name) for name in part.classes}
+            references = {name: held_out.x[held_out.y == label] for name, label in labels.items()}
+            place = f"held-out images ({data.name}, {task.test_part} part)"
+            training = _Training(args, recipe, part, Reference(place, references), folder)
+            results.append(training.run(source | {"part": task.test_part}))
     print(cli.as_json({"generators": results}) if args.json else "\n\n".join(map(_text, results)))
 
 

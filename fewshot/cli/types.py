@@ -8,9 +8,13 @@ from fewshot.arguments import MOST_SEED, MOST_THREADS
 from fewshot.compare import clock
 from fewshot.errors import UsageError
 
+LONGEST_NAME = 255  # bytes, in every file system
+
 
 def path(text: str) -> str:
     """Return a path, `~` and `~user` replaced where the shell has left them: `--out=~/results`."""
+    if "\0" in text or max(len(os.fsencode(part)) for part in text.split(os.sep)) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"wants a path. Received: '{text:.40}…'")
     return os.path.expanduser(text)
 
 

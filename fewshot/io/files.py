@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fewshot.errors import FewshotError, field
 
 
@@ -27,6 +29,26 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the error on its way says more
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder for writing in the block, made if need be; `FewshotError` if another run holds it.
+
+    Raises `OSError` where it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FewshotError(
+            f"another run is writing to {folder}: wait for it, or give another {field('out')}"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def slug(text: str, keep: str = "") -> str:

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from fewshot.errors import FewshotError, field
-from fewshot.io.files import mark_output, replacing
+from fewshot.io.files import held, mark_output, replacing
 from fewshot.trials.record import Record
 from fewshot.wording import plural
 
@@ -68,23 +67,14 @@ class Store(Generic[R]):
     @contextlib.contextmanager
     def open(self) -> Iterator["Store"]:
         """Read what is there and hold the folder for writing; `FewshotError` if another run holds it."""
-        with self._explained():
-            self._predictions.mkdir(parents=True, exist_ok=True)
-            mark_output(self.folder)
-            lock = FileLock(self.folder / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise FewshotError(
-                    f"another run is writing to {self.folder}: wait for it, or give another {field('out')}"
-                ) from None
-        try:
+        with contextlib.ExitStack() as block:
             with self._explained():
+                self._predictions.mkdir(parents=True, exist_ok=True)
+                mark_output(self.folder)
+                block.enter_context(held(self.folder))
                 self._mend()
                 self._read()
             yield self
-        finally:
-            lock.release()
 
     def get(self, key: str) -> R | None:
         """Return the record of a key, or None."""

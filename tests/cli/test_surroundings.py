@@ -79,7 +79,10 @@ def test_a_tilde_is_the_home_folder_in_every_option_that_takes_a_path(monkeypatc
                 "DIR" in shown or "FILE" in shown or "MODEL" in shown
             ) and "--plugin" not in action.option_strings:
                 assert action.type is not None, (name, action.option_strings or action.dest)
-                assert action.type("~/x") == "/home/me/x", (name, action.option_strings or action.dest)
+                assert action.type("~/x.png") == "/home/me/x.png", (
+                    name,
+                    action.option_strings or action.dest,
+                )
 
 
 def options_of(command, monkeypatch):
