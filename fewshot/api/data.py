@@ -98,7 +98,7 @@ def load(
     classes: Sequence[str] = (),
     balanced: bool = True,
     limit_train: int | None = None,
-    prior: Prior = "alike",
+    prior: Prior | None = None,
     data_dir: str | Path | None = None,
     columns: Sequence[str] = (),
 ) -> Data:
@@ -115,7 +115,8 @@ def load(
     classes : the names of fixed classes, in place of drawn ones.
     balanced : as many held-out images of each class.
     limit_train : of the protocol "full", at most so many training images.
-    prior : how unequal classes count in training: "alike", or "natural", as often as they come.
+    prior : how unequal classes count in training: "alike", or "natural", as often as they come (default:
+        alike, but for the whole of a dataset with a name, `protocol="full"`).
     data_dir : where the files of a named dataset lie, in place of any download.
     columns : of a table, the names of the columns of path, label and perhaps part (default: the usual ones).
 
@@ -167,7 +168,7 @@ def checked_draws(
     classes: Sequence[str] = (),
     balanced: bool = True,
     limit_train: int | None = None,
-    prior: Prior = "alike",
+    prior: Prior | None = None,
 ) -> Draws:
     """Return the draws, whose types are checked: a slip is known before anything is fetched."""
     draws = Draws(protocol, ways, shots, names("classes", classes), balanced, limit_train, prior)

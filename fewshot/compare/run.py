@@ -304,7 +304,7 @@ class _Course:
 
     def _all_others(self) -> Draws:
         """Return the draw that trains on all images but those of the test part."""
-        return Draws("full", balanced=False, prior=self._draws.prior)
+        return Draws("full", balanced=False, prior=self._plan.protocol.prior)
 
     def _tell(self, title: str, trials: int, seconds: float) -> None:
         done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}

@@ -53,7 +53,7 @@ class Draws:
     protocol: the name of a registered rule. ways: classes a task. shots: training images a class.
     classes: fixed class names. balanced: as many held-out images of each class. limit_train: of a protocol
     that takes the whole training set, at most so many images. prior: how unequal classes count in training,
-    "alike" or "natural", as frequent as they are.
+    "alike" or "natural", as frequent as they are; None: alike, but for the whole of a dataset with a name.
     """
 
     protocol: str | None = None
@@ -62,7 +62,7 @@ class Draws:
     classes: tuple[str, ...] = ()
     balanced: bool = True
     limit_train: int | None = None
-    prior: Prior = "alike"
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.protocol, str | None):
@@ -71,7 +71,8 @@ class Draws:
             count(name, getattr(self, name))
         names("classes", self.classes)
         flag("balanced", self.balanced)
-        check_prior(self.prior)
+        if self.prior is not None:
+            check_prior(self.prior)
         if self.classes and self.ways not in (None, len(self.classes)):
             raise UsageError(
                 f"{field('ways', self.ways)} and the {plural(len(self.classes), 'class', 'classes')} of "
@@ -98,7 +99,9 @@ class Draws:
         shots = SHOTS  # not heeded where the rule takes none
         if takes_shots(name):
             shots = self.shots or _usual_shots(data, name, self.classes)
-        return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train, self.prior)
+        published = data.name in datasets and traits.get("whole")  # trained on as it is, by everybody
+        prior = self.prior or ("natural" if published else "alike")
+        return Protocol(name, ways, shots, tuple(self.classes), self.balanced, self.limit_train, prior)
 
 
 def _usual_shots(data: Prepared, protocol: str, classes: Sequence[str]) -> int:
