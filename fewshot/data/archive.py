@@ -4,6 +4,8 @@ An archive may come from anybody. Entries that lead out of it, links and what no
 that would unpack to far more than photos do, or to more than the disk holds, is refused before it is written.
 """
 
+import errno
+import lzma
 import shutil
 import stat
 import zipfile
@@ -20,7 +22,10 @@ from fewshot.wording import one_line, readable
 RATIO = 100  # times an archive's size that it may unpack to: photos hardly shrink
 FREE = 1 << 26  # bytes that any archive may unpack to
 MOST = 2_000_000  # entries
+DEEPEST = 64  # folders, one in another
 BLOCK = 1 << 20
+# What the names of an archive's entries are to blame for, not the disk.
+NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 
 def unpacked(path: Path) -> Path:
@@ -35,6 +40,9 @@ def unpacked(path: Path) -> Path:
     )
 
 
+BROKEN = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError
+
+
 @lru_cache(maxsize=4)
 def _digest(path: Path, size: int, changed: int) -> str:
     return sha256_of(path)
@@ -43,19 +51,28 @@ def _digest(path: Path, size: int, changed: int) -> str:
 def _unpack(path: Path, size: int, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir() and _is_safe(entry)]
+            safe = [entry for entry in archive.infolist() if not entry.is_dir() and _is_safe(entry)]
+            entries = list({_place(entry): entry for entry in safe}.values())  # the last of a name counts
             _check(path, entries, size, shutil.disk_usage(folder).free)
             for entry in entries:
                 _write(archive, entry, folder)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except OSError as error:
+        if error.errno is not None and error.errno not in NAMES:  # the disk is full, or such
+            raise
         raise UsageError(f"cannot unpack {path}: {one_line(error)}") from error
+    except (*BROKEN, NotImplementedError, RuntimeError, ValueError) as error:
+        raise UsageError(f"cannot unpack {path}: {one_line(error)}") from error
+
+
+def _place(entry: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(entry.filename.replace("\\", "/"))
 
 
 def _is_safe(entry: zipfile.ZipInfo) -> bool:
     """Return whether an entry is a file inside of the archive, and none that systems add."""
-    place = PurePosixPath(entry.filename.replace("\\", "/"))
+    place = _place(entry)
     kind = entry.external_attr >> 16
-    if place.is_absolute() or ":" in place.parts[0] or ".." in place.parts:
+    if not place.parts or place.is_absolute() or ":" in place.parts[0] or ".." in place.parts:
         return False
     return not any(map(is_junk, place.parts)) and (not kind or stat.S_IFMT(kind) in (0, stat.S_IFREG))
 
@@ -67,6 +84,8 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], size: int, free: int) -> 
             f"{path} would unpack to {len(entries):,} files of {total / 1e9:,.1f} GB, which is not what "
             "photos do: unpack it yourself, if you trust it"
         )
+    if deep := next((entry for entry in entries if len(_place(entry).parts) > DEEPEST), None):
+        raise UsageError(f"{path} has more than {DEEPEST} folders in one another: {deep.filename:.60}…")
     if total > 0.9 * free:
         raise UsageError(
             f"{path} unpacks to {total / 1e9:,.1f} GB, and the cache has room for {free / 1e9:,.1f}"
@@ -77,7 +96,7 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], size: int, free: int) -> 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
     """Write an entry, no more of it than it says it has."""
-    target = folder / PurePosixPath(entry.filename.replace("\\", "/"))
+    target = folder / _place(entry)
     target.parent.mkdir(parents=True, exist_ok=True)
     left = entry.file_size
     with archive.open(entry) as packed, target.open("xb") as file:

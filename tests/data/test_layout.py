@@ -332,6 +332,49 @@ def test_an_archive_writes_nothing_elsewhere(tmp_path, contents):
     assert (outside.what, outside.count) == ("outside of the archive", 1)
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"rose": b"no folder"}, "File exists"),
+        ({"rose/" + "x" * 300: b""}, "File name too long"),
+        ({"rose/" + "x/" * 600 + "1.png": b""}, "more than 64 folders"),
+    ],
+)
+def test_names_in_an_archive_that_no_folder_can_have(tmp_path, contents, own_cache, more, told):
+    """These once were tracebacks, or called the disk full."""
+    one, two = contents
+    path = packed(tmp_path / "x.zip", more | {"rose/1.png": one, "tulip/2.png": two})
+    with pytest.raises(UsageError, match=told):
+        layout_of(path)
+    assert not list(own_cache.glob("data/archive-*"))
+
+
+def test_an_archive_with_a_name_twice_and_one_without_parts(tmp_path, contents):
+    one, two = contents
+    entries = {".": b"", "rose/1.png": two, "rose/./1.png": one, "tulip/2.png": two}
+    layout = layout_of(packed(tmp_path / "x.zip", entries))
+    assert [file.read_bytes() for file in layout.files] == [one, two]  # the last of a name counts
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_archive(tmp_path, method):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("rose/1.png", bytes(range(256)) * 4)
+    content = bytearray(path.read_bytes())
+    content[50:90] = (byte ^ 0x5A for byte in content[50:90])
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="cannot unpack"):
+        layout_of(path)
+
+
+def test_an_archive_whose_names_are_no_utf_8(tmp_path, contents):
+    path = packed(tmp_path / "x.zip", {"rosé/1.png": contents[0], "tulip/2.png": contents[1]})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe"))
+    with pytest.raises(UsageError, match="cannot unpack"):
+        layout_of(path)
+
+
 def test_an_archive_that_is_a_bomb_locked_or_none(tmp_path, contents, own_cache, monkeypatch):
     monkeypatch.setattr("fewshot.data.archive.FREE", 1000)
     path = tmp_path / "bomb.zip"
