@@ -5,7 +5,16 @@ from dataclasses import replace
 
 from fewshot.report.groups import Group
 from fewshot.report.table import interval, mean_std, p_value
-from fewshot.stats.comparison import DIFFERENCES, MethodResult, Paired, holm, least_p, paired, summary
+from fewshot.stats.comparison import (
+    DIFFERENCES,
+    MethodResult,
+    Paired,
+    holm,
+    least_p,
+    paired,
+    photos_of,
+    summary,
+)
 from fewshot.wording import plural
 
 LEVEL = 0.05
@@ -95,7 +104,7 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
     rivals = [r for r in group.results if r is not best and r.delta is not None and r.n > 1]
     least = max(_least(group), least_p(best.n, len(rivals)))  # one group, one way of judging
     adverb = "clearly" if _clear(least) == "clear" else "likely"
-    others = _against(best.method, [rival.method for rival in rivals], scores, least, best.photos)
+    others = _against(best, [rival.method for rival in rivals], scores, least)
     if not others:
         return []
     alike = [method for method, delta in others.items() if not differs(delta, least)]
@@ -109,17 +118,19 @@ def _rivals(group: Group, best: MethodResult) -> list[Sentence]:
 
 
 def _against(
-    best: str, methods: list[str], scores: Mapping[str, Scores], least: float, photos: int | None
+    best: MethodResult, methods: list[str], scores: Mapping[str, Scores], least: float
 ) -> dict[str, Paired]:
     """Return each method minus the best; without p, which takes its time, where it decides nothing."""
+    own = scores[best.method]
+    photos = {method: photos_of(best.records, scores[method]) for method in methods}
     if least > LEVEL:
         others = {}
         for method in methods:
-            shared = scores[method].keys() & scores[best].keys()
-            s = summary((scores[method][seed] - scores[best][seed] for seed in shared), DIFFERENCES, photos)
+            shared = scores[method].keys() & own.keys()
+            s = summary((scores[method][seed] - own[seed] for seed in shared), DIFFERENCES, photos[method])
             others[method] = Paired(s.n, s.mean, s.std, s.ci95, None, 0)
         return {method: delta for method, delta in others.items() if delta.ci95}
-    others = {method: paired(scores[method], scores[best], photos) for method in methods}
+    others = {method: paired(scores[method], own, photos[method]) for method in methods}
     others = {method: delta for method, delta in others.items() if delta.p is not None}
     corrected = holm([delta.p for delta in others.values()])
     return {m: replace(delta, p=p) for (m, delta), p in zip(others.items(), corrected, strict=True)}

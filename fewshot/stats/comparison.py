@@ -5,7 +5,7 @@ hard tasks, by far the largest one in few-shot work, cancels. Accuracies are in 
 SciPy is imported where it is used, so that importing this module costs next to nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -155,19 +155,27 @@ def _least_interval(mean: float, limits: Interval, photos: int) -> Interval:
     return mean - half, mean + half
 
 
-def photos_of(records: Iterable[Measured]) -> int | None:
+def photos_of(records: Iterable[Measured], seeds: Container[int] | None = None) -> int | None:
     """Return on how many different photos draws were measured; None where a record does not say it.
 
-    Draws of the same classes hold out from the same photos: of a small folder, the same ones again and again.
+    seeds: the draws that count; all if None.
+
+    Draws hold out from the same photos of a class, whatever the other classes: of a small folder, the same
+    ones again and again. A record says how many photos its classes have together: each is taken to have as
+    many, and, where records differ in that, the fewest.
     """
-    held_out: dict[tuple[str, ...], int] = {}
-    pools: dict[tuple[str, ...], int] = {}
+    held_out: dict[str, float] = {}
+    pools: dict[str, float] = {}
     for record in _succeeded(records):
+        if seeds is not None and record.seed not in seeds:
+            continue
         if record.n_test is None or record.n_pool is None:
             return None
-        held_out[record.classes] = held_out.get(record.classes, 0) + record.n_test
-        pools[record.classes] = record.n_pool
-    return sum(min(count, pools[classes]) for classes, count in held_out.items())
+        for name in record.classes:
+            pool = record.n_pool / len(record.classes)
+            held_out[name] = held_out.get(name, 0.0) + record.n_test / len(record.classes)
+            pools[name] = min(pool, pools.get(name, pool))
+    return round(sum(min(count, pools[name]) for name, count in held_out.items()))
 
 
 def half_width(std: float, n: int, level: float = 0.95) -> float:
@@ -251,7 +259,7 @@ def analyse(
     }
     photos = {method: photos_of(records) for method, records in records_by_method.items()}
     deltas = {
-        method: paired(values, scores[baseline], photos[method])
+        method: paired(values, scores[baseline], photos_of(records_by_method[method], scores[baseline]))
         for method, values in scores.items()
         if method != baseline
     }

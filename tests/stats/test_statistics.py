@@ -1,3 +1,4 @@
+import itertools
 import math
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from fewshot.errors import UsageError
-from fewshot.stats.comparison import ACCURACIES, analyse, holm, least_p, paired, summary
+from fewshot.stats.comparison import ACCURACIES, analyse, holm, least_p, paired, photos_of, summary
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,20 @@ def test_many_photos_leave_the_interval_to_the_draws():
     result = analyse({"base": drawn}, "base")[0]
     assert result.photos == 2800
     assert result.ci95 == summary(values).ci95
+
+
+def test_photos_of_a_class_are_the_same_ones_in_draws_of_other_classes():
+    """Pairs of five classes of ten photos were once ninety and more of these fifty."""
+    pairs = [*itertools.combinations("abcde", 2), ("b", "a")]
+    drawn = [Outcome(i, 70.0, classes=pair, n_test=20, n_pool=20) for i, pair in enumerate(pairs)]
+    assert photos_of(drawn) == 50
+    assert photos_of([drawn[0], drawn[-1]]) == 20
+
+
+def test_a_difference_is_on_the_photos_of_the_shared_seeds_alone():
+    base, method = on_few_photos([90.0, 90.0], 10, 90), on_few_photos([87.8] * 9, 10, 90)
+    alone = analyse({"base": base, "method": method[:2]}, "base")[1].delta
+    assert analyse({"base": base, "method": method}, "base")[1].delta.ci95 == alone.ci95
 
 
 def test_paired_agrees_with_scipy():
