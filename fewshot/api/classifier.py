@@ -121,7 +121,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         train = Dataset(self._images(X, learner, fits=True), labels, tuple(map(str, self.classes_)))
         learner.check(train.image_shape)
         backend.ensure(self.threads or cores(), backend.resolve_device(self.device))
-        self.learner_ = learner.fit(train, seed)
+        self.learner_ = learner.train(train, seed)
         return self
 
     def predict_proba(self, X: X) -> np.ndarray:
@@ -248,6 +248,8 @@ def _uint8(X: object, value_range: tuple[float, float] | None) -> np.ndarray:
     """Return images or rows of pixels as uint8 images, (N, height, width, 3)."""
     array = np.asarray(X)
     if array.dtype != np.uint8:
+        if array.ndim > 2 and array.dtype.kind in "iuf":
+            _check_values(array)
         if array.dtype.kind in "iu" and value_range is None:
             array = array.clip(0, 255).astype(np.uint8)
         else:
@@ -264,6 +266,17 @@ def _uint8(X: object, value_range: tuple[float, float] | None) -> np.ndarray:
             f"Received: {array.shape}"
         )
     return array
+
+
+def _check_values(images: np.ndarray) -> None:
+    """Raise `ValueError` for images that would be cut off: floats of 0 to 255 would be white all over."""
+    most = 1 if images.dtype.kind == "f" else 255
+    low, high = float(images.min(initial=0)), float(images.max(initial=0))
+    if low < 0 or high > most:
+        raise ValueError(
+            "images are whole numbers from 0 to 255, or floats from 0 to 1. "
+            f"Received: {images.dtype} from {low:g} to {high:g}"
+        )
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:

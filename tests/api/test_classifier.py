@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewshot as fs
+from tests.helpers import Brightness
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -40,6 +41,22 @@ def test_images_in_every_form_are_the_same(images):
     for given in (x / 255, x.reshape(24, -1), x.reshape(24, -1) / 255, x.astype(int), list(x)):
         other = fs.FewShotClassifier("ridge").fit(given[4:], y[4:])
         assert np.allclose(other.predict_proba(given[:4]), expected)
+
+
+@pytest.mark.parametrize("scale", [np.float32, lambda x: x / 127.5 - 1, lambda x: x.astype(np.uint16) * 257])
+def test_images_of_other_values_are_not_cut_off(images, scale):
+    """Floats from 0 to 255 once were white images, and nothing said so."""
+    x, y = images
+    with pytest.raises(ValueError, match="floats from 0 to 1"):
+        fs.FewShotClassifier("ridge").fit(scale(x), y)
+
+
+def test_unequal_classes_count_as_in_trials(images, monkeypatch):
+    """The learner once saw them as unequal as they were."""
+    seen = []
+    monkeypatch.setattr(Brightness, "fit", lambda self, train, *_: seen.append(np.bincount(train.y)) or self)
+    fs.FewShotClassifier(Brightness()).fit(images[0][:6], ["a"] * 2 + ["b"] * 4)
+    assert seen[0].tolist() == [4, 4]
 
 
 def test_grey_images(images):
