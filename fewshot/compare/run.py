@@ -20,7 +20,7 @@ from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
 from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
 from fewshot.data import Prepared, Splits, datasets, open_splits
-from fewshot.data.protocols import FOLDS
+from fewshot.data.protocols import FOLDS, near_duplicates
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
@@ -285,10 +285,13 @@ class _Course:
         self.points[winner] = {shots: accuracies for shots, accuracies in points.items() if accuracies}
 
     def measure_test_part(self) -> Estimate | None:
-        """Return the winner's accuracy on the test images, trained on all others; None without such."""
-        winner = answer(self._tournament).winner
+        """Return the winner's accuracy on the test images, trained on all others; None without such.
+
+        Test images that are near-duplicates of training images tell nothing of new ones: they do not count.
+        """
+        winner, pool = answer(self._tournament).winner, self._tournament.pool
         splits = open_splits(self._images.small.folder)
-        if winner is None or splits.test is None or self._plan.protocol.name != "folds":
+        if winner is None or splits.test is None or not (pool.folds and pool.same_classes):
             return None
         learner = {winner: self._plan.learners[winner]}
         whole = make_plan(learner, self._images, self._all_others(), [0], self._plan.machine)
@@ -298,9 +301,20 @@ class _Course:
         except FewshotError as error:
             self._tournament.left_out[f"{winner} on the test images"] = error.args[0]
             return None
-        if record.accuracy is None:
+        said = self._tournament.predictions(record) if record.ok else None
+        if said is None:
             return None
-        return estimate(record.accuracy / 100, len(splits.test), len(splits.test))
+        trained, tested = near_duplicates(splits.train, splits.test)
+        new = np.flatnonzero(~np.isin(tested[said.index], trained))
+        if repeated := len(said.index) - len(new):
+            self._progress.say(
+                f"{plural(repeated, 'test image')} left out: near-duplicates of training images"
+            )
+        counted = new[np.unique(tested[said.index][new], return_index=True)[1]]
+        if not len(counted):
+            return None
+        right = said.answers[counted] == said.labels[counted]
+        return estimate(float(right.mean()), len(counted), len(counted))
 
     def _all_others(self) -> Draws:
         """Return the draw that trains on all images but those of the test part."""

@@ -12,6 +12,7 @@ from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.errors import FewshotError
 from fewshot.trials.executor import Executor, OutOfTime, forever
 from fewshot.trials.plan import Plan
+from fewshot.trials.predictions import Predictions, read_predictions
 from fewshot.trials.record import Record
 from fewshot.trials.run import run
 from fewshot.trials.store import Store
@@ -171,6 +172,10 @@ class Tournament:
             on_prepared=progress.on_prepared,
             left=left,
         )
+
+    def predictions(self, record: Record) -> Predictions | None:
+        """Return what a trial said of its held-out images, where that was kept."""
+        return read_predictions(self._store, record)
 
     def time_left(self) -> float:
         """Return the seconds that are left for trials."""

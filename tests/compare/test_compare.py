@@ -545,12 +545,27 @@ def test_a_changed_method_is_thought_to_cost_what_the_method_costs():
 
 def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, few_draws):
     divided = tmp_path / "divided"
-    for part in ("train", "test"):
-        shutil.copytree(photos, divided / part)
+    shutil.copytree(photos, divided / "train")
+    for label in ("räuber & <b>", "sea"):
+        (divided / "test" / label).mkdir(parents=True)
+        for number in range(5):
+            (divided / "train" / label / f"{number}.jpg").rename(divided / "test" / label / f"{number}.jpg")
+        shutil.copy(divided / "train" / label / "9.jpg", divided / "test" / label)
     findings = _compare_folder(divided, tmp_path / "out")
-    assert findings.tested.n == 33
-    assert all(row.photos == 33 for row in findings.answer.rows)  # of the training part
-    assert any("33 test photos" in line for line in findings.document()["verdict"])
+    # Of 12, two are in the training part, too, and so is one whose copy stayed there.
+    assert findings.tested.n == 9
+    assert all(row.photos == 23 for row in findings.answer.rows)  # of the training part
+    assert any("9 test photos" in line for line in findings.document()["verdict"])
+
+
+def test_a_test_part_is_not_measured_on_other_classes_than_those_compared(monkeypatch):
+    """All classes were once trained and tested, whatever classes were asked for."""
+    monkeypatch.setattr(comparing, "answer", lambda tournament: types.SimpleNamespace(winner="ridge"))
+    monkeypatch.setattr(comparing, "open_splits", lambda folder: types.SimpleNamespace(test="images"))
+    pool = Pool("train", 10, same_classes=False, groups=np.arange(40), folds=True)
+    images = types.SimpleNamespace(small=types.SimpleNamespace(folder=None))
+    course = types.SimpleNamespace(_tournament=types.SimpleNamespace(pool=pool), _images=images)
+    assert comparing._Course.measure_test_part(course) is None
 
 
 def _folder(path, counts, colour=None):
