@@ -231,9 +231,9 @@ def _check(layout: Layout, parts: dict[str, Dataset], left_out: dict[str, list[s
 
 
 def _stamps(layout: Layout) -> list[tuple]:
-    """Return what tells whether files have changed."""
+    """Return what tells whether files have changed: elsewhere, others may be as large and as old."""
     return [
-        (part, name, relative(file, layout.root), (stat := file.stat()).st_size, stat.st_mtime_ns)
+        (part, name, relative(file, layout.root), str(file), (stat := file.stat()).st_size, stat.st_mtime_ns)
         for part, classes in layout.listing.items()
         for name, images in classes.items()
         for file in images

@@ -16,7 +16,8 @@ from fewshot.wording import plural
 Listing = dict[str, dict[str, list[Path]]]
 
 WRAPPERS = {"data", "dataset", "images", "imgs", "photos", "pictures", "pics"}  # say nothing of classes
-MISSING, TWICE, UNLABELLED = "not there, though the table names them", "with two labels", "without a label"
+MISSING, UNLABELLED = "not there, though the table names them", "without a label"
+TWICE = "with two labels, or in two parts"
 OUTSIDE = "outside of the archive"
 
 

@@ -1,6 +1,7 @@
 """The user's own folders: every kind of image file, every way in which a folder can be unfit."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -400,3 +401,16 @@ def test_unfit_folders(tmp_path, photos, cache):
     with pytest.raises(UsageError, match="image_size= must be 1 or more"):
         splits_of(photos, 0)
     assert not list(cache.glob("data/*[!k]"))
+
+
+def test_photos_of_the_same_name_size_and_time_elsewhere_are_others(tmp_path):
+    """The first folder's once were served for the second's."""
+    prng, fingerprints = np.random.default_rng(0), set()
+    for place in ("one", "two"):
+        for file in ("cat/0.bmp", "dog/0.bmp"):
+            path = tmp_path / place / "photos" / file
+            path.parent.mkdir(parents=True)
+            Image.fromarray(prng.integers(0, 255, (40, 40, 3)).astype(np.uint8)).save(path)
+            os.utime(path, (315532800, 315532800))  # 1980: as archives say that were made alike
+        fingerprints.add(prepare(DataSpec(str(tmp_path / place / "photos"))).fingerprint)
+    assert len(fingerprints) == 2
