@@ -16,10 +16,10 @@ wrapper has a field `base`, another learner, and is switched on by the setting o
 `ridge:synthetic=1000`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -219,14 +219,14 @@ class Wrapper(Learner):
         return self.base.keras_model(shape)
 
 
-def settings_of(kind: type) -> tuple[dict[str, object], dict[str, Range | tuple[str, ...]]]:
+def settings_of(kind: Callable[..., Any]) -> tuple[dict[str, object], dict[str, Range | tuple[str, ...]]]:
     """Return the settings of a learner's class with their defaults, and what those take whose type says it.
 
     Settings are the fields whose default is a number, a text, or yes or no.
     """
-    defaults = {
+    defaults: dict[str, object] = {
         field.name: field.default
-        for field in fields(kind)
+        for field in fields(cast(Any, kind))  # a dataclass, as every learner is
         if isinstance(field.default, bool | int | float | str)
     }
     limits = limits_of(kind)

@@ -102,6 +102,7 @@ class Specification:
             return EstimatorLearner(text, self.offline, self.features, self.tta_flip)
         if registry is learners:
             return learners[self.head](**dict(self.switches))
+        assert self.recipe is not None  # what trains networks has one
         recipe = dataclasses.replace(recipes[self.recipe](), **dict(self.training))
         if registry is nets:
             return NumpyLearner(text, recipe, self.offline)
@@ -195,7 +196,9 @@ def _read(text: str) -> _Text:
     if registry_of(head):
         return _renamed(text, head, {}, colon + rest, head, ":")
     if head in expansions or FILE in text or set("+(") & set(head):
-        expression, rest = _EXPRESSION.fullmatch(text).groups()
+        parts = _EXPRESSION.fullmatch(text)
+        assert parts is not None  # any text is an expression and a rest
+        expression, rest = parts.groups()
         expression = offline.canonical(text if f"{expression}:".endswith(FILE) else expression)
         rest = f":{rest}" if rest else ""
         return _renamed(text, NETWORK, {"offline": expression}, rest, expression, ":")
@@ -242,6 +245,7 @@ def _owners(text: _Text) -> list[_Owner]:
         )
     else:
         described = f"a setting of the {registry.kind} '{text.head}'"
+        assert isinstance(registry, settings.Configurable)  # as all but learners are
         owners.append(_Owner("switches", described, registry.switches(text.head), registry.limits(text.head)))
         owners.append(_Owner("offline", "the offline augmentation", {"offline": "none"}, {}))
     if registry in (networks, nets):
