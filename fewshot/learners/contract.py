@@ -19,7 +19,7 @@ wrapper has a field `base`, another learner, and is switched on by the setting o
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from fewshot.errors import DivergedError, UsageError
 from fewshot.identity import origin_of, source_digest
 from fewshot.registry import Registry
 from fewshot.settings import Range, limits_of
+
+if TYPE_CHECKING:
+    import keras
 
 LooksAt = Literal["small", "large", "views"]  # as `fewshot.trials.plan.Images` has them
 
@@ -49,6 +52,14 @@ class Fit:
     parameters: int
     curve: dict[str, list]
     seconds_before: float = 0.0
+
+    @classmethod
+    def in_one_step(cls, n_train: int) -> "Fit":
+        """Return what a training without updates took: it has one end and no way, so no curve."""
+        curve: dict[str, list] = {
+            name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")
+        }
+        return cls(n_train, updates=0, images_seen=n_train, parameters=0, curve=curve)
 
 
 class Learner:
@@ -107,7 +118,7 @@ class Learner:
 
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
-        settings = asdict(self) if is_dataclass(self) else {}
+        settings: dict[str, object] = asdict(self) if is_dataclass(self) else {}
         return settings | {"versions": {"learner": _version(type(self))}}
 
     def identity(self) -> dict:
@@ -148,7 +159,7 @@ class Learner:
                 "pixels or on features, become one Keras model"
             )
 
-    def keras_model(self, shape: tuple[int, int, int]):
+    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return what `predict` does to images of `shape` as one `keras.Model`; the learner is fitted.
 
         It takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
@@ -164,7 +175,7 @@ class Wrapper(Learner):
     base: Learner
 
     @property
-    def fitted(self) -> Fit:
+    def fitted(self) -> Fit:  # type: ignore[override]  # what others store
         """What training the base took."""
         return self.base.fitted
 
@@ -186,7 +197,9 @@ class Wrapper(Learner):
 
     def describe(self) -> dict:
         """Return the settings, and what the base is described by."""
-        settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "base"}
+        settings = {
+            field.name: getattr(self, field.name) for field in fields(cast(Any, self)) if field.name != "base"
+        }
         return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
 
     def feature_seconds(self, images: int) -> float:
@@ -194,13 +207,13 @@ class Wrapper(Learner):
         return self.base.feature_seconds(images)
 
     @property
-    def looks_at(self) -> LooksAt:
+    def looks_at(self) -> LooksAt:  # type: ignore[override]  # a constant of other kinds
         """The rendition of a folder's photos that the base looks at."""
         return self.base.looks_at
 
     def with_training(self, training: Mapping[str, object]) -> Self:
         """Return the wrapper of the base with some fields of its recipe changed."""
-        return replace(self, base=self.base.with_training(training))
+        return cast(Self, replace(cast(Any, self), base=self.base.with_training(training)))
 
     def examples(self, n: int) -> int:
         """Return how many examples a pass of the base has."""
@@ -214,7 +227,7 @@ class Wrapper(Learner):
         """Raise `UsageError` where the base becomes no Keras model."""
         self.base.check_export()
 
-    def keras_model(self, shape: tuple[int, int, int]):
+    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return the fitted base as one `keras.Model`."""
         return self.base.keras_model(shape)
 

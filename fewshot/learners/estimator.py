@@ -7,7 +7,7 @@ import sys
 import types
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
 from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
 from fewshot.wording import one_line
+
+if TYPE_CHECKING:
+    import keras
 
 CORRECTED = 2000  # images at most that are fitted to six times, where classes are unequal
 SMALLEST = 1e-12  # probability that is told from none
@@ -44,14 +47,14 @@ class EstimatorLearner(Learner):
     weighs = True
 
     @property
-    def looks_at(self) -> LooksAt:
+    def looks_at(self) -> LooksAt:  # type: ignore[override]  # a constant of other kinds
         """Large images where a backbone looks at them."""
         return "small" if self.features == PIXELS else "large"
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "EstimatorLearner":
-        """Fit a new estimator. There is no curve: it has one end and no way.
+        """Fit a new estimator.
 
         Unequal classes count by sample weights, or by repeated images where the estimator knows no weights.
         """
@@ -59,8 +62,7 @@ class EstimatorLearner(Learner):
         self._estimator, shape = self._fitted_to(train, seed)
         self._factor, self._shift = self._correction(train, seed)
         self._width = shape[1]
-        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
-        self.fitted = Fit(shape[0], updates=0, images_seen=shape[0], parameters=0, curve=curve)
+        self.fitted = Fit.in_one_step(shape[0])
         return self
 
     def _fitted_to(self, train: Dataset, seed: int) -> tuple[Any, tuple[int, int]]:
@@ -116,7 +118,7 @@ class EstimatorLearner(Learner):
         shift[present] = found
         return factor, shift
 
-    def _new_estimator(self, seed: int):
+    def _new_estimator(self, seed: int) -> Any:
         return baselines.build(self.estimator, seed)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -184,11 +186,11 @@ class EstimatorLearner(Learner):
         """Return in words what training on `n` images takes."""
         return f"{self.examples(n):9,} images, scikit-learn"
 
-    def _dense_trait(self):
+    def _dense_trait(self) -> Any:
         """Return how the fitted estimator says its weights; None for its `coef_` and `intercept_`."""
         return estimators[settings.split(self.estimator)[0]].traits.get("dense")
 
-    def keras_model(self, shape: tuple[int, int, int]):
+    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return the fitted estimator as a `keras.Model` with one dense layer; `UsageError` if not linear."""
         import keras
         from keras import layers
@@ -212,18 +214,18 @@ class GivenEstimatorLearner(EstimatorLearner):
     It is identified by its class, its parameters, and the version of the package or the source it is from.
     """
 
-    estimator: object
+    estimator: object  # type: ignore[assignment]  # itself, in place of its name
 
     @property
     def _name(self) -> str:
         return type(self.estimator).__name__
 
-    def _new_estimator(self, seed: int):
+    def _new_estimator(self, seed: int) -> Any:
         from sklearn.base import clone
 
         return baselines.seeded(clone(self.estimator), seed)
 
-    def _dense_trait(self):
+    def _dense_trait(self) -> Any:
         return None
 
     def check(self, shape: tuple[int, int, int]) -> None:
@@ -284,8 +286,9 @@ def _source_hasher() -> type:
 
     class SourceHasher(NumpyHasher):
         def save(self, obj: object) -> None:
-            users = isinstance(obj, types.FunctionType | type) and is_users(obj)
-            super().save(f"{obj.__qualname__} {source_digest(obj)}" if users else obj)
+            if isinstance(obj, types.FunctionType | type) and is_users(obj):
+                obj = f"{obj.__qualname__} {source_digest(obj)}"
+            super().save(obj)
 
     return SourceHasher
 

@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from fewshot.learners.contract import Fit, Learner, learners
 from fewshot.learners.members import FeatureTable, Member, rows_of
 from fewshot.seeding import rng
 from fewshot.settings import Count
+
+if TYPE_CHECKING:
+    import keras
 
 HEADS = ("ridge-gcv", "logistic-cv", "lda", "svm", "centroid")
 MANY, FEW = 1000, 500  # of more photos than many, a few tell which candidates are worth judging by all
@@ -96,14 +100,13 @@ class HeadsLearner(Learner):
             photos = duplicates.groups(Dataset(_pick(train.x, views[0]), train.y, train.classes))
         present, labels = np.unique(train.y, return_inverse=True)
         if len(present) == 1:
-            best, scores = [self._only(views[0], table)], {}
+            best, scores = [self._only(views[0], table)], dict[Candidate, Score]()
         else:
             weights = None if train.prior == "alike" else train.weights
             best, scores = self._best(table, views, labels, photos, weights, seed)
         self.members = tuple(_on_all_classes(member, present, len(train.classes)) for member in best)
         self.scores = dict(sorted(scores.items(), key=lambda part: part[1].log_loss))
-        curve = {name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")}
-        self.fitted = Fit(len(train), updates=0, images_seen=len(train), parameters=0, curve=curve)
+        self.fitted = Fit.in_one_step(len(train))
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -151,12 +154,12 @@ class HeadsLearner(Learner):
         for (backbones, seen, beside), same in itertools.groupby(candidates, _features_of):
             rows = list(rows_of(backbones, seen, beside, self.mirror))
             blocks = [np.concatenate([table[row[i]] for row in rows]) for i in range(len(rows[0]))]
-            copied = [np.tile(part, len(rows)) for part in (labels, photos, folds)]
+            y, groups, copied = (np.tile(part, len(rows)) for part in (labels, photos, folds))
             for name, scaled_alike in itertools.groupby(same, lambda candidate: candidate.scale):
                 scales = tuple(fit_scale(name, block) for block in blocks)
                 scaled = [scale(block) for scale, block in zip(scales, blocks, strict=True)]
                 counted = None if weights is None else np.tile(weights, len(rows))
-                rotated = Rotated(np.concatenate(scaled, 1), *copied, counted)
+                rotated = Rotated(np.concatenate(scaled, 1), y, groups, copied, counted)
                 for candidate in scaled_alike:
                     head = candidate.head
                     found = fit_head(head, rotated)
@@ -269,7 +272,7 @@ class HeadsLearner(Learner):
         backbone, view, _ = next(self.members[0].blocks())[0]
         return extract(backbone, _pick(x, view))
 
-    def keras_model(self, shape: tuple[int, int, int]):
+    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return the members as one `keras.Model` that takes photos of any size and cuts the views itself."""
         from fewshot.learners.heads_graph import keras_model
 

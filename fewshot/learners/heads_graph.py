@@ -6,7 +6,8 @@ itself. It is made of Keras's own layers and operations alone, so that Keras ope
 Import this after `fewshot.backend.start`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ EMBEDDING = "embedding"
 NEVER = -1e30  # the logit of a class that had no photo
 
 Key = tuple[str, str, bool]  # backbone, view, whether mirrored
+Tensor = Any  # a symbolic one of Keras's, of which the backends share no type
 
 
 def keras_model(members: Sequence[Member], size: int) -> keras.Model:
@@ -38,10 +40,10 @@ def keras_model(members: Sequence[Member], size: int) -> keras.Model:
     return keras.Model(pixels, outputs, name="fewshot")
 
 
-def feature_table(keys: Sequence[Key], pixels, size: int) -> dict[Key, object]:
+def feature_table(keys: Sequence[Key], pixels: Tensor, size: int) -> dict[Key, Tensor]:
     """Return the features (N, D) of each backbone, view and mirrored view; the graph has a backbone once."""
     squares = view_tensors(pixels, tuple(dict.fromkeys(view for _, view, _ in keys)), size)
-    table = {}
+    table: dict[Key, Tensor] = {}
     for number, backbone in enumerate(dict.fromkeys(backbone for backbone, _, _ in keys)):
         wanted = [key for key in keys if key[0] == backbone]
         seen = [
@@ -59,7 +61,7 @@ def feature_table(keys: Sequence[Key], pixels, size: int) -> dict[Key, object]:
     return table
 
 
-def _answer(member: Member, number: int, features: dict):
+def _answer(member: Member, number: int, features: dict[Key, Tensor]) -> Tensor:
     """Return a member's probabilities, (N, C)."""
     widths = [features[key].shape[-1] for key in next(iter(member.blocks()))]
     kernels = np.split(np.asarray(member.kernel, np.float64), np.cumsum(widths)[:-1])
@@ -80,7 +82,9 @@ def _answer(member: Member, number: int, features: dict):
     return layers.Average()(answers) if len(answers) > 1 else answers[0]
 
 
-def _folded(scale: Scale, kernel: np.ndarray, width: int, name: str):
+def _folded(
+    scale: Scale, kernel: np.ndarray, width: int, name: str
+) -> tuple[Callable[[Tensor], Tensor], np.ndarray, np.ndarray | float]:
     """Return what is left to do to features before a kernel, the kernel, and what is added to the bias."""
     if scale.kind == "affine":
         if scale.deviation is not None:
@@ -96,7 +100,7 @@ def _folded(scale: Scale, kernel: np.ndarray, width: int, name: str):
     return (lambda x: unit(centred(x, training=False))), kernel, 0.0
 
 
-def view_tensors(pixels, names: Sequence[str], size: int) -> dict[str, object]:
+def view_tensors(pixels: Tensor, names: Sequence[str], size: int) -> dict[str, Tensor]:
     """Return views of photos of any size, (N, size, size, 3), as `fewshot.data.views.view` makes them.
 
     Resampling is a product with a matrix for each side, whose entries are computed of the photo's height and
@@ -124,7 +128,7 @@ def view_tensors(pixels, names: Sequence[str], size: int) -> dict[str, object]:
     return squares
 
 
-def _resampling(line, both, first, window, size: int):
+def _resampling(line: Tensor, both: Tensor, first: Tensor, window: Tensor, size: int) -> Tensor:
     """Return the weights (size, pixels) of a side's pixels in the pixels of the result.
 
     line: ones, as many as there are pixels. both: at least as many ones as pixels in the window.
@@ -133,7 +137,7 @@ def _resampling(line, both, first, window, size: int):
     reach = ops.maximum(window / size, 1.0)
     centres = (window / size) * (np.arange(size, dtype=np.float32)[:, None] + 0.5)
 
-    def weights(at):
+    def weights(at: Tensor) -> Tensor:
         inside = ops.cast(ops.logical_and(at > 0, at < window), "float32")
         return ops.relu(1.0 - ops.absolute(at - centres) / reach) * inside
 

@@ -1,6 +1,7 @@
 """What learners see of images: pixels or features, as they are and mirrored; the same as Keras models."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from fewshot.augment.offline import expand, mixes
 from fewshot.backbones.features import PIXELS, extract, network, parse
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
 
 
 def seen(features: str, x: np.ndarray) -> np.ndarray:
@@ -32,7 +36,9 @@ def prepare_features(task: Task, features: str, offline: str, flip: bool, epochs
         extract(features, x)
 
 
-def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, flip: bool):
+def averaged_model(
+    heads: "Sequence[keras.Model]", shape: tuple[int, int, int], features: str, flip: bool
+) -> "keras.Model":
     """Return the `keras.Model` from pixels to the mean of the heads' softmax over views of the images.
 
     heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble.
@@ -53,7 +59,7 @@ def averaged_model(heads: Sequence, shape: tuple[int, int, int], features: str, 
     return keras.Model(inputs, outputs, name="fewshot")
 
 
-def _features(text: str, shape: tuple[int, int, int]):
+def _features(text: str, shape: tuple[int, int, int]) -> "keras.Model":
     """Return the backbones side by side: what `fewshot.backbones.features.extract` does."""
     import keras
     from keras import layers
@@ -67,7 +73,7 @@ def _features(text: str, shape: tuple[int, int, int]):
     return keras.Model(inputs, HalfPrecision()(joined), name="features")
 
 
-def named(model, name: str):
+def named(model: "keras.Model", name: str) -> "keras.Model":
     """Return the model under another name: one model has no two parts of the same.
 
     Layers lose underscores before their names (a port's layers are called as its weights are): TensorFlow
@@ -77,7 +83,7 @@ def named(model, name: str):
 
     if any(layer.name.startswith("_") for layer in model.layers):
 
-        def renamed(layer):
+        def renamed(layer: "keras.Layer") -> "keras.Layer":
             return type(layer).from_config(layer.get_config() | {"name": layer.name.lstrip("_")})
 
         clone = keras.models.clone_model(model, clone_function=renamed)

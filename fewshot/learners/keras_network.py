@@ -24,6 +24,8 @@ from fewshot.settings import split
 from fewshot.training.optimizers import optimizers
 
 if TYPE_CHECKING:
+    import keras
+
     from fewshot.training.engine import Engine
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
@@ -43,13 +45,13 @@ class KerasLearner(NetworkLearner):
     starts_from_weights = True
 
     @property
-    def looks_at(self) -> LooksAt:
+    def looks_at(self) -> LooksAt:  # type: ignore[override]  # a constant of other kinds
         """Large images where a backbone looks at them, frozen or trained on."""
         backbone = self.features != PIXELS or "pretrained" in networks[split(self.network)[0]].traits
         return "large" if backbone else "small"
 
     @property
-    def trains_together(self) -> bool:
+    def trains_together(self) -> bool:  # type: ignore[override]  # a constant of other kinds
         """Whether seeds can be trained together: one network each."""
         return self.recipe.ensemble_size == 1
 
@@ -94,7 +96,7 @@ class KerasLearner(NetworkLearner):
         examples = [self._examples(train, seed) for train, seed in zip(trains, seeds, strict=True)]
         self._compiled_for = (examples[0].x.shape[1:], len(trains[0].classes), 0)
         engine = self._engine
-        outcomes = []
+        outcomes: list[KerasLearner | DivergedError] = []
         for outcome in together.fit(engine, examples, self.recipe, seeds):
             if isinstance(outcome, DivergedError):
                 outcomes.append(outcome)
@@ -149,7 +151,7 @@ class KerasLearner(NetworkLearner):
         engine = self._engine
         return [engine.network_with(weights) for weights in self._members]
 
-    def keras_model(self, shape: tuple[int, int, int]):
+    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
         return averaged_model(self.members(), shape, self.features, self.recipe.tta_flip)
 
@@ -175,7 +177,8 @@ class KerasLearner(NetworkLearner):
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
         if self.features != PIXELS:
-            prepare_features(task, *self.shared(), epochs=self.recipe.epochs)
+            flip = self.recipe.tta_flip
+            prepare_features(task, self.features, self.offline, flip, self.recipe.epochs)
 
     def describe(self) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute."""

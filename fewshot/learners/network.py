@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from fewshot import backend
 from fewshot.augment.offline import size, versions
 from fewshot.learners.contract import Learner
 from fewshot.registry import Registry
+from fewshot.settings import Configurable
 from fewshot.training.recipe import Recipe, schedules
 
 
@@ -21,13 +22,13 @@ class NetworkLearner(Learner):
 
     def with_training(self, training: Mapping[str, object]) -> Self:
         """Return the learner with some fields of its recipe changed."""
-        return replace(self, recipe=replace(self.recipe, **training))
+        return replace(self, recipe=replace(self.recipe, **dict[str, Any](training)))
 
     def examples(self, n: int) -> int:
         """Return how many examples an epoch has for a task of `n` training images."""
         return size(self.offline, n)
 
-    def _described(self, networks: Registry, optimizers: Registry, engine: int, *libraries: str) -> dict:
+    def _described(self, networks: Configurable, optimizers: Registry, engine: int, *libraries: str) -> dict:
         """Return the settings, the versions of what they name, and the libraries that compute.
 
         networks, optimizers: where the learner's are registered. engine: the version of what trains them.

@@ -18,7 +18,7 @@ from fewshot.data import DataSpec, Prepared, open_splits, prepare
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.learners.contract import Learner, Wrapper, wrappers
+from fewshot.learners.contract import Wrapper, wrappers
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.models import networks
 from fewshot.settings import Count, Layers
@@ -37,12 +37,12 @@ class TransferLearner(Wrapper):
     on frozen features, 0 trains all. pretrain_epochs: of the first training, by the same recipe.
     """
 
-    base: Learner
+    base: KerasLearner  # or what is like one: `__post_init__`
     transfer: str = "cifar10"
     last: Layers = 0
     pretrain_epochs: Count = 5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.base.starts_from_weights:
             raise UsageError("transfer= is for networks: what is trained first gives their weights")
 
@@ -141,5 +141,5 @@ def _source(name: str) -> Prepared:
         ) from error
 
 
-def _size(shape) -> str:
+def _size(shape: tuple[int, int, int]) -> str:
     return f"{shape[0]}×{shape[1]}"
