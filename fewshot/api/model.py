@@ -152,7 +152,7 @@ def export(
     image_size: int | None = None,
     results: Results | None = None,
     card: Mapping[str, object] | None = None,
-    prior: Prior = "alike",
+    prior: Prior | None = None,
     threads: int | None = None,
     device: str = "auto",
 ) -> Model:
@@ -169,7 +169,7 @@ def export(
         calibrate the model, and the card says what accuracy to expect.
     card : what the card shall say besides.
     prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
-        they come.
+        they come (default: as `data` was loaded, else "alike").
     threads, device : as in `fs.load_model`.
 
     Raises
@@ -194,6 +194,7 @@ def export(
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
     seed = whole_number("seed", seed, least=0)
+    prior = prior or data.draws.prior or "alike"
     check_prior(prior)
     images = replace(images, prior=prior)
     save(learner, images, seed, path, {**known, **(card or {})}, formats, photos)

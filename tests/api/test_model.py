@@ -108,3 +108,17 @@ def test_what_cannot_be_exported(folder, tmp_path):
         fs.export("knn", folder, tmp_path / "m.keras")
     with pytest.raises(UsageError, match="no such model"):
         fs.load_model(tmp_path / "none.keras")
+
+
+def test_a_model_is_trained_for_the_prior_that_its_images_were_loaded_with(folder, tmp_path, monkeypatch):
+    """Images that were loaded as natural once were taken as alike."""
+    priors = []
+    monkeypatch.setattr(
+        "fewshot.deploy.export.export", lambda learner, images, *_: priors.append(images.prior)
+    )
+    monkeypatch.setattr("fewshot.api.model.load_model", lambda path: None)
+    natural = fs.load(folder, prior="natural")
+    fs.export("logistic", natural, tmp_path / "m.keras")
+    fs.export("logistic", natural, tmp_path / "m.keras", prior="alike")
+    fs.export("logistic", folder, tmp_path / "m.keras")
+    assert priors == ["natural", "alike", "alike"]
