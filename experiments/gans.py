@@ -19,7 +19,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.report.plots.sheet import sheet
 from fewshot.report.table import aligned
 from fewshot.trials.executor import each
-from fewshot.trials.plan import Machine
+from fewshot.trials.plan import Machine, check_seeds
 from gan import quality
 from gan.generators import cached, sample_images
 from gan.recipe import parse, presets
@@ -93,12 +93,14 @@ def _parser() -> cli.Parser:
 def _run(args: argparse.Namespace) -> None:
     for preset in args.preset:
         parse(preset)  # a misspelt name is found before anything is fetched
+    seeds = args.seeds or range(SEEDS)
+    check_seeds(seeds)
     data = prepare(cli.dataset(args), args.data_dir)
     usual = "testbed-test" if data.default_protocol == "testbed" else None
     protocol, machine = cli.draws(args, usual).resolve(data), cli.machine(args).resolve()
     cells = [
         Cell(preset, protocol, data, seed, machine.threads, machine.device, args.features)
-        for seed in args.seeds or range(SEEDS)
+        for seed in seeds
         for preset in args.preset
     ]
     rows, samples = [], {}

@@ -126,6 +126,7 @@ def _rows(names: list[str], args: argparse.Namespace) -> list[dict]:
         rows.append({"network": name, **asdict(cost)})
     for row in [] if args.no_time else rows:
         print(f"{row['network']}: {row['parameters']:,} parameters", file=sys.stderr)
+        summary.check_forward(row["network"], shape, args.classes)
         forward = backend.compile_forward(build(row["network"], shape, args.classes))
         seconds = summary.latencies(forward, shape)
         row["latency_median"], row["latency_p95"] = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))

@@ -1,6 +1,7 @@
 """What this process may use of the machine: cores and memory, limits of containers included."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,14 @@ def room(wanted: int, what: str, cure: str) -> None:
     there = memory()
     if there is not None and wanted > there:
         raise NoRoom(f"{what} would take {size(wanted)} of memory, and {size(there)} are free: {cure}")
+
+
+def space(wanted: int, folder: Path, what: str, cure: str) -> None:
+    """Raise `NoRoom` where so many bytes are more than the disk of an existing folder has left."""
+    with suppress(OSError):
+        there = shutil.disk_usage(folder).free
+        if wanted > there:
+            raise NoRoom(f"{what} would take {size(wanted)} of {folder}, and {size(there)} are free: {cure}")
 
 
 def size(count: float) -> str:

@@ -1,5 +1,9 @@
 """Words that messages, tables and pages share."""
 
+import re
+
+LONGEST_WORD = 300  # letters of a word in a message
+
 
 def plural(n: int, noun: str, many: str | None = None) -> str:
     """Return "1 task" or "2 tasks", "1 class" or "2,000 classes". many: the plural, unless an s makes it."""
@@ -15,3 +19,13 @@ def readable(text: object) -> str:
     """Return a text on one line that can be written anywhere: what is no character of Unicode is escaped."""
     clean = str(text).encode("utf-8", "backslashreplace").decode()
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in clean)
+
+
+def shortened(text: str) -> str:
+    """Return a message whose overlong words have lost their middle, and that can be written anywhere.
+
+    What a message quotes, a value or a file's name, may be of any length and of any letters.
+    """
+    half = LONGEST_WORD // 2
+    cut = re.sub(rf"(\S{{{half}}})\S{{{half},}}(\S{{{half}}})", r"\1…\2", text)
+    return "\n".join(map(readable, cut.split("\n")))

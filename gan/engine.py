@@ -14,6 +14,7 @@ from fewshot import backend
 from fewshot.augment import online
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError
+from fewshot.models.cost import check_training, outlined
 from fewshot.seeding import seed_globally, stream_seed
 from fewshot.training.player import Player, assign, loop, values
 from gan.networks import build, to_images
@@ -27,6 +28,7 @@ class Engine:
         self._recipe = recipe
         self._labels = classes if recipe.labels == "conditional" else 0
         self._build = functools.partial(build, recipe.architecture, shape, self._labels)
+        self._check_room(shape)
         self.generator, self.discriminator = self._build()
         self.latent = self.generator.inputs[0].shape[-1]
         self._policy = online.build(recipe.online)
@@ -38,6 +40,13 @@ class Engine:
         self._slots = [values(player.optimizer.variables) for player in self._players]
         self._loop = loop(self._players, self._state())
         self._forward = backend.compile_forward(self.generator)
+
+    def _check_room(self, shape: tuple[int, int, int]) -> None:
+        """Raise `NoRoom` where training would take more memory than there is; nothing is allocated."""
+        recipe, (height, width, _) = self._recipe, shape
+        for network in outlined(self._build):
+            what = f"training a {network.name} '{recipe.architecture}' for images of {height:,}×{width:,}"
+            check_training(network, max(2 * recipe.batch, recipe.fakes), what)
 
     def _adam(self, ema: float = 0.0):
         average = {"use_ema": True, "ema_momentum": ema} if ema else {}

@@ -17,8 +17,9 @@ from fewshot import backend
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data.dataset import Dataset
-from fewshot.data.decoding import decoded, levels_of, short_side, with_levels
+from fewshot.data.decoding import check_memory, decoded, levels_of, short_side, with_levels
 from fewshot.data.photo import Levels, load_image, load_views
+from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.learners.contract import Learner
 from fewshot.trials.plan import BACKBONE_SIZE, IMAGE_SIZE, cores
@@ -172,7 +173,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             whole_number("image_size", self._size)
         if self._size is None:
             raise ValueError("the classifier was fitted to arrays, not to photos: give it arrays")
-        read = with_levels(load_views if learner.looks_at == "views" else load_image, self._levels)
+        in_views = learner.looks_at == "views"
+        check_memory(len(files), self._size, len(VIEWS) if in_views else 1, whole=True)
+        read = with_levels(load_views if in_views else load_image, self._levels)
         images = []
         for file, image in zip(files, decoded(files, self._size, read), strict=True):
             if isinstance(image, Exception):

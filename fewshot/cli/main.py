@@ -10,6 +10,7 @@ from itertools import zip_longest
 from fewshot import __version__
 from fewshot.cli import parser as commands
 from fewshot.errors import FewshotError, UsageError, unknown
+from fewshot.wording import shortened
 
 WIDTH = 100  # columns
 
@@ -65,7 +66,7 @@ class Front:
         try:
             command, rest = self._find(argv)
         except FewshotError as error:
-            print(f"{self.prog}: error: {error} (--help tells more)", file=sys.stderr)
+            print(f"{self.prog}: error: {shortened(str(error))} (--help tells more)", file=sys.stderr)
             return error.exit_code
         return importlib.import_module(command.module).main(rest)
 

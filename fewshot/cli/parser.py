@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from fewshot.errors import DEBUG, FewshotError, debugging
-from fewshot.wording import one_line
+from fewshot.wording import one_line, shortened
 
 RESUMES = "interrupted; finished trials are recorded, the same command resumes (without --fresh)"
 COMPLETING = "_ARGCOMPLETE"  # set by the shell that asks for completions
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2 and one line."""
-        self.exit(2, f"{self.prog}: error: {message} (--help tells more)\n")
+        self.exit(2, f"{self.prog}: error: {shortened(message)} (--help tells more)\n")
 
 
 def prog(module: str) -> str:
@@ -193,7 +193,7 @@ def _run(
     except FewshotError as error:
         if debugging():
             traceback.print_exc()
-        print(f"{parser.prog}: error: {error.render(flag)}", file=sys.stderr)
+        print(f"{parser.prog}: error: {shortened(error.render(flag))}", file=sys.stderr)
         return error.exit_code
     except MemoryError as error:
         if debugging():

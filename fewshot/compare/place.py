@@ -1,6 +1,7 @@
 """Where a comparison's pictures, document and model go: a folder of its own for each folder of photos."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def _source_of(path: Path) -> str | None:
     """Return which images an earlier document is about; None without one, "" where it cannot be read."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["source"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except OSError:
+        # A folder that cannot be made, as its place is a file's, is told of where it is written to.
+        return "" if os.path.exists(path) else None
+    except (ValueError, TypeError, KeyError):
         return ""

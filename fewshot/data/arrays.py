@@ -6,9 +6,9 @@ import numpy as np
 
 from fewshot.data.catalogue import Prepared
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.sources import save
+from fewshot.data.sources import prepared_once, save
 from fewshot.errors import UsageError
-from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.cache import cache_dir
 from fewshot.io.digests import key_of
 
 NAME = "arrays"  # in tables and records; the content is what identifies them
@@ -50,7 +50,7 @@ def prepare_arrays(x: object, y: object, classes: Sequence[str] | None = None) -
     splits = Splits(NAME, Dataset(images, labels, names))
     fingerprint = splits.fingerprint()
     key = key_of({"content": fingerprint, "classes": names})
-    folder = build_once(
+    folder = prepared_once(
         cache_dir() / "data" / f"{NAME}-{key}", lambda temporary: save(splits, temporary, "arrays in memory")
     )
     return Prepared(NAME, folder, names, fingerprint, "distinct", None)

@@ -9,11 +9,19 @@ from pathlib import Path
 from fewshot.data.dataset import Splits
 from fewshot.data.folder import SMALL, layout_of, notes_of, prepare_photos
 from fewshot.data.photo import Levels
-from fewshot.data.sources import damaged, first_available, open_prepared, read_files, read_meta, save
+from fewshot.data.sources import (
+    Damaged,
+    first_available,
+    open_prepared,
+    prepared_once,
+    read_files,
+    read_meta,
+    save,
+)
 from fewshot.data.tally import Tally, merged
 from fewshot.data.walk import TABLES
 from fewshot.errors import UsageError, field, unknown
-from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.cache import cache_dir, set_aside
 from fewshot.registry import Definition, Registry
 
 # A dataset is a function `(data_dir) -> sources`, in the order in which they are tried. It must be cheap:
@@ -159,11 +167,17 @@ def open_splits(folder: Path) -> Splits:
 def verify(prepared: Prepared) -> None:
     """Compare all images and labels with the fingerprint, once a process.
 
-    Raises `FewshotError` if the cache is damaged.
+    Raises `FewshotError` if the cache is damaged, which then is set aside: the next run makes it anew.
     """
     content = open_splits(prepared.folder).fingerprint()
     if content != prepared.fingerprint:
-        raise damaged(prepared.folder, f"fingerprint {content[:12]} instead of {prepared.fingerprint[:12]}")
+        why = f"fingerprint {content[:12]} instead of {prepared.fingerprint[:12]}"
+        open_splits.cache_clear()
+        try:
+            set_aside(prepared.folder, f"the cache folder {prepared.folder} is damaged ({why})")
+        except OSError as error:
+            raise Damaged(prepared.folder, why) from error
+        raise Damaged(prepared.folder, why, "run again, which computes it anew")
 
 
 def _prepare_named(definition: Definition, data_dir: Path | None) -> Path:
@@ -175,7 +189,4 @@ def _prepare_named(definition: Definition, data_dir: Path | None) -> Path:
         save(splits, temporary, source)
 
     name = f"{definition.name}-v{definition.version}".replace(" ", "-")
-    folder = build_once(cache_dir() / "data" / name, build)
-    if pin and (written := read_meta(folder)["fingerprint"]) != pin:
-        raise damaged(folder, f"fingerprint {written[:12]} instead of {pin[:12]}")
-    return folder
+    return prepared_once(cache_dir() / "data" / name, build, pin)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 
 from fewshot.data.kinds import formats
 from fewshot.data.photo import Levels, load_image, sample, undeclared, value_range
-from fewshot.machine import cores
+from fewshot.errors import field
+from fewshot.machine import cores, memory, room
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -31,6 +33,18 @@ def decoded(files: Iterable[Path], size: int, read: Read | None = None) -> Itera
     read: `load_image` unless another is given.
     """
     return _ahead(files, functools.partial(_attempt, read or load_image, size))
+
+
+def check_memory(count: int, size: int, views: int = 1, whole: bool = False) -> None:
+    """Raise `NoRoom` where decoding photos to `size` pixels would take more memory than there is.
+
+    whole: they all stay in memory; else only those that are decoded ahead.
+    """
+    at_once = count if whole else min(count, AHEAD + cores())
+    # Each as its reader makes it, and as it is kept.
+    largest = math.isqrt((memory() or 0) // (6 * views * max(1, at_once)))
+    what = f"{count:,} photos at {size:,}×{size:,} pixels"
+    room(6 * views * at_once * size**2, what, f"use {field('image_size', largest)} or less")
 
 
 def levels_of(files: Sequence[Path]) -> dict[str, tuple[float, float]]:

@@ -20,18 +20,19 @@ import numpy as np
 from fewshot.data import duplicates
 from fewshot.data.archive import unpacked
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.decoding import decoded, levels_of, progress, with_levels
+from fewshot.data.decoding import check_memory, decoded, levels_of, progress, with_levels
 from fewshot.data.folders import layout_of_folder
 from fewshot.data.kinds import AVIF, HEIC, formats, why_unreadable
 from fewshot.data.layout import Layout, layout_of_table, relative
 from fewshot.data.photo import Levels, load_image, load_views
-from fewshot.data.sources import FILES, read_meta, save, write_meta
+from fewshot.data.sources import FILES, prepared_once, read_meta, save, write_meta
 from fewshot.data.tally import Tally, tallied
 from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
 from fewshot.data.walk import TABLES
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.io.cache import build_once, cache_dir
+from fewshot.io.cache import cache_dir
+from fewshot.machine import space
 from fewshot.wording import plural, readable
 
 VERSION = 3  # of the decoding; part of the cache key
@@ -78,7 +79,7 @@ def prepare_photos(layout: Layout, image_size: int, all_views: bool = False) -> 
     if image_size == SMALL and not all_views:
         return small
     rendition = [image_size, *((*VIEWS, VIEWS_VERSION) if all_views else ()), *readers]
-    return build_once(
+    return prepared_once(
         _place(layout, files, rendition),
         lambda temporary: _render_again(layout, small, image_size, all_views, temporary),
     )
@@ -106,7 +107,7 @@ def _small(layout: Layout, files: list[tuple]) -> tuple[Path, list[str]]:
 
     def build(readers: list[str]) -> Path:
         place = _place(layout, files, [SMALL, *readers])
-        return build_once(place, lambda temporary: _prepare_small(layout, temporary))
+        return prepared_once(place, lambda temporary: _prepare_small(layout, temporary))
 
     folder = build([])
     wanting = {"HEIF": HEIC, "AVIF": AVIF}
@@ -134,7 +135,14 @@ def _near_duplicates(splits: Splits) -> dict[str, np.ndarray]:
 
 
 def _render_again(layout: Layout, small: Path, size: int, all_views: bool, folder: Path) -> None:
-    """Decode the readable files once more: larger, or in all views; what else is known of them is copied."""
+    """Decode the readable files once more: larger, or in all views; what else is known of them is copied.
+
+    Raises `NoRoom` where memory or disk would not hold them.
+    """
+    count, views = len(layout.files), len(VIEWS) if all_views else 1
+    check_memory(count, size, views)
+    what = f"{plural(count, 'photo')} at {size:,}×{size:,} pixels"
+    space(3 * count * views * size**2, folder, what, f"a smaller {field('image_size')} fits")
     files = json.loads((small / FILES).read_text(encoding="utf-8"))
     meta = read_meta(small)
     render, shape = (load_views, (len(VIEWS), size, size, 3)) if all_views else (load_image, (size, size, 3))

@@ -16,7 +16,9 @@ from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.photo import Levels
 from fewshot.data.tally import Tally
 from fewshot.errors import FewshotError, field
+from fewshot.io.cache import sound
 from fewshot.io.fetch import Unavailable
+from fewshot.wording import one_line
 
 PARTS = ("train", "val", "test")
 FILES = "files.json"
@@ -111,7 +113,27 @@ def read_meta(folder: Path) -> dict[str, Any]:
         ArithmeticError,
         RecursionError,
     ) as error:
-        raise damaged(folder, error) from error
+        raise Damaged(folder, error) from error
+
+
+def prepared_once(folder: Path, build: Callable[[Path], None], pin: str | None = None) -> Path:
+    """Return the prepared folder, built by `build(temporary)` where it is missing or damaged.
+
+    What of its content only a look at all images would show is left to `verify`. pin: the known fingerprint.
+    """
+
+    def damage(folder: Path) -> str:
+        try:
+            images = {part: len(dataset) for part, dataset in open_prepared(folder).parts.items()}
+            named = {part: len(names) for part, names in read_files(folder).items()}
+            if named and named != images:
+                raise Damaged(folder, f"{FILES} names other files than there are images")
+            written = read_meta(folder)["fingerprint"]
+        except Damaged as error:
+            return error.why
+        return "" if pin in (None, written) else f"fingerprint {written[:12]} instead of {pin:.12}"
+
+    return sound(folder, build, damage)
 
 
 def open_prepared(folder: Path) -> Splits:
@@ -124,22 +146,28 @@ def open_prepared(folder: Path) -> Splits:
         }
         return Splits(meta["name"], **parts)
     except (OSError, EOFError, ValueError, TypeError) as error:
-        raise damaged(folder, error) from error
+        raise Damaged(folder, error) from error
 
 
-def damaged(folder: Path, why: object) -> FewshotError:
-    """Return the error for a cache folder that does not hold what was written there."""
-    return FewshotError(f"the cache folder {folder} is damaged ({why}): delete it and run again")
+class Damaged(FewshotError):
+    """A cache folder does not hold what was written there."""
+
+    def __init__(self, folder: Path, why: object, cure: str = "delete it and run again"):
+        super().__init__(f"the cache folder {folder} is damaged ({why}): {cure}")
+        self.why = one_line(why)
 
 
 def read_files(folder: Path) -> dict[str, list[str]]:
     """Return part → the files of its images, relative to the user's folder; nothing for a named dataset."""
     try:
-        return json.loads((folder / FILES).read_text(encoding="utf-8"))
+        files = json.loads((folder / FILES).read_text(encoding="utf-8"))
+        if not all(isinstance(name, str) for names in files.values() for name in names):
+            raise TypeError(f"{FILES} does not name files")
+        return files
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise damaged(folder, error) from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged(folder, error) from error
 
 
 def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Dataset:

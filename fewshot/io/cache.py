@@ -31,6 +31,24 @@ def set_aside(path: Path, why: str) -> None:
     print(f"{why}: set aside as {aside.name}, and computed anew", file=sys.stderr)
 
 
+def sound(folder: Path, build: Callable[[Path], None], damage: Callable[[Path], str]) -> Path:
+    """Return `folder` as `build_once` does, built anew where `damage(folder)` says what is wrong with it.
+
+    Raises `FewshotError` where what is damaged cannot be set aside.
+    """
+    build_once(folder, build)
+    if why := damage(folder):
+        told = f"the cache folder {folder} is damaged ({why})"
+        try:
+            with FileLock(folder.with_name(f".{folder.name}.lock")):
+                if damage(folder):  # nobody else has built it anew meanwhile
+                    set_aside(folder, told)
+        except OSError as error:
+            raise FewshotError(f"{told}: delete it and run again") from error
+        build_once(folder, build)
+    return folder
+
+
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """Return `folder`; if it does not exist yet, `build(temporary)` fills what is then renamed to it.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fewshot.training.engine import Engine
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
+USUAL = 256  # pixels of a side up to which networks as they come fit into any memory
 
 
 @dataclass
@@ -133,7 +134,7 @@ class KerasLearner(NetworkLearner):
         from fewshot.training.engine import compiled
 
         shape, outputs, _ = self._compiled_for
-        if ":" in self.network:  # as they come, networks fit
+        if ":" in self.network or shape[0] * shape[1] > USUAL**2:  # as they come, networks fit
             check_room(self.network, shape, outputs, self.recipe.batch)
         return compiled(self.network, self.recipe, *self._compiled_for)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -20,6 +21,8 @@ BATCH = 256
 WARM_UP = 3  # calls that are not counted
 CALLS, SECONDS = 30, 0.5  # a latency is measured for at least so many calls, and so long
 FEW = 7
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,13 @@ def cost(network: keras.Model) -> Cost:
         multiply_adds=multiply_adds,
         activations=activations,
         size=sum(math.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in network.weights),
-        largest=max(math.prod(layer.output.shape[1:]) for layer in _leaves(network)),
+        largest=_largest(network),
     )
+
+
+def _largest(network: keras.Model) -> int:
+    """Return how many values the largest map of one image has."""
+    return max(math.prod(layer.output.shape[1:]) for layer in _leaves(network))
 
 
 def _leaves(network: keras.Model) -> Iterator[keras.Layer]:
@@ -68,18 +76,40 @@ def check_room(text: str, shape: tuple[int, int, int], outputs: int, batch: int)
     Weights, gradients and two slots of the optimiser, and of every image a layer's outputs and their
     gradients: what any training takes at least.
     """
+    check_training(outline(text, shape, outputs), batch, f"training '{text}' on images of {_pixels(shape)}")
+
+
+def check_training(network: keras.Model, batch: int, what: str) -> None:
+    """Raise `NoRoom` where training an outlined network would take more memory than there is."""
+    parameters = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+    taken = 4 * (4 * parameters + 2 * batch * _largest(network))
+    cure = "a narrower one, a smaller batch or smaller images fit"
+    room(taken, f"{what}, {parameters:,} parameters,", cure)
+
+
+@functools.cache
+def check_forward(text: str, shape: tuple[int, int, int], outputs: int) -> None:
+    """Raise `NoRoom` where a network would take more memory than there is for one image."""
     wanted = cost(outline(text, shape, outputs))
-    taken = 4 * (4 * wanted.parameters + 2 * batch * wanted.largest)
-    what = f"training '{text}', {wanted.parameters:,} parameters,"
-    room(taken, what, "a narrower one, a smaller batch or smaller images fit")
+    taken = wanted.size + 4 * 2 * wanted.largest
+    room(taken, f"'{text}' for one image of {_pixels(shape)}", "a narrower one or smaller images fit")
+
+
+def _pixels(shape: tuple[int, int, int]) -> str:
+    return f"{shape[0]:,}×{shape[1]:,} pixels"
 
 
 def outline(text: str, shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Return a network whose weights have shapes and no values: enough for `cost`, and built in no time."""
+    return outlined(lambda: build(text, shape, outputs))
 
-    def hollow():
+
+def outlined(make: Callable[[], T]) -> T:
+    """Return the networks that `make` builds, their weights without values."""
+
+    def hollow() -> T:
         with keras.StatelessScope(initialize_variables=False):
-            return build(text, shape, outputs)
+            return make()
 
     # Keras would give the values later, at the end of another such scope. It keeps its list of them by
     # thread, and this one ends here.

@@ -291,6 +291,17 @@ def _ends(seeds: Sequence[int]) -> tuple[int, int]:
     return min(ends), max(ends)
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise `UsageError` for none, for more than a plan lists, and for reported and tuning tasks together."""
+    least, most = _ends(seeds)
+    if least < TUNING <= most:
+        raise UsageError(
+            f"{field('seeds')}: those from {TUNING} on draw tuning tasks, which no table mixes with others"
+        )
+    if len(seeds) > MOST_SEEDS:
+        raise UsageError(f"{field('seeds')}: {MOST_SEEDS:,} tasks are the most. Received: {len(seeds):,}")
+
+
 def make_plan(
     learners: Mapping[str, Learner],
     images: Images,
@@ -315,13 +326,7 @@ def make_plan(
     if seeds is None:
         count = traits.get("seeds", usual_seeds)
         seeds = range(count if at_most is None else min(at_most, count))
-    least, most = _ends(seeds)
-    if len(seeds) > MOST_SEEDS and not least < TUNING <= most:
-        raise UsageError(f"{field('seeds')}: {MOST_SEEDS:,} tasks are the most. Received: {len(seeds):,}")
-    if least < TUNING <= most:
-        raise UsageError(
-            f"{field('seeds')}: those from {TUNING} on draw tuning tasks, which no table mixes with others"
-        )
+    check_seeds(seeds)
     trials = tuple(
         Trial(
             method,

@@ -405,6 +405,12 @@ def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):
     assert place_of(tmp_path / "out", prepare(DataSpec(str(other)))).folder.name == "photos-2"
 
 
+def test_a_place_below_a_file_is_told_of_where_it_is_written_to(photos, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    images = prepare(DataSpec(str(photos)))
+    assert place_of(tmp_path / "file", images).folder == tmp_path / "file" / "compare" / "photos"
+
+
 def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=None, **options):
     """Compare in this process, without a model; return the findings."""
     load = functools.partial(load_images, DataSpec(str(photos)))

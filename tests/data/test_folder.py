@@ -4,14 +4,16 @@ import io
 import os
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fewshot import machine
 from fewshot.data import DataSpec, decoding, folder, kinds, open_splits, photo, prepare, verify
 from fewshot.data.walk import images_below
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, NoRoom, UsageError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -414,3 +416,44 @@ def test_photos_of_the_same_name_size_and_time_elsewhere_are_others(tmp_path):
             os.utime(path, (315532800, 315532800))  # 1980: as archives say that were made alike
         fingerprints.add(prepare(DataSpec(str(tmp_path / place / "photos"))).fingerprint)
     assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("size", [32, 40])
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("train_x.npy", None),
+        ("train_groups.npy", "cut"),
+        ("meta.json", "[]"),
+        ("files.json", "[7]"),
+        ("files.json", '{"train": ["a.jpg"]}'),
+    ],
+)
+def test_damaged_renditions_are_decoded_anew(file, content, size, photos, capsys):
+    before = open_splits(prepare(DataSpec(str(photos), size)).folder).fingerprint()
+    folder = prepare(DataSpec(str(photos), size)).folder
+    path = folder / file
+    path.unlink() if content is None else path.write_text(content)
+    open_splits.cache_clear()
+    capsys.readouterr()
+    prepared = prepare(DataSpec(str(photos), size))
+    assert f"the cache folder {folder} is damaged (" in capsys.readouterr().err
+    assert open_splits(prepared.folder).fingerprint() == before
+    assert len(prepared.files()) == len(open_splits(prepared.folder).train)
+
+
+def test_images_larger_than_memory_are_refused_with_the_size_that_fits(photos, monkeypatch):
+    with pytest.raises(NoRoom, match=r"at 1,000,000×1,000,000 pixels .* use image_size=\d+ or less"):
+        prepare(DataSpec(str(photos), 1_000_000))
+    monkeypatch.setattr(decoding, "memory", lambda: 6 * 8 * 50**2)  # for eight photos
+    monkeypatch.setattr(machine, "memory", lambda: 6 * 8 * 50**2)
+    decoding.check_memory(8, 50)
+    with pytest.raises(NoRoom, match=r"8 photos at 51×51 pixels .* use image_size=50 or less"):
+        decoding.check_memory(8, 51)
+
+
+def test_images_larger_than_the_disk_are_refused(photos, monkeypatch):
+    prepare(DataSpec(str(photos)))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(NoRoom, match=r"at 64×64 pixels .* 1\.0 kB are free: a smaller image_size="):
+        prepare(DataSpec(str(photos), 64))

@@ -175,7 +175,7 @@ def test_a_cache_hit_imports_no_heavy_library():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_a_changed_cache_is_found_by_verify():
+def test_a_changed_cache_is_found_by_verify_and_built_anew_by_the_next_run(capsys):
     prepared = prepare(DataSpec("digits"))
     verify(prepared)
     path = prepared.folder / "train_x.npy"
@@ -184,17 +184,24 @@ def test_a_changed_cache_is_found_by_verify():
     path.write_bytes(content)
     open_splits.cache_clear()
     verify.cache_clear()
-    with pytest.raises(FewshotError, match=r"is damaged .* delete it"):
+    with pytest.raises(FewshotError, match=r"is damaged .*: run again, which computes it anew"):
         verify(prepared)
+    assert "set aside as digits-v1.damaged" in capsys.readouterr().err
+    verify(prepare(DataSpec("digits")))
 
 
 @pytest.mark.parametrize("file", ["train_x.npy", "train_y.npy", "meta.json"])
-def test_a_cut_off_cache_file_is_a_clear_error(file):
+def test_a_cut_off_cache_file_is_a_clear_error_and_built_anew(file, capsys):
     folder = prepare(DataSpec("digits")).folder
     content = (folder / file).read_bytes()
     (folder / file).write_bytes(content[: len(content) // 2])
     with pytest.raises(FewshotError, match=r"is damaged .* delete it"):
         open_prepared(folder)
+    capsys.readouterr()
+    verify(prepare(DataSpec("digits")))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"the cache folder {folder} is damaged (")
+    assert line.endswith("set aside as digits-v1.damaged, and computed anew")
 
 
 def test_labels_without_a_class_are_damage(tmp_path):

@@ -6,8 +6,9 @@ import resource
 import numpy as np
 import pytest
 
+from fewshot import machine
 from fewshot.data.dataset import Dataset
-from fewshot.errors import DivergedError, FewshotError, UsageError
+from fewshot.errors import DivergedError, FewshotError, NoRoom, UsageError
 from gan.generators import cached, sample_images
 from gan.networks import build
 from gan.recipe import GanRecipe, architectures, parse, presets
@@ -22,6 +23,23 @@ TINY = "best:width=4,latent=8,batch=8,fakes=8,updates=6"
 def images(task):
     """Twelve images of two classes, numbered from 0."""
     return task.train.take(np.r_[0:6, 50:56]).compact()
+
+
+@pytest.mark.parametrize(
+    ("preset", "side"), [("best:width=20000", 32), ("report", 8192), ("best:batch=60000", 256)]
+)
+def test_a_training_that_memory_does_not_hold_is_refused_before_anything_is_allocated(
+    preset, side, monkeypatch
+):
+    monkeypatch.setattr(machine, "memory", lambda: 8 * 10**9)
+    with pytest.raises(NoRoom, match=rf"training a generator .*{side:,}×{side:,}, .* parameters, would take"):
+        _engine()(parse(preset), (side, side, 3), 2)
+
+
+def _engine():
+    from gan.engine import Engine  # which imports Keras: after the backend has started
+
+    return Engine
 
 
 def test_the_report_s_networks_have_their_parameters():
