@@ -90,7 +90,7 @@ def _run(args: argparse.Namespace) -> None:
     recipe = parse(args.preset)
     if args.features != "none":
         features.parse(args.features)  # a misspelt name is found before anything is fetched
-    data = prepare(cli.dataset(args), args.data_dir)
+    data = prepare(cli.dataset(args), args.data_dir, least_classes=1)
     if data.notes:
         print(*data.notes, sep="\n", file=sys.stderr)
     protocol = cli.draws(args).resolve(data, least_ways=1)

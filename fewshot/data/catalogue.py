@@ -102,10 +102,11 @@ class Prepared:
         return [self.directory / file for files in read_files(self.folder).values() for file in files]
 
 
-def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
+def prepare(spec: DataSpec, data_dir: str | Path | None = None, least_classes: int = 2) -> Prepared:
     """Return the dataset, fetched or decoded into the cache if it is not there yet.
 
     data_dir: where the files of a named dataset lie, in place of any download; `FEWSHOT_DATA_DIR` if None.
+    least_classes: that a folder of photos must have.
 
     Raises `UsageError` for an unknown name or an unfit folder, `FewshotError` if no source can serve.
     """
@@ -125,7 +126,7 @@ def prepare(spec: DataSpec, data_dir: str | Path | None = None) -> Prepared:
         protocol = definition.traits.get("protocol", USUAL_PROTOCOL)
         ways = definition.traits.get("ways", USUAL_WAYS)
     elif _is_there(path := Path(spec.data).expanduser()):
-        layout = layout_of(path, spec.columns)
+        layout = layout_of(path, spec.columns, least_classes)
         usual = VIEW_SIZE if spec.views else IMAGE_SIZE
         folder = prepare_photos(layout, usual if spec.image_size is None else spec.image_size, spec.views)
         left_out = merged(layout.left_out, read_meta(folder)["left_out"])

@@ -41,10 +41,11 @@ FAINT = 32  # of 255: no value reaches it in a photo of which 16 bits were to be
 BLACK, EVEN, DARK = "black all over", "of one colour all over", "nearly black: no value above 31 of 255"
 
 
-def layout_of(source: Path, columns: Sequence[str] = ()) -> Layout:
+def layout_of(source: Path, columns: Sequence[str] = (), least: int = 2) -> Layout:
     """Return which photos a folder, a table or a zip holds, with their classes and parts.
 
-    columns: of a table, the names of those with path, label and perhaps the part.
+    columns: of a table, the names of those with path, label and perhaps the part. least: classes that a
+    folder must have; where one will do, photos that lie directly in it are a class, too.
 
     Raises `UsageError` for what is none, or cannot be understood.
     """
@@ -56,8 +57,8 @@ def layout_of(source: Path, columns: Sequence[str] = ()) -> Layout:
         if source.is_file() and suffix in TABLES:
             return layout_of_table(source, columns)
         if source.is_file() and suffix == ".zip":
-            return layout_of_folder(unpacked(source), source.stem, source, packed=True)
-        return layout_of_folder(source)
+            return layout_of_folder(unpacked(source), source.stem, source, True, least)
+        return layout_of_folder(source, least=least)
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 

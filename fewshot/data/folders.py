@@ -23,10 +23,13 @@ from fewshot.wording import plural, readable
 UNSORTED = "in no class's folder"
 
 
-def layout_of_folder(root: Path, name: str = "", source: Path | None = None, packed: bool = False) -> Layout:
+def layout_of_folder(
+    root: Path, name: str = "", source: Path | None = None, packed: bool = False, least: int = 2
+) -> Layout:
     """Return the photos below a folder.
 
     packed: it is what an archive holds; a single folder around everything is nothing to ask about.
+    least: classes that there must be; with one, photos that lie directly in the folder are a class.
 
     Raises `UsageError` for what is no dataset, or could be meant in several ways; `OSError` where the folder
     cannot be read.
@@ -35,14 +38,14 @@ def layout_of_folder(root: Path, name: str = "", source: Path | None = None, pac
     if not root.is_dir():
         raise UsageError(f"no such directory: {source}")
     contents = walk(root)
-    return _Arranging(root, name or root.name, source, contents, packed).layout()
+    return _Arranging(root, name or root.name, source, contents, packed, least).layout()
 
 
 class _Arranging:
     """One look at the contents of a folder."""
 
-    def __init__(self, root: Path, name: str, source: Path, contents: Contents, packed: bool):
-        self.root, self.name, self.source, self.packed = root, name, source, packed
+    def __init__(self, root: Path, name: str, source: Path, contents: Contents, packed: bool, least: int):
+        self.root, self.name, self.source, self.packed, self.least = root, name, source, packed, least
         self.contents = contents
         self.children: dict[Path, list[str]] = {}
         for folder in contents.folders:
@@ -65,6 +68,8 @@ class _Arranging:
                 continue
             listing = self._divided(top, folders) or {"train": self._classes(top)}
             break
+        if self.least == 1 and loose and not listing["train"]:
+            listing = {"train": {(self.root / top).name: loose}}
         self._check(top, listing)
         absolute = {
             part: {
@@ -204,7 +209,7 @@ class _Arranging:
         )
 
     def _check(self, top: Path, listing: Listing) -> None:
-        """Raise `UsageError` where there are no two classes, the same in all parts."""
+        """Raise `UsageError` where there are too few classes, or not the same in all parts."""
         where, classes = self._shown(top), listing["train"].keys()
         _, loose = self._below(top)
         if not classes:
@@ -214,7 +219,7 @@ class _Arranging:
                 f"{where} is no dataset: it needs one sub-folder of images per class{held}, or a table "
                 "with the columns path and label"
             )
-        if len(classes) == 1:
+        if len(classes) < self.least:
             (only,) = classes
             inner = len({file.parts[: len(top.parts) + 2] for file in self.contents.files})
             hint = f"; if its folders are the classes, name {self._shown(top / only)}" if inner > 1 else ""

@@ -391,3 +391,22 @@ def test_an_archive_that_is_a_bomb_locked_or_none(tmp_path, contents, own_cache,
     with pytest.raises(UsageError, match="locked by a password"):
         layout_of(tmp_path / "locked.zip")
     assert not list(own_cache.glob("data/archive-*"))
+
+
+@pytest.mark.parametrize(
+    ("files", "below", "name"),
+    [(("cats/1.png", "cats/2.png"), "", "cats"), (("cats/1.png", "cats/2.png"), "cats", "cats")],
+)
+def test_one_class_is_enough_where_one_will_do_also_when_its_photos_lie_directly_in_the_folder(
+    tmp_path, files, below, name
+):
+    write(tmp_path / "x", *files)
+    assert found(tmp_path / "x" / below, least=1) == {"train": {name: ["1.png", "2.png"]}}
+    with pytest.raises(UsageError, match=r"two are the least|is no dataset"):
+        layout_of(tmp_path / "x" / below)
+
+
+def test_no_photos_are_no_class(tmp_path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(UsageError, match="is no dataset"):
+        layout_of(tmp_path / "x", least=1)

@@ -174,3 +174,16 @@ def test_the_study_of_synthetic_images(command, tmp_path):
     assert images[mixes[4]] == 24 * 3 + 8
     assert {row["method"] for row in found["ridge"]["methods"]} == {"real", *mixes}
     assert all(row["failed"] == 0 for part in found.values() for row in part["methods"])
+
+
+def test_flat_photos_are_a_class_to_train_on(command, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(8):
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.jpg")
+    few = TINY.replace("updates=12", "updates=2")
+    done = command(
+        "gan.train", "--preset", few, "--data", tmp_path / "photos", "--features", "none", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["generators"][0]["classes"] == ["photos"]
