@@ -56,9 +56,8 @@ def _parser() -> cli.Parser:
     draws.add_argument(
         "--prior",
         choices=PRIORS,
-        default="alike",
         help="what classes with unequal numbers of images count in training and in the answer: alike, or "
-        "natural, as often as they come (default: %(default)s)",
+        "natural, as often as they come (default: alike, but for --protocol full of a dataset with a name)",
     )
     cli.add_data(parser)
     cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)

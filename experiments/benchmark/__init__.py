@@ -1,4 +1,4 @@
-"""Speed, side by side in one run."""
+"""Speed, side by side in one run, and what else is measured once to be built in."""
 
 from experiments.benchmark.command import main
 

@@ -104,7 +104,7 @@ def compare(
     budget : a time, such as "90s", "20m" or "1h", or seconds; for all of it, export included.
     methods : what to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
     prior : what classes with unequal numbers of images count in training and in the answer: "alike"
-        (default), or "natural", as often as they come.
+        (default, but for `protocol="full"` of a dataset with a name), or "natural", as often as they come.
     export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
     progress : tell how it goes.
     image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.

@@ -169,7 +169,7 @@ def export(
         calibrate the model, and the card says what accuracy to expect.
     card : what the card shall say besides.
     prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
-        they come (default: as `data` was loaded, else "alike").
+        they come (default: as `fs.load` has it for these data).
     threads, device : as in `fs.load_model`.
 
     Raises
@@ -183,6 +183,8 @@ def export(
         raise UsageError(f"one method is exported at a time. Received: {', '.join(learners)}")
     name, learner = next(iter(learners.items()))
     learner.check_export()
+    if prior is not None:
+        check_prior(prior)
     data = loaded(data, image_size)
     _start(threads, device)
     from fewshot.deploy.export import export as save
@@ -194,9 +196,7 @@ def export(
     if results is not None:
         known |= _expected(results, name, len(np.unique(images.y)))
     seed = whole_number("seed", seed, least=0)
-    prior = prior or data.draws.prior or "alike"
-    check_prior(prior)
-    images = replace(images, prior=prior)
+    images = replace(images, prior=prior or data.protocol.prior)
     save(learner, images, seed, path, {**known, **(card or {})}, formats, photos)
     return load_model(path)
 

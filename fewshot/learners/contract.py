@@ -80,8 +80,8 @@ class Learner:
     ) -> Self:
         """Fit, unequal classes counting as `train.prior` says: what trials and saved models are trained by.
 
-        By weights where the learner heeds them, elsewhere images of smaller classes are repeated: both did
-        equally well on unequal folders (docs/guides/protocols.md).
+        By weights where the learner heeds them, elsewhere images of smaller classes are repeated: linear
+        estimators did equally well by either (docs/guides/protocols.md).
         """
         return self.fit(train if self.weighs else train.repeated(seed), seed, watch, checkpoint)
 

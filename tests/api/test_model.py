@@ -9,6 +9,8 @@ import fewshot as fs
 from fewshot.errors import FewshotError, UsageError
 from fewshot.models import cost
 
+pytestmark = pytest.mark.usefixtures("started")  # all tests of a process compute with as many threads
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
