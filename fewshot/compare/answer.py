@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fewshot.compare.held_out import HeldOut
+from fewshot.compare.held_out import HeldOut, counted
 from fewshot.compare.tournament import Tournament
 from fewshot.report.comparison import Row
 from fewshot.stats.choice import DRAWS, Choice, choose
@@ -52,14 +52,8 @@ def answer(tournament: Tournament, error_ratio: float = 1.0) -> Answer:
         return Answer(_rows(tournament, said, None, None), None, said, None, None)
     told = None
     if tournament.pool.same_classes:
-        winner = said[choice.winner]
-        told = promise(
-            winner.complete,
-            winner.labels[winner.tested],
-            tournament.pool.groups[winner.tested],
-            error_ratio,
-            tournament.pool.prior,
-        )
+        asked = counted(said[choice.winner], tournament.pool)
+        told = promise(*asked, error_ratio, tournament.pool.prior)
     accuracy = _with_all(choice.accuracy, error_ratio)
     return Answer(_rows(tournament, said, choice, accuracy), choice.winner, said, told, accuracy)
 

@@ -89,9 +89,10 @@ class Findings:
 
     @property
     def classes(self) -> dict[str, int]:
-        """Class → how many images it has."""
+        """Class → how many images it has; where all draws have some of the classes alone, of these."""
         counts = np.bincount(self.splits.train.y, minlength=len(self.splits.classes))
-        return dict(zip(self.splits.classes, counts.tolist(), strict=True))
+        of_class = list(zip(self.splits.classes, counts.tolist(), strict=True))
+        return dict(self.pool.of_classes(of_class))
 
     @property
     def hard(self) -> list[tuple[int, int]]:
@@ -115,13 +116,13 @@ class Findings:
     @property
     def curve(self) -> Curve | None:
         """The winner's learning curve, where one was measured."""
-        return learning_curve.fit(self.points, len(self.pool))
+        return learning_curve.fit(self.points, self.pool.count)
 
     def comparison(self, style: Style = python) -> comparison.Comparison:
         """Return what reports tell of it. style: shows the options that reasons name."""
         told = self.answer.promise
         left_out = {name: render(why, style) for name, why in self.left_out.items()}
-        recall = dict(zip(self.splits.classes, told.recall, strict=True)) if told else {}
+        recall = dict(zip(self.classes, told.recall, strict=True)) if told else {}
         first, *more = verdict(self.answer, self.classes, self.curve, left_out, self.tested)
         return comparison.Comparison(
             verdict=tuple(render(line, style) for line in (first, classes_told(self.classes), *more)),
@@ -163,8 +164,9 @@ class Findings:
     def confusion(self) -> np.ndarray:
         """Return how many held-out images of each class (rows) got each of the winner's answers."""
         said = self.answer.said[self.answer.winner or ""]
-        labels = said.labels[said.tested]
-        return metrics.confusion(labels, said.mean()[said.tested].argmax(1), len(self.splits.classes))
+        columns = self.pool.of_classes(range(len(self.splits.classes)))
+        labels = np.searchsorted(columns, said.labels[said.tested])
+        return metrics.confusion(labels, said.mean()[said.tested][:, columns].argmax(1), len(columns))
 
     def _bins(self) -> dict[str, list[float]]:
         """Return the winner's answers in bins of confidence: its mean, the accuracy, how many."""
@@ -271,10 +273,10 @@ class Findings:
         return open_splits(self.images.large.folder).parts[self.pool.part]
 
 
-def error_ratio(points: Mapping[int, Sequence[float]], pool: Pool, splits: Splits) -> float:
+def error_ratio(points: Mapping[int, Sequence[float]], pool: Pool) -> float:
     """Return the winner's error when trained on all images over that on the folds', by its learning curve.
 
     1 where draws are no folds, or where there is no curve.
     """
-    curve = learning_curve.fit(points, len(pool))
-    return curve.error_ratio(pool.training, len(splits.train)) if curve and pool.folds else 1.0
+    curve = learning_curve.fit(points, pool.count)
+    return curve.error_ratio(pool.training, pool.count) if curve and pool.folds else 1.0

@@ -1,18 +1,20 @@
 """What strategies said of images while these were held out, put together from the draws."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from fewshot.data import Splits
 from fewshot.data.dataset import Prior
-from fewshot.data.protocols import count_folds, near_duplicates
+from fewshot.data.protocols import count_folds, near_duplicates, protocols
 from fewshot.trials.plan import Plan
 from fewshot.trials.predictions import read_predictions
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
+T = TypeVar("T")
 DRAWS = 10  # that make a round, where a protocol has none of its own
 
 
@@ -36,6 +38,10 @@ class Pool:
         Whether these are all others.
     prior
         How classes count that have unequal numbers of images.
+    classes
+        The labels that all draws have, in order, where these are some of the dataset's; else empty.
+    images
+        (N,), whether an image is of these; None where all are.
     """
 
     part: str
@@ -45,24 +51,41 @@ class Pool:
     training: int = 100
     folds: bool = False
     prior: Prior = "alike"
+    classes: tuple[int, ...] = ()
+    images: np.ndarray | None = None
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """How many images there are, those of other classes included."""
         return len(self.groups)
+
+    @property
+    def count(self) -> int:
+        """How many images there are of the draws' classes."""
+        return len(self) if self.images is None else int(self.images.sum())
+
+    def of_classes(self, per_class: Sequence[T]) -> list[T]:
+        """Return what there is for each class of the dataset for those of the draws alone."""
+        return [per_class[label] for label in self.classes or range(len(per_class))]
 
 
 def pool_of(plan: Plan, splits: Splits) -> Pool:
     """Return what the draws of a plan hold out from."""
     protocol = plan.protocol
-    _, train, _, part = protocol.positions(splits, plan.seeds[0])
+    labels, train, _, part = protocol.positions(splits, plan.seeds[0])
+    usual_ways = protocols[protocol.name].traits.get("ways", plan.data.default_ways)
+    # Fixed classes are the same in all draws: where a rule otherwise takes all, these are all there are.
+    fixed = bool(protocol.classes) and usual_ways is None
+    some = fixed and len(labels) < len(splits.classes)
     return Pool(
         part,
         count_folds(protocol, splits) if protocol.name == "folds" else DRAWS,
-        protocol.ways is None and not protocol.classes,
+        protocol.ways is None or fixed,
         near_duplicates(splits.train, splits.parts[part])[1],
         len(train),
         protocol.name == "folds",
         protocol.prior,
+        tuple(sorted(labels.tolist())) if some else (),
+        np.isin(splits.parts[part].y, labels) if some else None,
     )
 
 
@@ -107,6 +130,18 @@ class HeldOut:
         right = np.nan_to_num(self.probabilities, nan=-1.0).argmax(2) == self.labels
         counts = held.sum(0)
         return np.where(counts, (right & held).sum(0) / np.maximum(counts, 1), np.nan)
+
+
+def counted(said: HeldOut, pool: Pool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what was said of the tested images, (R, tested, classes), their labels and their groups.
+
+    Of the draws' classes alone, numbered without gaps, as a model of them has them.
+    """
+    probabilities, labels = said.complete, said.labels[said.tested]
+    if pool.classes:
+        probabilities = probabilities[:, :, list(pool.classes)]
+        labels = np.searchsorted(pool.classes, labels)
+    return probabilities, labels, pool.groups[said.tested]
 
 
 def held_out(records: Mapping[int, Record], store: Store, pool: Pool) -> HeldOut | None:

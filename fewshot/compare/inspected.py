@@ -1,6 +1,7 @@
 """A look at the images themselves, with what the comparison knows of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,12 +9,13 @@ from fewshot import backend
 from fewshot.backbones.features import extract
 from fewshot.compare.answer import Answer
 from fewshot.compare.held_out import Pool
-from fewshot.data import open_splits
+from fewshot.data import Dataset, Prepared, open_splits
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError
 from fewshot.inspection.findings import Inspection
 from fewshot.inspection.look import inspect
 from fewshot.trials.plan import Images, Machine
+from fewshot.wording import readable
 
 FEATURES = "efficientnet-lite0@224"  # of the first backbone, which lie in the store when this is asked
 
@@ -28,7 +30,13 @@ def inspected(
     """
     if not pool.same_classes:
         return None
-    seen = open_splits(images.views.folder).parts[pool.part]
+    index = np.arange(len(pool)) if pool.images is None else np.flatnonzero(pool.images)
+
+    def looked_at(data: Prepared) -> Dataset:
+        part = open_splits(data.folder).parts[pool.part]
+        return part if pool.images is None else part.take(index).compact()
+
+    seen = looked_at(images.views)
     features = None
     if seen.x.ndim == 5:
         backend.ensure(machine.threads or 1, machine.device)
@@ -36,16 +44,35 @@ def inspected(
             features = extract(FEATURES, seen.x[:, VIEWS.index("whole")])
         except FewshotError as error:
             say(f"no outliers are looked for among the photos: {error.args[0]}")
-    shown = seen if seen.x.ndim == 5 else open_splits(images.large.folder).parts[pool.part]
-    said = found.said.get(found.winner or "")
-    return inspect(
+    shown = seen if seen.x.ndim == 5 else looked_at(images.large)
+    said, files = found.said.get(found.winner or ""), images.small.files(pool.part)
+    apart = None if said is None else np.asarray(said.mean(), np.float64)
+    if apart is not None and pool.classes:
+        apart = apart[index][:, list(pool.classes)]
+    found_there = inspect(
         shown.x,
         shown.y,
         shown.classes,
-        images.small.files(pool.part),
+        [files[i] for i in index] if files else [],
         images.small.directory,
-        None if said is None else np.asarray(said.mean(), np.float64),
+        apart,
         features,
-        pool.groups,
+        pool.groups[index],
         levels=images.small.levels,
     )
+    return found_there if pool.images is None else _in_the_whole(found_there, index, files, images, pool)
+
+
+def _in_the_whole(
+    inspection: Inspection, index: np.ndarray, files: Sequence[str], images: Images, pool: Pool
+) -> Inspection:
+    """Return what was found among the images at `index`, with their positions among all of the part."""
+    views = open_splits(images.views.folder).parts[pool.part].x
+    large = open_splits(images.large.folder).parts[pool.part].x
+    findings = []
+    for finding in inspection.findings:
+        position = int(index[finding.position])
+        file = finding.file if files else f"image {position}"
+        findings.append(replace(finding, position=position, file=file))
+    shown = views[:, VIEWS.index("padded")] if views.ndim == 5 else large
+    return replace(inspection, findings=tuple(findings), images=shown, files=tuple(map(readable, files)))

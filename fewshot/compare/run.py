@@ -19,7 +19,7 @@ from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
 from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
-from fewshot.data import Prepared, Splits, datasets, open_splits
+from fewshot.data import Dataset, Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS, near_duplicates
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import writing
@@ -109,7 +109,7 @@ def compare(
                 reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
                 raise FewshotError(f"no strategy could run: {'; '.join(reasons)}")
             points = course.points.get(found.winner or "", {})
-            found = answer(tournament, error_ratio(points, pool, splits))
+            found = answer(tournament, error_ratio(points, pool))
             tested = course.measure_test_part()
         inspection = inspected(found, images, pool, plan.machine, progress.say)
         findings = Findings(
@@ -161,22 +161,28 @@ def _announcement(plan: Plan, splits: Splits, pool: Pool) -> list[str]:
     """Return what is compared, and which images stay unused, a line each."""
     data = plan.data
     counts = np.bincount(splits.train.y, minlength=len(data.classes))
-    classes = ", ".join(f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True))
+    named = [f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)]
+    named = pool.of_classes(named)
     lines = [
-        f"{data.name}: {plural(len(data.classes), 'class', 'classes')} ({classes})",
+        f"{data.name}: {plural(len(named), 'class', 'classes')} ({', '.join(named)})",
         f"draws: {plan.protocol}; strategies: {', '.join(plan.learners)}",
     ]
     if pool.prior == "natural":
         lines.append("classes count in training as often as they come")
     if pool.same_classes and not pool.folds and pool.part == "train":
-        shots = pool.training // len(data.classes)
+        shots = pool.training // len(named)
         lines.append(
-            f"each draw trains on {plural(shots, 'image')} of each class, {pool.training} of {len(pool)}: "
+            f"each draw trains on {plural(shots, 'image')} of each class, {pool.training} of {pool.count}: "
             "without a protocol or a number of shots, draws train on nearly all"
         )
-    if "test" in splits.parts:
-        lines.append(f"its {plural(len(splits.parts['test']), 'test image')} stand apart until the end")
+    if splits.test is not None:
+        lines.append(f"its {plural(_count(splits.test, pool), 'test image')} stand apart until the end")
     return lines
+
+
+def _count(part: Dataset, pool: Pool) -> int:
+    """Return how many images of a part are of the draws' classes."""
+    return int(np.isin(part.y, pool.classes).sum()) if pool.classes else len(part)
 
 
 class _Course:
@@ -262,7 +268,8 @@ class _Course:
         tournament, winner = self._tournament, answer(self._tournament).winner
         if winner is None or winner in self.points or tournament.pool.prior == "natural":
             return  # the curve is of as many images of each class
-        smallest = int(np.bincount(open_splits(self._images.small.folder).train.y).min())
+        classes, train = self._plan.data.classes, open_splits(self._images.small.folder).train
+        smallest = min(tournament.pool.of_classes(np.bincount(train.y, minlength=len(classes)).tolist()))
         expected = math.ceil(CURVE_DRAWS / tournament.jobs) * tournament.costs[winner]
         protocol = "distinct" if self._plan.protocol.name == "folds" else self._draws.protocol
         points: dict[int, list[float]] = {}
@@ -318,7 +325,8 @@ class _Course:
 
     def _all_others(self) -> Draws:
         """Return the draw that trains on all images but those of the test part."""
-        return Draws("full", balanced=False, prior=self._plan.protocol.prior)
+        protocol = self._plan.protocol
+        return Draws("full", classes=protocol.classes, balanced=False, prior=protocol.prior)
 
     def _tell(self, title: str, trials: int, seconds: float) -> None:
         done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}

@@ -85,7 +85,7 @@ class Tournament:
         """Return the seconds of a strategy's trials, and of what comes before, at the usual speed."""
         done = self.records.get(strategy.name, {})
         count = sum(draw not in done for draw in draws)
-        features = 0.0 if done else strategy.feature_seconds(len(self.pool)) / self.jobs
+        features = 0.0 if done else strategy.feature_seconds(self.pool.count) / self.jobs
         return (
             math.ceil(count / self.jobs) * self.costs[strategy.name],
             features + (0 if self._started else START_UP),

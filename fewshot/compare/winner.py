@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
 from fewshot import backend
 from fewshot.compare.findings import Findings
-from fewshot.data import open_splits
+from fewshot.compare.held_out import Pool, counted
+from fewshot.data import Dataset, Prepared, open_splits
 from fewshot.errors import FewshotError, UsageError
 from fewshot.machine import cores
 from fewshot.stats.calibration import scaled
@@ -39,7 +41,7 @@ def save_winner(
     -------
     "method", "path" and "card"; None where no model can be saved.
     """
-    if plan.protocol.ways is not None or plan.protocol.classes:
+    if not findings.pool.same_classes:
         say("no model is saved: these draws take some classes of the data only")
         return None
     # As in the trials: features then lie in the store already.
@@ -51,11 +53,10 @@ def save_winner(
         if row.method not in findings.answer.said:
             continue
         learner, data = plan.learners[row.method], findings.images.of(plan.learners[row.method])
-        said = findings.answer.said[row.method]
-        photos = said.labels[said.tested], findings.pool.groups[said.tested]
+        said, *photos = counted(findings.answer.said[row.method], findings.pool)
         told = findings.answer.promise if row.method == findings.winner else None
-        told = told or promise(said.complete, *photos, prior=plan.protocol.prior)
-        calibrated = np.stack([scaled(part, told.temperature) for part in said.complete])
+        told = told or promise(said, *photos, prior=plan.protocol.prior)
+        calibrated = np.stack([scaled(part, told.temperature) for part in said])
         card = {
             "method": row.method,
             "protocol": plan.protocol.describe(),
@@ -73,8 +74,9 @@ def save_winner(
             "levels": data.levels,
         }
         try:
-            images = replace(open_splits(data.folder).whole(), prior=plan.protocol.prior)
-            export(learner, images, 0, path, card, ("keras", *formats), photos=data.photos())
+            images, files = _all_of(data, findings.pool)
+            images = replace(images, prior=plan.protocol.prior)
+            export(learner, images, 0, path, card, ("keras", *formats), photos=files)
         except UsageError as error:
             say(f"{row.method} is not saved: {error.args[0]}")
             continue
@@ -84,3 +86,12 @@ def save_winner(
         return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
     say("none of the strategies can be saved as a model: add one that can, such as lite-logistic")
     return None
+
+
+def _all_of(data: Prepared, pool: Pool) -> tuple[Dataset, list[Path]]:
+    """Return all images of the draws' classes, and the files that they are of."""
+    images, photos = open_splits(data.folder).whole(), data.photos()
+    if not pool.classes:
+        return images, photos
+    chosen = np.flatnonzero(np.isin(images.y, pool.classes))
+    return images.take(chosen), [photos[i] for i in chosen] if photos else []

@@ -448,7 +448,7 @@ def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_dr
     assert {json.loads(line)["method"] for line in added.splitlines()} == {augment.STUDY.baseline}
     result = json.loads((tmp_path / "augment" / "result.json").read_text())
     assert result["protocol"] == {"data": "photos"} | findings.protocol.describe() | {
-        key: result["protocol"][key] for key in ("content",) if key in result["protocol"]
+        key: result["protocol"][key] for key in ("content", "prior") if key in result["protocol"]
     }
 
 

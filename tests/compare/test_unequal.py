@@ -1,11 +1,18 @@
 """Folders of unequal classes: the model that is saved is the one that was measured."""
 
+import types
+
 import numpy as np
 import pytest
 
 import fewshot as fs
 from fewshot.compare import run as comparing
+from fewshot.compare.answer import Answer
+from fewshot.compare.held_out import Pool
+from fewshot.compare.inspected import inspected
+from fewshot.data import Dataset, Splits
 from fewshot.models import cost
+from fewshot.trials.plan import Machine
 
 pytestmark = pytest.mark.usefixtures("started")
 CLASSES = ("rare", "frequent")
@@ -52,3 +59,39 @@ def test_the_card_holds_what_the_saved_model_does_class_by_class(prior, tmp_path
     assert ("classes count: as often as they came in training" in repr(compared.model)) == (
         prior == "natural"
     )
+
+
+def test_fixed_classes_are_answered_out_of_fold_and_saved_like_a_folder_of_these_alone(tmp_path):
+    """What the hint for a class of one photo asks for: the others are compared without it."""
+    x, y = _images((12, 24), seed=0)
+    x, y = np.concatenate([x, x[:1] // 2]), np.append(y, 2)
+    options = {"budget": "10m", "methods": "ridge", "jobs": 1, "device": "cpu", "progress": False}
+    alone = fs.compare((x[:-1], y[:-1], CLASSES), out=tmp_path / "alone", **options)
+    images = x, (y + 1) % 3, ("single", *CLASSES)
+    chosen = fs.compare(images, classes=CLASSES, out=tmp_path / "chosen", **options)
+    assert chosen.model.classes == CLASSES
+    assert chosen.model.card["images"] == [12, 24]
+    assert chosen.findings.classes == {"rare": 12, "frequent": 24}
+    same = chosen.document(), alone.document()
+    for part in ("verdict", "promise", "confusion", "classes"):
+        assert same[0][part] == same[1][part]
+    assert np.allclose(chosen.model.predict(x), alone.model.predict(x), atol=1e-5)
+
+
+def test_a_look_at_fixed_classes_sees_their_photos_alone_and_tells_where_they_are(monkeypatch):
+    x, y = _images((4, 5), seed=0)
+    x, y = np.concatenate([x, x[:1]]), np.append(np.where(y, 2, 0), 2)  # the first photo has two labels
+    x, y = np.concatenate([x[:6], x[6:7], x[6:]]), np.insert(y, 6, 1)  # class 1 holds one of class 2, too
+    groups = np.array([0, 1, 2, 3, 4, 5, 6, 6, 7, 8, 0])
+    splits = Splits("photos", Dataset(x, y, ("rare", "single", "frequent"), groups))
+    monkeypatch.setattr("fewshot.compare.inspected.open_splits", lambda folder: splits)
+    names = [f"{i}.png" for i in range(len(y))]
+    small = types.SimpleNamespace(folder="", files=lambda part: names, directory=None, levels=None)
+    images = types.SimpleNamespace(small=small, large=small, views=small)
+    pool = Pool("train", 2, True, groups, classes=(0, 2), images=y != 1)
+    found = inspected(Answer((), None, {}, None, None), images, pool, Machine(threads=1), print)
+    assert found.count == 10
+    twice = {(finding.position, finding.file) for finding in found.findings if finding.other_label}
+    assert twice
+    assert twice <= {(0, "0.png"), (10, "10.png")}
+    assert found.images is splits.train.x
