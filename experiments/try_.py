@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from fewshot.deploy.explain import Explainer
-    from fewshot.deploy.saved import Look, Saved, Similar
+    from fewshot.deploy.saved import Look, Saved
 
 MISSING = "this page needs gradio: pip install 'fewshot-testbed[try]'"
 HOST = "127.0.0.1"
@@ -129,7 +129,7 @@ def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
     if isinstance(look, Exception):
         return tag("p", f"This file cannot be read: {one_line(look).replace(file, Path(file).name)}")
     told = _told(look, saved.classes, threshold)
-    return join(told, _looks(saved, Path(file), look), _similar(saved.similar(look)))
+    return join(told, _looks(saved, Path(file), look), _similar(saved, look))
 
 
 def _looks(saved: "Saved", file: Path, look: "Look") -> Markup | None:
@@ -156,16 +156,17 @@ def _explainer(path: Path, sha256: str) -> "Explainer | None":
         return None
 
 
-def _similar(photos: "list[Similar]") -> Markup | None:
+def _similar(saved: "Saved", look: "Look") -> Markup | None:
     """Return the most similar training photos, as far as they can still be read."""
     from fewshot.data.photo import read_photo
 
+    photos = saved.similar(look)
     if not photos:
         return None
     items = []
     for photo in photos:
         try:
-            picture = _image(read_photo(photo.file, SIDE // 2))
+            picture = _image(read_photo(photo.file, SIDE // 2, saved.card.get("levels")))
         except Exception:  # moved, or no longer a photo: Pillow's readers raise whatever comes up
             picture = tag("span", "(no longer there) ")
         text = f"{photo.label}, {100 * photo.cosine:.0f} % alike: {photo.file.name}"

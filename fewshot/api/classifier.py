@@ -3,6 +3,7 @@
 import csv
 import os
 import tempfile
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -47,7 +48,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     image_size : pixels to which photos from files are brought (default: 32, for backbones up to 224).
     budget : the time that "auto" may take, such as "10m".
     out : where "auto" keeps its records, verdict and model.
-    random_state : the seed of weights, shuffling and augmentation: a whole number.
+    random_state : the seed of weights, shuffling and augmentation, a whole number; "auto" has its own.
     threads, device : to compute with, where this process has not computed yet (default: all cores).
 
     Attributes
@@ -187,10 +188,17 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """Return the model of the best strategy that `fs.compare` finds within the budget."""
         from fewshot.api.compare import compare
 
+        for name in ("training", "epochs", "updates"):
+            if getattr(self, name) is not None:
+                raise UsageError(f"{field(name)} is for a method: '{AUTO}' trains several, each in its way")
         names = [str(label) for label in self.classes_]
         options: dict[str, Any] = {"threads": self.threads, "device": self.device, "out": self.out}
         self._range = None
         if _are_paths(X):
+            if missing := [str(path) for path in X if not Path(path).is_file()]:
+                raise UsageError(f"no such photo: {missing[0]} ({len(missing)} of {len(X)} are not there)")
+            if names != [unicodedata.normalize("NFC", name.strip()) for name in names]:
+                raise UsageError("labels begin or end with no space, and are written in composed characters")
             with tempfile.TemporaryDirectory() as folder:
                 table = Path(folder) / "photos.csv"
                 with table.open("w", encoding="utf-8", newline="") as file:

@@ -194,22 +194,31 @@ def export(
     known: dict[str, object] = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
     known["levels"] = prepared.levels
     if results is not None:
-        known |= _expected(results, name, len(np.unique(images.y)))
+        known |= _expected(results, name, prepared, images)
     seed = whole_number("seed", seed, least=0)
     images = replace(images, prior=prior or data.protocol.prior)
     save(learner, images, seed, path, {**known, **(card or {})}, formats, photos)
     return load_model(path)
 
 
-def _expected(results: Results, method: str, classes: int) -> dict[str, object]:
+def _expected(results: Results, method: str, data: Prepared, images: Dataset) -> dict[str, object]:
     """Return what a card says of the method's trials: the accuracy to expect, and the temperature."""
     if method not in results.records:
         raise unknown("method of the results", method, results.records)
-    ways = {len(record.classes) for record in results.records[method]}
+    records, classes = results.records[method], len(np.unique(images.y))
+    ways = {len(record.classes) for record in records}
     if ways != {classes}:
         raise UsageError(
             f"the {field('results')} are of tasks with {min(ways)} classes, the model has {classes}: "
             "run on tasks of all its classes, or name them with fs.load(…, classes=[…])"
+        )
+    if any(record.protocol.get("content", data.fingerprint) != data.fingerprint for record in records):
+        raise UsageError(
+            f"the {field('results')} are of other images than those that the model is trained on"
+        )
+    if any(record.protocol.get("prior", images.prior) != images.prior for record in records):
+        raise UsageError(
+            f"in the {field('results')} classes count in another way than {field('prior', images.prior)}"
         )
     row = next(row for row in results.summary() if row.method == method)
     return {

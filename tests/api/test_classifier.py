@@ -154,6 +154,19 @@ def test_the_best_strategy(of, images, photos, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("paths", "labels", "options", "message"),
+    [
+        (["nowhere.png"] * 2, ["a", "b"], {}, "no such photo: nowhere.png"),
+        (None, ["a ", "b"] * 12, {}, "end with no space"),
+        (None, ["a", "b"] * 12, {"epochs": 3}, "epochs= is for a method"),
+    ],
+)
+def test_what_cannot_be_compared(paths, labels, options, message, photos):
+    with pytest.raises(fs.UsageError, match=message):
+        fs.FewShotClassifier("auto", **options).fit(paths or photos, labels)
+
+
+@pytest.mark.parametrize(
     ("x", "message"),
     [
         (np.zeros((4, 2, 2, 5)), "images"),

@@ -78,6 +78,10 @@ def test_results_of_other_tasks_are_refused(folder, tmp_path):
         fs.export("logistic", "digits", tmp_path / "m.keras", results=results)
     with pytest.raises(UsageError, match="unknown method of the results 'ridge'"):
         fs.export("ridge", folder, tmp_path / "m.keras", results=results)
+    other = photos(tmp_path / "other", 7, side=32)
+    of_others = fs.run("logistic", other, 1, shots=3, jobs=1, out=tmp_path, progress=False)
+    with pytest.raises(UsageError, match="other images than those that the model is trained on"):
+        fs.export("logistic", folder, tmp_path / "m.keras", results=of_others)
 
 
 @pytest.mark.parametrize(
