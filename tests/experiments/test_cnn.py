@@ -61,8 +61,8 @@ def test_switches_have_one_order_and_lose_their_defaults():
     ("text", "message"),
     [
         ("baseline:depth=3", "an even number"),
-        ("baseline:width=0", "width counts the filters"),
-        ("baseline:kernel=0", "kernel is the side"),
+        ("baseline:width=0", "width wants a whole number above 0"),
+        ("baseline:kernel=0", "kernel wants a whole number above 0"),
         ("baseline:norm=bacth", "unknown norm of the network 'baseline' 'bacth': did you mean 'batch'"),
         ("baseline:nrom=batch", "did you mean 'norm'"),
         ("compact:pool=median", "'median': known are average, max, both"),

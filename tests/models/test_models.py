@@ -51,7 +51,7 @@ CIFAR = {
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 # Up to a minute each, for the same builders as smaller members of their families: slow tests.
 DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
-LONG = (*DEEP, "mobilenetv2-short", "convnext-atto")  # that learn slowly
+LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto")  # that learn slowly
 
 
 def each(names, slow=DEEP):
