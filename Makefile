@@ -22,7 +22,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/mypy
 
 docs: $(VENV)/docs  ## Build the site into build/site; broken links are errors
-	$(VENV)/bin/mkdocs build --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --site-dir build/site
 
 format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .

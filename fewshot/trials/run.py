@@ -105,7 +105,7 @@ def run(
         if (record.reason or "").startswith(RETRIED):
             broken.append(record.reason or "")
     ended = [record for record in records if record is not None]  # all of them by now
-    if broken and not any(record.ok for record in ended):
+    if broken and all((record.reason or "").startswith(RETRIED) for record in ended):
         raise UsageError(broken[0].removeprefix(RETRIED))
     return ended
 

@@ -72,6 +72,12 @@ def test_where_nothing_comes_to_its_end_the_reason_is_the_answer(data, results, 
     assert not any(record.ok for record in records(tmp_path / "results").values())
 
 
+def test_a_training_that_diverged_is_a_result_beside_one_that_broke(data, results):
+    diverged, broken = results(trials_of(data, Brightness(diverges=(0,)), Breaks(), seeds=1))
+    assert "no longer finite" in diverged.reason
+    assert broken.reason.startswith(RETRIED)
+
+
 def test_a_full_memory_is_a_failed_trial_which_is_tried_again(data, results, monkeypatch):
     trials = trials_of(data, Brightness(), Large(), seeds=1)
     failed = results(trials)[1]
