@@ -16,6 +16,7 @@ from tqdm import tqdm
 from fewshot import backend, cli
 from fewshot.data import Prepared, open_splits, prepare
 from fewshot.data.protocols import Protocol
+from fewshot.report.kept_table import KeptTable
 from fewshot.report.plots.sheet import sheet
 from fewshot.report.table import aligned
 from fewshot.trials.executor import each
@@ -111,11 +112,13 @@ def _run(args: argparse.Namespace) -> None:
     folder = Path(args.out) / "gans"
     with cli.writing(folder):
         figures = [str(path) for path in _plot_sheets(rows, samples, folder)]
-    summary = _summary(rows, args.preset)
+        summary = _summary(rows, args.preset)
+        about = f"{data.name}, {protocol.name}: generated images against held-out ones of the class"
+        KeptTable("gans", about, _columns(rows), tuple(_words(summary)), args.command).write(folder)
     if args.json:
         print(cli.as_json({"rows": rows, "summary": summary, "figures": figures}))
     else:
-        print(*_table(rows), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
+        print(*aligned(_columns(rows)), "", *_words(summary), f"pictures: {', '.join(figures)}", sep="\n")
 
 
 def _computed(cells: list[Cell], machine: Machine):
@@ -154,7 +157,7 @@ def _words(summary: dict) -> list[str]:
     ]
 
 
-def _table(rows: list[dict]) -> list[str]:
+def _columns(rows: list[dict]) -> tuple[tuple[str, ...], ...]:
     heads = ("class", "task", "preset", "s", "KID", "± ", "density", "coverage", "diversity", "copies %")
     cells = [
         (
@@ -168,7 +171,7 @@ def _table(rows: list[dict]) -> list[str]:
         )
         for row in rows
     ]
-    return aligned([list(column) for column in zip(heads, *cells, strict=True)])
+    return tuple(zip(heads, *cells, strict=True))
 
 
 def _plot_sheets(rows: list[dict], samples: dict, folder: Path):

@@ -17,13 +17,14 @@ from threadpoolctl import threadpool_limits
 
 from experiments.baselines.jobs import VERSION, Bench, Centres, Job, Network, Search, in_turn
 from experiments.baselines.parts import PartRecord
-from experiments.baselines.table import Row, rows, text
+from experiments.baselines.table import Row, columns, legend, rows, text
 from fewshot import backend, cli
 from fewshot.data import Prepared, open_splits, prepare, verify
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError, unknown
 from fewshot.io.digests import key_of
 from fewshot.machine import cores
+from fewshot.report.kept_table import KeptTable
 from fewshot.training.recipe import Recipe
 from fewshot.trials.store import Store
 from fewshot.wording import one_line, plural
@@ -168,6 +169,9 @@ def _run(args: argparse.Namespace) -> None:
 
     with cli.writing(folder):
         document["figures"] = plot_rows(measured, folder, bench.test.classes, data.name)
+        table = tuple(map(tuple, columns(measured, document)))
+        about = f"{data.name}: {len(bench.train):,} training and {len(bench.test):,} test images"
+        KeptTable("baselines", about, table, tuple(legend(measured, document)), args.command).write(folder)
     print(cli.as_json(document) if args.json else text(measured, document))
 
 

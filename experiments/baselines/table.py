@@ -101,8 +101,13 @@ def text(measured: Sequence[Row], document: Mapping) -> str:
     """Return the table, and below it what was wrong in the report and where the rest is."""
     from fewshot.report.table import aligned
 
-    data = document["data"]
-    whole = data["data"] == "cifar10" and not any(data["limits"].values())
+    lines = [*aligned(columns(measured, document)), "", *legend(measured, document)]
+    lines.append(f"pictures: {', '.join(document['figures'])}")
+    return "\n".join([*lines, f"records:  {document['records']}"])
+
+
+def columns(measured: Sequence[Row], document: Mapping) -> list[list[str]]:
+    """Return the table's columns, each its heading and its cells."""
     columns = [["method", *(row.name for row in measured)]]
     for name, heading in zip(QUANTITIES, ("accuracy", "precision", "recall", "F1"), strict=True):
         columns.append([heading, *(f"{row.scores[name]:.2f}" if row.scores else NONE for row in measured)])
@@ -111,15 +116,19 @@ def text(measured: Sequence[Row], document: Mapping) -> str:
         columns.append(
             ["an epoch", *(f"{row.epoch_seconds:,.1f}" if row.epochs else NONE for row in measured)]
         )
-    if whole:
+    if _is_reported(document):
         said = (row.published.text() if row.published else NONE for row in measured)
         columns.append(["reported", *said])
-    lines = aligned(columns)
-    lines += ["", *_legend(measured, document, whole), f"pictures: {', '.join(document['figures'])}"]
-    return "\n".join([*lines, f"records:  {document['records']}"])
+    return columns
 
 
-def _legend(measured: Sequence[Row], document: Mapping, whole: bool) -> list[str]:
+def _is_reported(document: Mapping) -> bool:
+    """Return whether the images are those of the report: all of CIFAR-10."""
+    data = document["data"]
+    return data["data"] == "cifar10" and not any(data["limits"].values())
+
+
+def legend(measured: Sequence[Row], document: Mapping) -> list[str]:
     """Return the lines between the table and the paths."""
     lines = ["precision, recall and F1: macro means; seconds of a search serve every k"]
     if any("zscore" in row.name for row in measured):
@@ -137,7 +146,7 @@ def _legend(measured: Sequence[Row], document: Mapping, whole: bool) -> list[str
                 f"{row.name}: mean of {row.networks} networks; "
                 f"on the folds held out {np.mean(row.folds):.2f} ± {std:.2f}"
             )
-    used = {row.published.remark for row in measured if row.published} if whole else set()
+    used = {row.published.remark for row in measured if row.published and _is_reported(document)}
     for letter in string.ascii_lowercase:
         if letter in used:
             lines.append(f"({letter}) {REMARKS[letter]}")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fewshot.data.protocols import TUNING
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.report import comparison
+from fewshot.report import comparison, kept_table
 from fewshot.report.comparison import Comparison
+from fewshot.report.kept_table import KeptTable
 from fewshot.report.names import tasks
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials.record import Record
@@ -89,13 +90,14 @@ class Found:
 class Results:
     """A results folder as read.
 
-    comparisons: what each comparison of strategies found. pictures: those of no comparison and no group.
-    notes: what was left out, a sentence each.
+    comparisons: what each comparison of strategies found. tables: of commands that measure otherwise than by
+    trials. pictures: those of no comparison and no group. notes: what was left out, a sentence each.
     """
 
     store: Store
     comparisons: list[Found]
     groups: list[Group]
+    tables: list[KeptTable]
     pictures: list[Path]
     notes: list[str]
 
@@ -112,7 +114,8 @@ def gather(folder: Path) -> Results:
     except OSError as error:
         raise FewshotError(f"cannot read {store.path} ({error.strerror})") from error
     records, left_out = list(recorded.values()), len(odd)
-    if not records:
+    tables, no_tables = _tables(folder)
+    if not records and not tables:
         if left_out:
             raise FewshotError(
                 f"{store.path}: no record among its {plural(left_out, 'line')} is of this version: "
@@ -124,6 +127,7 @@ def gather(folder: Path) -> Results:
     if left_out:
         notes.append(f"left out of trials.jsonl: {plural(left_out, 'line')}, torn or of another version.")
     inner = sorted(path.parent for path in folder.glob("*/trials.jsonl"))
+    inner = [path for path in inner if not (path / kept_table.NAME).exists()]  # whose table tells of them
     notes += [f"{path.name}/ holds records of its own and wants a report of its own." for path in inner]
     documents, troubles = _documents(folder, inner)
     studied, more = _studied(documents, records)
@@ -133,8 +137,19 @@ def gather(folder: Path) -> Results:
     studied.sort(key=lambda group: (group.tuning, group.study))
     theirs = {found.folder for found in comparisons}
     others = [path for path in pictures if theirs.isdisjoint(path.parents)]
-    notes += troubles + unreadable + more
-    return Results(store, comparisons, studied + left, others, notes)
+    notes += troubles + unreadable + no_tables + more
+    return Results(store, comparisons, studied + left, tables, others, notes)
+
+
+def _tables(folder: Path) -> tuple[list[KeptTable], list[str]]:
+    """Return the tables of commands that measure otherwise than by trials, and what is none."""
+    tables, troubles = [], []
+    for path in sorted(folder.glob(f"*/{kept_table.NAME}")):
+        try:
+            tables.append(kept_table.read(path))
+        except UNFIT:
+            troubles.append(f"{path.relative_to(folder).as_posix()} is no table: left out.")
+    return tables, troubles
 
 
 def _documents(folder: Path, inner: list[Path]) -> tuple[list[tuple[str, dict]], list[str]]:

@@ -27,6 +27,10 @@ def document(results: Results, command: str) -> str:
         blocks += _comparison(found, results)
     for group in results.groups:
         blocks += _group(group)
+    for kept in results.tables:
+        header, *rows = zip(*kept.columns, strict=True)
+        blocks += [f"## {escaped(kept.study)}", escaped(kept.about), _table(header, rows)]
+        blocks += [*([_list(kept.notes)] if kept.notes else []), _code(kept.command)]
     if results.pictures:
         blocks += ["## Pictures", _links(results.pictures, results)]
     if results.notes:

@@ -25,6 +25,7 @@ from fewshot.baselines.neighbours import Neighbours
 from fewshot.data import Dataset, DataSpec, prepare
 from fewshot.errors import UsageError
 from fewshot.methods.catalogue import methods
+from fewshot.report.groups import gather
 from fewshot.training.recipe import Recipe
 
 SMALL = ("--data", "digits", "--limit-train", "60", "--limit-test", "30", "--epochs", "1", "--threads", "1")
@@ -62,7 +63,7 @@ def digits():
     return [part for one in (found.train, found.test) for part in (one.x.reshape(len(one), -1) / 255, one.y)]
 
 
-def test_scores_are_those_of_scikit_learn(measure):
+def test_scores_are_those_of_scikit_learn(measure, tmp_path):
     code, document, _ = measure("--method", "knn-l2-zscore", "nc-l2-minmax", "--k", "1", "5")
     assert code == 0
     x, y, new, labels = digits()
@@ -79,6 +80,9 @@ def test_scores_are_those_of_scikit_learn(measure):
         assert row["f1"] == pytest.approx(100 * f1_score(labels, answers, average="macro"))
         assert row["confusion"] == confusion_matrix(labels, answers, labels=range(10)).tolist()
         assert row["seconds"] > 0
+    (table,) = gather(tmp_path / "results").tables
+    assert table.columns[0] == ("method", *expected)
+    assert table.columns[1] == ("accuracy", *(f"{row['accuracy']:.2f}" for row in document["rows"]))
 
 
 def test_networks_have_curves_folds_and_pictures(measure):

@@ -8,6 +8,9 @@ from helpers import keep, kept, one_line
 
 from fewshot.errors import FewshotError, UsageError
 from fewshot.report.groups import Group, gather, labelled
+from fewshot.report.kept_table import KeptTable
+from fewshot.report.markdown import document as markdown_document
+from fewshot.report.page.html import page
 from fewshot.report.result import result
 from fewshot.report.words import Name, differs, leader, summarise
 from fewshot.stats.comparison import Paired, analyse
@@ -161,6 +164,24 @@ def test_lines_of_another_version_are_counted(tmp_path):
     found = gather(tmp_path)
     assert [names(group) for group in found.groups] == [["none"]]
     assert found.notes == ["left out of trials.jsonl: 3 lines, torn or of another version."]
+
+
+def test_tables_of_commands_without_trials_are_shown(tmp_path):
+    """On the page and in Markdown; one that is torn is named."""
+    columns = (("method", "knn", "<b>"), ("accuracy", "35.39", "33.03"))
+    notes = ("ties go to the lowest",)
+    kept_table = KeptTable("baselines", "cifar10: 50,000 images", columns, notes, "the command")
+    kept_table.write(tmp_path / "baselines")
+    (tmp_path / "baselines" / "trials.jsonl").write_text("")
+    (tmp_path / "gans").mkdir()
+    (tmp_path / "gans" / "table.json").write_text('{"columns": [["a"], ["b", "c"]]}')
+    results = gather(tmp_path)
+    assert results.tables == [kept_table]
+    assert results.notes == ["gans/table.json is no table: left out."]
+    for shown in (page(results, ""), markdown_document(results, "")):
+        assert "35.39" in shown
+        assert "ties go to the lowest" in shown
+        assert "<b>" not in shown.partition("<main>")[2]
 
 
 def test_nothing_to_report(tmp_path):

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from fewshot.report.conditions import conditions
 from fewshot.report.groups import COMPARED, Found, Group, Results
+from fewshot.report.kept_table import KeptTable
 from fewshot.report.names import shortened
 from fewshot.report.page import compared
 from fewshot.report.page.album import album
@@ -61,6 +62,7 @@ def page(results: Results, made_by: str) -> str:
             _summary(answers, pairs),
             *(compared.section(anchor, found) for anchor, found in answers),
             *sections,
+            *(_kept_table(number, kept) for number, kept in enumerate(results.tables, 1)),
             _shots(results),
             _pictures(pictures, skipped),
             _notes(results.notes),
@@ -72,14 +74,16 @@ def page(results: Results, made_by: str) -> str:
 
 
 def _overview(results: Results) -> str:
-    told = [record for found in results.comparisons for record in found.records]
-    shown = [*told, *(record for group in results.groups for record in group.records)]
+    compared = [record for found in results.comparisons for record in found.records]
+    shown = [*compared, *(record for group in results.groups for record in group.records)]
     records = {record.key: record for record in shown}.values()
     methods = {result.method for group in results.groups for result in group.results}
-    methods |= {record.method for record in told}
+    methods |= {record.method for record in compared}
     days = sorted({record.date[:10] for record in records} - {""})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
-    return f"{len(records):,} trials of {plural(len(methods), 'method')}{when}."
+    told = [f"{len(records):,} trials of {plural(len(methods), 'method')}{when}"] if records else []
+    told += [plural(len(results.tables), "table")] if results.tables else []
+    return f"{' and '.join(told)}."
 
 
 def _summary(answers: Sequence[tuple[str, Found]], pairs: Sequence[tuple[str, Group]]) -> Markup:
@@ -228,6 +232,20 @@ def _conditions(group: Group) -> Markup:
     for name, value in conditions(group).items():
         rows += [tag("dt", name), tag("dd", value)]
     return tag("dl", *rows)
+
+
+def _kept_table(number: int, kept: KeptTable) -> Markup:
+    """Return the section of a table that a command kept."""
+    return tag(
+        "section",
+        tag("h2", kept.study),
+        tag("p", kept.about, class_="tasks"),
+        table(kept.columns, None, f"Results of {kept.study}"),
+        tag("ul", *(tag("li", note) for note in kept.notes)) if kept.notes else None,
+        tag("h3", "Command"),
+        command(kept.command),
+        id=f"table-{number}",
+    )
 
 
 def _shots(results: Results) -> Markup | None:
