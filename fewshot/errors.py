@@ -21,7 +21,7 @@ MARKED = re.compile("\ue000(\\w+)\ue001([^\ue000-\ue002]*)\ue001([0-9a-f]{8})\ue
 
 
 def debugging() -> bool:
-    """Return whether tracebacks are to be shown beside the line that says what is wrong (`--debug`)."""
+    """Return whether tracebacks are to be shown beside the line that says what is wrong."""
     return bool(os.environ.get(DEBUG))
 
 

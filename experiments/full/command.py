@@ -81,7 +81,7 @@ STUDY = Study(
     groups={"optimizers": "optimizers", "reports": "full-reports", "whole": "whole"},
     seeds=1,
     protocol="full",
-    reported_protocol=Protocol("full", None),
+    reported_protocol=Protocol("full", None, prior="natural"),
     notes="""
   NETWORK:recipe=whole,…   any network by the good recipe: 30 epochs of Nesterov, one-cycle, crops, cutout,
                            label smoothing, bfloat16; more epochs=N bring more, and networks without

@@ -124,10 +124,14 @@ class Protocol:
         del settings["prior"]  # of the data, too, it depends whether it changes anything: `heeds_prior`
         return settings
 
-    def heeds_prior(self, splits: Splits) -> bool:
-        """Return whether tasks may be trained on unequal classes, so that the prior changes results."""
+    def heeds_prior(self, open_splits: Callable[[], Splits]) -> bool:
+        """Return whether tasks may be trained on unequal classes, so that the prior changes results.
+
+        open_splits: gives the images, where the rule alone does not decide.
+        """
         if takes_shots(self.name):
             return False
+        splits = open_splits()
         counts = np.bincount(splits.train.y, minlength=len(splits.classes))[_first_labels(self, splits)]
         return bool(protocols[self.name].traits.get("everything")) or len(set(counts.tolist())) > 1
 

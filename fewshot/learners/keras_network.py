@@ -73,7 +73,7 @@ class KerasLearner(NetworkLearner):
         recipe, examples = self.recipe, self._examples(train, seed)
         if self.features != PIXELS:
             watch = watch and replace(watch, x=extract(self.features, watch.x))
-        self._compiled_for = (examples.x.shape[1:], len(train.classes), last)
+        self._compile_for(examples.x.shape[1:], len(train.classes), last)
         engine = self._engine
         self._members, curves, before = [], [], 0.0
         for member in range(recipe.ensemble_size):
@@ -95,7 +95,7 @@ class KerasLearner(NetworkLearner):
         from fewshot.training import together
 
         examples = [self._examples(train, seed) for train, seed in zip(trains, seeds, strict=True)]
-        self._compiled_for = (examples[0].x.shape[1:], len(trains[0].classes), 0)
+        self._compile_for(examples[0].x.shape[1:], len(trains[0].classes))
         engine = self._engine
         outcomes: list[KerasLearner | DivergedError] = []
         for outcome in together.fit(engine, examples, self.recipe, seeds):
@@ -127,15 +127,20 @@ class KerasLearner(NetworkLearner):
             seconds_before=before,
         )
 
+    def _compile_for(self, shape: tuple[int, ...], outputs: int, last: int = 0) -> None:
+        """Note what `_engine` is compiled for; `NoRoom` where no memory holds its training."""
+        from fewshot.models.cost import check_room
+
+        # As they come, networks fit, and heads on features do.
+        if len(shape) == 3 and (":" in self.network or shape[0] * shape[1] > USUAL**2):
+            check_room(self.network, shape, outputs, self.recipe.batch)
+        self._compiled_for = (shape, outputs, last)
+
     @property
     def _engine(self) -> "Engine":
         """Return what trains and predicts: compiled once a process, and so no part of what is pickled."""
-        from fewshot.models.cost import check_room
         from fewshot.training.engine import compiled
 
-        shape, outputs, _ = self._compiled_for
-        if ":" in self.network or shape[0] * shape[1] > USUAL**2:  # as they come, networks fit
-            check_room(self.network, shape, outputs, self.recipe.batch)
         return compiled(self.network, self.recipe, *self._compiled_for)
 
     def predict(self, x: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ class Trial:
 
     def identity(self) -> dict:
         """Return everything that determines the result."""
-        heeded = self.protocol.heeds_prior(open_splits(self.data.folder))
+        heeded = self.protocol.heeds_prior(lambda: open_splits(self.data.folder))
         return {
             "protocol": {
                 **self.protocol.describe(),

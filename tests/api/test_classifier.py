@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import forgetting
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -13,9 +14,17 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewshot as fs
+from fewshot.models import networks
 from tests.helpers import Brightness
 
 pytestmark = pytest.mark.usefixtures("started")
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """A function that is given as a method is registered."""
+    with forgetting(networks):
+        yield
 
 
 @parametrize_with_checks([fs.FewShotClassifier("ridge")])

@@ -66,7 +66,7 @@ def test_names_of_methods():
         ("numpy-fc3:init=h", "unknown init of the method 'numpy-fc3' 'h'"),
         ("numpy-fc3:pool=max", "unknown setting of the method 'numpy-fc3' 'pool'"),
         ("imagenet/alexnet:head=numpy-fc3", "unknown head 'numpy-fc3'"),
-        ("numpy-fc3:dropout=1", "dropout is 0 or more, and below 1"),
+        ("numpy-fc3:dropout=1", "dropout wants 0 or more, and below 1"),
         ("numpy-fc3:recipe=best", "cannot follow a recipe's online"),
         ("numpy-fc3:ensemble_size=2", "cannot follow a recipe's ensemble_size"),
         ("numpy-fc3:offline=mixing(flip)", "averages images in the graph"),
