@@ -127,7 +127,7 @@ class KerasLearner(NetworkLearner):
             seconds_before=before,
         )
 
-    def _compile_for(self, shape: tuple[int, ...], outputs: int, last: int = 0) -> None:
+    def _compile_for(self, shape: tuple, outputs: int, last: int = 0) -> None:
         """Note what `_engine` is compiled for; `NoRoom` where no memory holds its training."""
         from fewshot.models.cost import check_room
 
