@@ -86,7 +86,7 @@ def test_a_seed_repeats_to_the_last_digit(task):
         ("backbone=squeezenett", "did you mean 'squeezenet'"),
         ("backbone=keras/MobileNetV2", "use it frozen"),
         ("size=20", "from 48×48 on"),
-        ("fade=0", "fade is a share above 0"),
+        ("fade=0", "fade wants a number above 0"),
         ("last=40", "has 25 convolutions to train. Received: last=40"),
     ],
 )
