@@ -8,7 +8,6 @@ training photos are shown as long as they lie where they lay: the model's card h
 """
 
 import argparse
-import base64
 import functools
 import importlib.util
 import io
@@ -23,7 +22,7 @@ import numpy as np
 from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, check_model, open_model
 from fewshot import cli
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.report.page.markup import Markup, join, tag
+from fewshot.report.page.markup import Markup, embedded, join, tag
 from fewshot.stats.calibration import MOST_SURE
 from fewshot.wording import one_line
 
@@ -166,7 +165,7 @@ def _similar(saved: "Saved", look: "Look") -> Markup | None:
     items = []
     for photo in photos:
         try:
-            picture = _image(read_photo(photo.file, SIDE // 2, saved.card.get("levels")))
+            picture = _image(read_photo(photo.file, SIDE // 2, saved.levels))
         except Exception:  # moved, or no longer a photo: Pillow's readers raise whatever comes up
             picture = tag("span", "(no longer there) ")
         text = f"{photo.label}, {100 * photo.cosine:.0f} % alike: {photo.file.name}"
@@ -181,8 +180,7 @@ def _image(image: "Image.Image") -> Markup:
     image.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=85)
-    source = f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
-    return tag("img", src=source, alt="", style="max-width: 100%")
+    return tag("img", src=embedded(content.getvalue(), "jpeg"), alt="", style="max-width: 100%")
 
 
 def _told(look: "Look", classes: list[str], threshold: float) -> Markup:

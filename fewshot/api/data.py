@@ -1,6 +1,5 @@
 """`load`: a dataset by its name, a folder of photos or arrays, with the rule that draws tasks from it."""
 
-import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from fewshot.data.dataset import Prior
 from fewshot.data.protocols import Protocol, Task, protocols
 from fewshot.errors import UsageError, field, unknown
 from fewshot.learners.contract import Learner
-from fewshot.report.page.markup import Markup, tag
+from fewshot.report.page.markup import Markup, embedded, tag
 from fewshot.trials.plan import Draws, Images, load_images
 
 Source: TypeAlias = "str | Path | tuple[Any, ...] | Data"
@@ -208,5 +207,4 @@ def _thumbnail(image: np.ndarray) -> Markup:
     picture, buffer = Image.fromarray(np.asarray(image)), io.BytesIO()
     picture.thumbnail((2 * SHOWN_SIDE, 2 * SHOWN_SIDE))
     picture.save(buffer, "PNG")
-    content = base64.b64encode(buffer.getvalue()).decode()
-    return tag("img", src=f"data:image/png;base64,{content}", height=SHOWN_SIDE, alt="")
+    return tag("img", src=embedded(buffer.getvalue(), "png"), height=SHOWN_SIDE, alt="")

@@ -1,11 +1,10 @@
 """Pictures that lie in a results folder, such as sheets and heat maps, as parts of a page."""
 
-import base64
 import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from fewshot.report.page.markup import Markup, tag
+from fewshot.report.page.markup import Markup, embedded, tag
 
 PICTURE, ALBUM = 3_000_000, 12_000_000  # bytes: one picture, and all of them
 THUMBNAIL, THUMBNAILS = 100_000, 4_000_000  # the same of photos to look at
@@ -23,7 +22,7 @@ def album(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, Markup], list[
             skipped.append(name)
         else:
             room -= len(content)
-            source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+            source = embedded(content, "png")
             pictures[name] = tag("img", src=source, alt=name, width=size[0], height=size[1])
     return pictures, skipped
 
@@ -35,7 +34,7 @@ def thumbnails(paths: Iterable[Path], room: int | None = None) -> dict[Path, Mar
         content = _content(path, min(THUMBNAIL, room))
         if size := _size(content, "JPEG"):
             room -= len(content)
-            source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+            source = embedded(content, "jpeg")
             pictures[path] = tag("img", src=source, alt="", width=size[0], height=size[1])
     return pictures
 

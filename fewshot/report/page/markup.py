@@ -3,6 +3,7 @@
 tag("p", "bn < 5×5 & ", tag("b", name), id="first")
 """
 
+import base64
 import html
 import re
 
@@ -27,6 +28,11 @@ def tag(element: str, *children: str | None, **attributes: str | int | None) -> 
     if element in VOID:
         return Markup(f"<{element}{written}>")
     return Markup(f"<{element}{written}>{join(*children)}</{element}>")
+
+
+def embedded(content: bytes, kind: str) -> str:
+    """Return a picture as an address that holds it, for `src`. kind: png or jpeg."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def breakable(name: str) -> Markup:
