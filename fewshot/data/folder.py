@@ -25,7 +25,7 @@ from fewshot.data.folders import layout_of_folder
 from fewshot.data.kinds import AVIF, HEIC, formats, why_unreadable
 from fewshot.data.layout import Layout, layout_of_table, relative
 from fewshot.data.photo import Levels, load_image, load_views
-from fewshot.data.sources import FILES, prepared_once, read_meta, save, write_meta
+from fewshot.data.sources import FILES, Decoding, prepared_once, read_meta, save, write_meta
 from fewshot.data.tally import Tally, tallied
 from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
@@ -122,7 +122,7 @@ def _prepare_small(layout: Layout, folder: Path) -> None:
     levels = levels_of(layout.files)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         splits, files, left_out, blank = decode(layout, SMALL, Path(scratch), levels)
-        save(splits, folder, str(layout.source), levels, left_out, blank)
+        save(splits, folder, str(layout.source), Decoding(levels, left_out, blank))
         for name, numbers in _near_duplicates(splits).items():
             np.save(folder / f"{name}_groups.npy", numbers)
     (folder / FILES).write_text(json.dumps(files), encoding="utf-8")
@@ -167,8 +167,8 @@ def _render_again(layout: Layout, small: Path, size: int, all_views: bool, folde
             shutil.copy(path, folder)
     classes = tuple(meta["classes"])
     labelled = {part: Dataset(x, np.load(folder / f"{part}_y.npy"), classes) for part, x in parts.items()}
-    more = (meta[name] for name in ("levels", "left_out", "blank"))
-    write_meta(Splits(meta["name"], **labelled), folder, str(layout.source), *more)
+    known = Decoding(meta["levels"], meta["left_out"], meta["blank"])
+    write_meta(Splits(meta["name"], **labelled), folder, str(layout.source), known)
 
 
 def decode(

@@ -7,6 +7,7 @@ Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `tra
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,42 +53,40 @@ def first_available(
     )
 
 
-def save(
-    splits: Splits,
-    folder: Path,
-    source: str,
-    levels: Levels | None = None,
-    left_out: Sequence[Tally] = (),
-    blank: Sequence[Tally] = (),
-) -> None:
-    """Write the prepared form of `splits` into the existing `folder`; the rest is as in `write_meta`."""
+@dataclass(frozen=True)
+class Decoding:
+    """What is to be known of photos that were decoded.
+
+    levels: the ranges that those of more than 8 bits were scaled from. left_out: files that could not be
+    decoded. blank: those that show nothing.
+    """
+
+    levels: Levels | None = None
+    left_out: Sequence[Tally] = ()
+    blank: Sequence[Tally] = ()
+
+
+NOT_DECODED = Decoding()
+
+
+def save(splits: Splits, folder: Path, source: str, decoding: Decoding = NOT_DECODED) -> None:
+    """Write the prepared form of `splits` into the existing `folder`."""
     for name, part in splits.parts.items():
         np.save(folder / f"{name}_x.npy", part.x)
         np.save(folder / f"{name}_y.npy", part.y)
-    write_meta(splits, folder, source, levels, left_out, blank)
+    write_meta(splits, folder, source, decoding)
 
 
-def write_meta(
-    splits: Splits,
-    folder: Path,
-    source: str,
-    levels: Levels | None = None,
-    left_out: Sequence[Tally] = (),
-    blank: Sequence[Tally] = (),
-) -> None:
-    """Write what is to be known of the arrays that lie in `folder`.
-
-    levels: the ranges that photos of more than 8 bits were scaled from. left_out: files that could not be
-    decoded. blank: those that show nothing.
-    """
+def write_meta(splits: Splits, folder: Path, source: str, decoding: Decoding = NOT_DECODED) -> None:
+    """Write what is to be known of the arrays that lie in `folder`."""
     meta = {
         "name": splits.name,
         "classes": splits.classes,
         "fingerprint": splits.fingerprint(),
         "source": source,
-        "levels": {kind: list(limits) for kind, limits in (levels or {}).items()},
-        "left_out": [tally.to_json() for tally in left_out],
-        "blank": [tally.to_json() for tally in blank],
+        "levels": {kind: list(limits) for kind, limits in (decoding.levels or {}).items()},
+        "left_out": [tally.to_json() for tally in decoding.left_out],
+        "blank": [tally.to_json() for tally in decoding.blank],
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fewshot.data import Dataset, DataSpec, Splits, cifar, open_splits, prepare, verify
-from fewshot.data.sources import Unavailable, first_available, open_prepared, read_meta, save
+from fewshot.data.sources import Decoding, Unavailable, first_available, open_prepared, read_meta, save
 from fewshot.data.tally import Tally
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.cache import build_once, cache_dir
@@ -156,7 +156,7 @@ def test_a_cache_that_cannot_be_made_is_one_line_too(tmp_path, monkeypatch):
 
 def test_saved_splits_come_back(tmp_path, blobs):
     told = (Tally("cut off", 2, ("a.jpg", "b.jpg")),)
-    save(blobs, tmp_path, "test", {"floats": (0.0, 1.5)}, told)
+    save(blobs, tmp_path, "test", Decoding({"floats": (0.0, 1.5)}, told))
     assert open_prepared(tmp_path).fingerprint() == blobs.fingerprint()
     meta = read_meta(tmp_path)
     assert (meta["source"], meta["levels"], meta["left_out"]) == ("test", {"floats": (0.0, 1.5)}, told)
