@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fewshot import backend
-from fewshot.api.data import Data, Source, loaded
+from fewshot.api.data import Source, loaded
 from fewshot.api.results import Results
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
-from fewshot.data import Prepared, open_splits
+from fewshot.data import Prepared
+from fewshot.data.catalogue import open_whole
 from fewshot.data.dataset import Dataset, Prior, check_prior
 from fewshot.data.kinds import why_unreadable
 from fewshot.data.photo import square
@@ -133,7 +134,7 @@ def load_model(path: str | os.PathLike[str], *, threads: int | None = None, devi
     path = Path(path).expanduser()
     if not path.is_file():  # known before TensorFlow is imported
         raise UsageError(f"no such model: {path}")
-    _start(threads, device)
+    start(threads, device)
     from fewshot.deploy import saved
 
     return Model(path, saved.load(path))
@@ -186,11 +187,12 @@ def export(
     if prior is not None:
         check_prior(prior)
     data = loaded(data, image_size)
-    _start(threads, device)
+    start(threads, device)
     from fewshot.deploy.export import export as save
 
     prepared = data.images([learner]).of(learner)
-    images, photos = _of_classes(data, prepared)
+    labels = [prepared.classes.index(name) for name in data.draws.classes]
+    images, photos = open_whole(prepared, labels)
     known: dict[str, object] = {"method": name, "data": prepared.name, "fingerprint": prepared.fingerprint}
     known["levels"] = prepared.levels
     if results is not None:
@@ -227,17 +229,8 @@ def _expected(results: Results, method: str, data: Prepared, images: Dataset) ->
     }
 
 
-def _of_classes(data: Data, prepared: Prepared) -> tuple[Dataset, list[Path]]:
-    """Return all images, or those of the fixed classes, and the files that they are of."""
-    images, photos = open_splits(prepared.folder).whole(), prepared.photos()
-    if not data.draws.classes:
-        return images, photos
-    labels = [images.classes.index(name) for name in data.draws.classes]
-    chosen = np.flatnonzero(np.isin(images.y, labels))
-    return images.take(chosen), [photos[i] for i in chosen] if photos else []
-
-
-def _start(threads: int | None, device: str) -> None:
+def start(threads: int | None, device: str) -> None:
+    """Choose threads and device, where this process has not computed yet."""
     if threads is not None:
         whole_number("threads", threads)
     backend.ensure(threads or cores(), backend.resolve_device(device))

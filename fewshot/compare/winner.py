@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
 from fewshot import backend
 from fewshot.compare.findings import Findings
-from fewshot.compare.held_out import Pool, counted
-from fewshot.data import Dataset, Prepared, open_splits
+from fewshot.compare.held_out import counted
+from fewshot.data.catalogue import open_whole
 from fewshot.errors import FewshotError, UsageError
 from fewshot.machine import cores
 from fewshot.stats.calibration import scaled
@@ -74,7 +73,7 @@ def save_winner(
             "levels": data.levels,
         }
         try:
-            images, files = _all_of(data, findings.pool)
+            images, files = open_whole(data, findings.pool.classes)
             images = replace(images, prior=plan.protocol.prior)
             export(learner, images, 0, path, card, ("keras", *formats), photos=files)
         except UsageError as error:
@@ -86,12 +85,3 @@ def save_winner(
         return {"method": row.method, "path": str(path), "card": str(path.with_suffix(".json"))}
     say("none of the strategies can be saved as a model: add one that can, such as lite-logistic")
     return None
-
-
-def _all_of(data: Prepared, pool: Pool) -> tuple[Dataset, list[Path]]:
-    """Return all images of the draws' classes, and the files that they are of."""
-    images, photos = open_splits(data.folder).whole(), data.photos()
-    if not pool.classes:
-        return images, photos
-    chosen = np.flatnonzero(np.isin(images.y, pool.classes))
-    return images.take(chosen), [photos[i] for i in chosen] if photos else []

@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from fewshot.data.dataset import Splits
+import numpy as np
+
+from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.folder import SMALL, layout_of, notes_of, prepare_photos
 from fewshot.data.photo import Levels
 from fewshot.data.sources import (
@@ -162,6 +165,15 @@ def _is_there(path: Path) -> bool:
 def open_splits(folder: Path) -> Splits:
     """Return the images of a prepared folder, memory-mapped, opened once a process."""
     return open_prepared(folder)
+
+
+def open_whole(prepared: Prepared, labels: Sequence[int] = ()) -> tuple[Dataset, list[Path]]:
+    """Return the images of all parts, or those with some labels, and the files that they are of."""
+    images, photos = open_splits(prepared.folder).whole(), prepared.photos()
+    if not labels:
+        return images, photos
+    chosen = np.flatnonzero(np.isin(images.y, labels))
+    return images.take(chosen), [photos[i] for i in chosen] if photos else []
 
 
 @lru_cache(maxsize=4)
