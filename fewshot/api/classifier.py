@@ -14,16 +14,17 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fewshot import backend
+from fewshot.api.model import start
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data.dataset import Dataset
-from fewshot.data.decoding import check_memory, decoded, levels_of, short_side, with_levels
+from fewshot.data.decoding import check_memory, decoded, levels_of, with_levels
+from fewshot.data.kinds import why_unreadable
 from fewshot.data.photo import Levels, load_image, load_views
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.learners.contract import Learner
-from fewshot.trials.plan import BACKBONE_SIZE, IMAGE_SIZE, cores
+from fewshot.trials.plan import IMAGE_SIZE, large_size
 
 if TYPE_CHECKING:
     from fewshot.api.model import Model
@@ -122,7 +123,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self._range = _value_range(X) if _are_rows(X) else None
         train = Dataset(self._images(X, learner, fits=True), labels, tuple(map(str, self.classes_)))
         learner.check(train.image_shape)
-        backend.ensure(self.threads or cores(), backend.resolve_device(self.device))
+        start(self.threads, self.device)
         self.learner_ = learner.train(train, seed)
         return self
 
@@ -168,9 +169,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     def _photos(self, files: Sequence[Path], learner: Learner, fits: bool) -> np.ndarray:
         if fits:
             self._levels = levels_of(files)
-            self._size = self.image_size or (
-                IMAGE_SIZE if learner.looks_at == "small" else min(BACKBONE_SIZE, short_side(files))
-            )
+            self._size = self.image_size or (IMAGE_SIZE if learner.looks_at == "small" else large_size(files))
             whole_number("image_size", self._size)
         if self._size is None:
             raise ValueError("the classifier was fitted to arrays, not to photos: give it arrays")
@@ -180,7 +179,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         images = []
         for file, image in zip(files, decoded(files, self._size, read), strict=True):
             if isinstance(image, Exception):
-                raise FewshotError(f"cannot read {file}: {image or type(image).__name__}") from image
+                raise FewshotError(f"cannot read {file}: {why_unreadable(file, image)}") from image
             images.append(image)
         return np.stack(images)
 

@@ -222,6 +222,11 @@ class Images:
         return {"small": self.small, "large": self.large, "views": self.views}[learner.looks_at]
 
 
+def large_size(photos: Sequence[Path]) -> int:
+    """Return the pixels in which backbones see photos: as many as they have, up to the usual size."""
+    return min(BACKBONE_SIZE, short_side(photos))
+
+
 def load_images(
     spec: DataSpec, data_dir: str | Path | None = None, learners: Iterable[Learner] = ()
 ) -> Images:
@@ -234,7 +239,7 @@ def load_images(
     if spec.data in datasets or looks <= {"small"}:
         return Images(small, small, small)
     if spec.image_size is None:
-        spec = replace(spec, image_size=min(BACKBONE_SIZE, short_side(small.photos())))
+        spec = replace(spec, image_size=large_size(small.photos()))
     larger = "large" in looks and (spec.image_size or 0) > IMAGE_SIZE
     return Images(
         small,
