@@ -91,7 +91,6 @@ def run(
     tasks = _shared(pending)
     for _ in each(tasks, executor, prepare_task, left):
         on_prepared(len(tasks))
-    broken: list[str] = []
     for i, (record, predictions) in each(pending, executor, run_trial, left):
         if record.key != keys[i]:
             raise FewshotError(
@@ -102,11 +101,9 @@ def run(
         store.drop_checkpoint(record.key)
         records[i] = record
         on_record(pending[i], record, True)
-        if (record.reason or "").startswith(RETRIED):
-            broken.append(record.reason or "")
     ended = [record for record in records if record is not None]  # all of them by now
-    if broken and all((record.reason or "").startswith(RETRIED) for record in ended):
-        raise UsageError(broken[0].removeprefix(RETRIED))
+    if ended and all(map(_is_retried, ended)):
+        raise UsageError((ended[0].reason or "").removeprefix(RETRIED))
     return ended
 
 
@@ -211,6 +208,10 @@ def _with_checkpoint(trial: Trial, path: Path) -> Trial:
     return replace(trial, checkpoint=path) if whole else trial
 
 
+def _is_retried(record: Record) -> bool:
+    return (record.reason or "").startswith(RETRIED)
+
+
 RETRIED = "not run to its end: "  # begins the reason of a failure that is no result: it is tried again
 SHOWN = 200  # characters of a library's message
 _UNMEASURED = dict.fromkeys((*metrics.NAMES, "n_train", "updates", "images_seen", "parameters", "curve"))
@@ -229,7 +230,7 @@ def _predictions(task: Task, probabilities: np.ndarray) -> dict[str, np.ndarray]
 def _stored(trial: Trial, key: str, store: Store) -> Record | None:
     """Return the trial's record, unless it lacks the curves that are asked for."""
     record = store.get(key)
-    if record and (record.reason or "").startswith(RETRIED):  # machine and surroundings may have changed
+    if record and _is_retried(record):  # machine and surroundings may have changed
         return None
     lacking = record and trial.curves and record.ok and "held_out_loss" not in (record.curve or {})
     return None if lacking else record
