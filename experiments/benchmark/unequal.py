@@ -73,15 +73,17 @@ def measure(data, rounds: int, device: str) -> dict[str, list[dict[str, Any]]]:
 
 def table(measured: dict) -> str:
     """Return what `measure` returned as a table of Markdown."""
-    columns = [f"{a}:{b} {way}" for a, b in COUNTS for way in WAYS]
-    lines = [f"| learner | {' | '.join(columns)} |", f"| :-- |{' --: |' * len(columns)}"]
-    for name, rows in measured.items():
-        cells = [
-            f"{row['balanced_accuracy']:.1f} ({row['accuracy']:.1f}; {row['recall_of_the_smaller']:.0f})"
-            for row in rows
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    from fewshot.report.table import barred
+
+    ways = [f"{a}:{b} {way}" for a, b in COUNTS for way in WAYS]
+    columns = [["learner", *measured]]
+    for way, *rows in zip(ways, *measured.values(), strict=True):
+        columns.append([way, *map(_cell, rows)])
+    return barred(columns)
+
+
+def _cell(row: dict) -> str:
+    return f"{row['balanced_accuracy']:.1f} ({row['accuracy']:.1f}; {row['recall_of_the_smaller']:.0f})"
 
 
 def learners() -> dict[str, tuple[str, Answers]]:
