@@ -146,7 +146,8 @@ def legend(measured: Sequence[Row], document: Mapping) -> list[str]:
                 f"{row.name}: mean of {row.networks} networks; "
                 f"on the folds held out {np.mean(row.folds):.2f} ± {std:.2f}"
             )
-    used = {row.published.remark for row in measured if row.published and _is_reported(document)}
+    beside = measured if _is_reported(document) else ()
+    used = {row.published.remark for row in beside if row.published}
     for letter in string.ascii_lowercase:
         if letter in used:
             lines.append(f"({letter}) {REMARKS[letter]}")
