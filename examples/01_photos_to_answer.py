@@ -5,23 +5,21 @@ with one sub-folder a class: `python examples/01_photos_to_answer.py path/to/pho
 """
 
 # %% A folder of photos: without one, two classes of coloured noise stand in
-import sys
 from pathlib import Path
+
+from _shared import arguments, coloured
 
 import fewshot as fs
 
-if sys.argv[1:]:
-    folder, budget = Path(sys.argv[1]), (sys.argv[2:] or ["10m"])[0]
-else:
-    from _photos import coloured
-
-    folder, budget = coloured("example-photos"), "60s"
+folder, budget = arguments("", "1m")  # in a notebook: write yours here
+heads = None if folder else ["logistic", "ridge", "centroid"]  # None: whatever the budget buys
+folder = Path(folder or coloured("example-photos"))
 
 data = fs.load(folder)
 print(data)  # in a notebook: `data`, with counts and thumbnails
 
 # %% Which strategy is best? Every photo is held out in turn
-comparison = fs.compare(data, budget, None if sys.argv[1:] else ["logistic", "ridge", "centroid"])
+comparison = fs.compare(data, budget, heads)
 print(comparison)
 
 # %% The winner, trained on all images, and what to expect of it

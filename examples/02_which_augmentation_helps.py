@@ -5,11 +5,11 @@ The digits come with scikit-learn and take a minute;
 """
 
 # %% The same tasks for every method, the first is the baseline
-import sys
+from _shared import arguments
 
 import fewshot as fs
 
-name, epochs, seeds = (*sys.argv[1:], *("digits", "10", "3")[len(sys.argv) - 1 :])
+name, epochs, seeds = arguments("digits", "10", "3")
 results = fs.run(
     ["baseline", "flip", "rotation", "online:shift-crop"], name, int(seeds), epochs=int(epochs), curves=True
 )
@@ -17,7 +17,10 @@ print(results)  # in a notebook: `results`
 
 # %% Does it, or is it luck? The paired difference to the baseline, with its 95 % interval
 for row in results.summary()[1:]:
-    low, high = row.delta.ci95 or (float("-inf"), float("inf"))
+    if row.delta.ci95 is None:
+        print(f"{row.method}: {row.delta.mean:+.1f} points, on too few tasks to say more")
+        continue
+    low, high = row.delta.ci95
     verdict = "helps" if low > 0 else "hurts" if high < 0 else "is not told apart from none"
     print(f"{row.method}: {row.delta.mean:+.1f} points [{low:+.1f}, {high:+.1f}]: {verdict}")
 

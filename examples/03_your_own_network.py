@@ -5,8 +5,7 @@ them. `python examples/03_your_own_network.py cifar10 100 10` takes CIFAR-10, 10
 """
 
 # %% From raw pixels, 0 to 255, to a number a class
-import sys
-
+from _shared import arguments
 from sklearn.neighbors import KNeighborsClassifier
 
 import fewshot as fs
@@ -25,7 +24,7 @@ def mine(shape, outputs):
 
 
 # %% The same tasks for all
-name, epochs, seeds = (*sys.argv[1:], *("digits", "10", "3")[len(sys.argv) - 1 :])
+name, epochs, seeds = arguments("digits", "10", "3")
 methods = {"baseline": "baseline", "mine": mine, "nearest": KNeighborsClassifier(3)}
 print(fs.run(methods, name, int(seeds), epochs=int(epochs)))
 

@@ -51,7 +51,7 @@ CIFAR = {
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 # Up to a minute each, for the same builders as smaller members of their families: slow tests.
 DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
-LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto")  # that learn slowly
+LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto", "vgg13", "vgg16", "vgg16-c", "vgg19")
 
 
 def each(names, slow=DEEP):
@@ -191,7 +191,7 @@ def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     import keras
 
     x, y = images(name), np.arange(8)
-    network = compiled(name, x, outputs=10)
+    network = compiled(name, x, 10, keras.optimizers.Adam(0.003))
     before = values(network)
     assert np.isfinite(network.train_on_batch(x, y))
     for old, new, weight in zip(before, values(network), network.trainable_variables, strict=True):
@@ -210,8 +210,10 @@ def test_every_network_learns_eight_images_by_heart(name, tmp_path):
 
 @pytest.mark.parametrize("name", NEW)
 def test_every_network_takes_a_step_with_two_classes(name):
+    import keras
+
     x = images(name)
-    network = compiled(name, x, outputs=2, run_eagerly=True)
+    network = compiled(name, x, 2, keras.optimizers.SGD(0.003), run_eagerly=True)
     assert np.isfinite(network.train_on_batch(x, np.arange(8) % 2))
     assert all(np.isfinite(weight).all() for weight in values(network))
 
@@ -222,13 +224,13 @@ def images(name):
     return np.random.default_rng(0).integers(0, 256, (8, size, size, 3)).astype("float32")
 
 
-def compiled(name, x, outputs, **options):
+def compiled(name, x, outputs, optimizer, **options):
     import keras
 
     keras.utils.set_random_seed(0)
     network = build(small(name), x.shape[1:], outputs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(keras.optimizers.Adam(0.003), loss, **options)
+    network.compile(optimizer, loss, **options)
     return network
 
 
