@@ -19,6 +19,7 @@ import numpy as np
 
 from fewshot import backend, cli, settings
 from fewshot.backbones.features import PIXELS
+from fewshot.errors import NoRoom
 from fewshot.machine import cores
 from fewshot.models import check_size, least_size, networks
 from fewshot.training.recipe import Recipe
@@ -126,7 +127,11 @@ def _rows(names: list[str], args: argparse.Namespace) -> list[dict]:
         rows.append({"network": name, **asdict(cost)})
     for row in [] if args.no_time else rows:
         print(f"{row['network']}: {row['parameters']:,} parameters", file=sys.stderr)
-        summary.check_forward(row["network"], shape, args.classes)
+        try:
+            summary.check_forward(row["network"], shape, args.classes)
+        except NoRoom as error:  # smaller ones may fit
+            print(f"not measured: {error.render(cli.flag)}", file=sys.stderr)
+            continue
         forward = backend.compile_forward(build(row["network"], shape, args.classes))
         seconds = summary.latencies(forward, shape)
         row["latency_median"], row["latency_p95"] = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
@@ -170,7 +175,8 @@ def _picture(rows: list[dict], stem: Path, args: argparse.Namespace) -> list[Pat
     """Draw accuracy, where there is any, or parameters against latency or, where none was measured, work."""
     from fewshot.report.plots.scatter import scatter
 
-    x = "multiply_adds" if args.no_time else "latency_median"
+    timed = [row for row in rows if row.get("latency_median")]
+    x, rows = ("latency_median", timed) if timed else ("multiply_adds", rows)
     y = "accuracy" if any(row["accuracy"] is not None for row in rows) else "parameters"
     axes = {
         "multiply_adds": "multiply-adds, millions",

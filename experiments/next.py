@@ -18,8 +18,9 @@ import numpy as np
 
 from experiments.saved_model import add_model, open_model, shown
 from fewshot import cli
+from fewshot.data.depth import Levels
 from fewshot.data.kinds import why_unreadable
-from fewshot.data.photo import Levels, load_image
+from fewshot.data.photo import load_image
 from fewshot.data.tally import tallied
 from fewshot.data.walk import walk
 from fewshot.errors import FewshotError, UsageError, field

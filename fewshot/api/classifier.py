@@ -19,8 +19,9 @@ from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
 from fewshot.data.dataset import Dataset
 from fewshot.data.decoding import check_memory, decoded, levels_of, with_levels
+from fewshot.data.depth import Levels
 from fewshot.data.kinds import why_unreadable
-from fewshot.data.photo import Levels, load_image, load_views
+from fewshot.data.photo import load_image, load_views
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.learners.contract import Learner

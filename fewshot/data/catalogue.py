@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
+from fewshot.data.depth import Levels
 from fewshot.data.folder import SMALL, layout_of, notes_of, prepare_photos
-from fewshot.data.photo import Levels
 from fewshot.data.sources import (
     Damaged,
     first_available,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fewshot.data.depth import Levels, sample, undeclared, value_range
 from fewshot.data.kinds import formats
-from fewshot.data.photo import Levels, load_image, sample, undeclared, value_range
+from fewshot.data.photo import load_image
 from fewshot.errors import field
 from fewshot.machine import cores, memory, room
 

@@ -21,10 +21,11 @@ from fewshot.data import duplicates
 from fewshot.data.archive import unpacked
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.decoding import check_memory, decoded, levels_of, progress, with_levels
+from fewshot.data.depth import Levels
 from fewshot.data.folders import layout_of_folder
 from fewshot.data.kinds import AVIF, HEIC, formats, why_unreadable
 from fewshot.data.layout import Layout, layout_of_table, relative
-from fewshot.data.photo import Levels, load_image, load_views
+from fewshot.data.photo import load_image, load_views
 from fewshot.data.sources import FILES, Decoding, prepared_once, read_meta, save, write_meta
 from fewshot.data.tally import Tally, tallied
 from fewshot.data.views import VERSION as VIEWS_VERSION
@@ -35,7 +36,7 @@ from fewshot.io.cache import cache_dir
 from fewshot.machine import space
 from fewshot.wording import plural, readable
 
-VERSION = 3  # of the decoding; part of the cache key
+VERSION = 4  # of the decoding; part of the cache key
 SMALL = 32  # pixels of the first rendition, in which near-duplicates are found
 FAINT = 32  # of 255: no value reaches it in a photo of which 16 bits were to be seen, and few are used
 BLACK, EVEN, DARK = "black all over", "of one colour all over", "nearly black: no value above 31 of 255"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.photo import Levels
+from fewshot.data.depth import Levels
 from fewshot.data.tally import Tally
 from fewshot.errors import FewshotError, field
 from fewshot.io.cache import sound

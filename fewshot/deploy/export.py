@@ -22,7 +22,8 @@ import numpy as np
 
 from fewshot import __version__, backend
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.photo import Levels, load_pixels
+from fewshot.data.depth import Levels
+from fewshot.data.photo import load_pixels
 from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
 from fewshot.deploy.saved import FORMAT, card_path, read

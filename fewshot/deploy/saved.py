@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewshot.data.decoding import decoded, with_levels
-from fewshot.data.photo import Levels, load_image, load_pixels
+from fewshot.data.depth import Levels
+from fewshot.data.photo import load_image, load_pixels
 from fewshot.deploy.compiled import Forward, compiled
 from fewshot.errors import UsageError, field
 from fewshot.io.digests import sha256_of

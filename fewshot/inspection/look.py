@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.data.photo import Levels
+from fewshot.data.depth import Levels
 from fewshot.data.views import VIEWS
 from fewshot.inspection.findings import KINDS, Finding, Inspection
 from fewshot.inspection.labels import suspected_labels

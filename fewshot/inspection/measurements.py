@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot.data.depth import Levels
 from fewshot.data.kinds import formats
-from fewshot.data.photo import Levels, read_photo
+from fewshot.data.photo import read_photo
 from fewshot.machine import cores
 
 SIDE = 512  # pixels of the long side at which light and sharpness are measured

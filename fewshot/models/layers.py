@@ -143,10 +143,14 @@ class Normalise(layers.Layer):
         super().__init__(**{"dtype": "float32"} | kwargs)
 
     def build(self, shape):
-        """Lay the constants out for images of this shape."""
-        pixels = shape[1] * shape[2]
-        self._scale = np.tile(1 / (255 * np.array(STD, np.float32)), pixels)
-        self._offset = np.tile(-np.array(MEAN, np.float32) / np.array(STD, np.float32), pixels)
+        """Note how many pixels there are; constants for them are laid out only where images come."""
+        self._pixels = shape[1] * shape[2]
+
+    @functools.cached_property
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every value of an image is multiplied by, and what is added then."""
+        mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)
+        return np.tile(1 / (255 * std), self._pixels), np.tile(-mean / std, self._pixels)
 
     def compute_output_shape(self, shape):
         """Return the shape, unchanged: Keras would trace `call` to find out."""
@@ -154,8 +158,9 @@ class Normalise(layers.Layer):
 
     def call(self, x):
         """Return the normalised images, same shape."""
-        rows = keras.ops.reshape(x, (-1, len(self._scale)))
-        return keras.ops.reshape(rows * self._scale + self._offset, (-1, *x.shape[1:]))
+        scale, offset = self._constants
+        rows = keras.ops.reshape(x, (-1, len(scale)))
+        return keras.ops.reshape(rows * scale + offset, (-1, *x.shape[1:]))
 
     def standard(self, x):
         """Return the same of a symbolic tensor: a convolution of one pixel."""

@@ -9,7 +9,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from fewshot.data import DataSpec, open_splits, prepare
-from fewshot.data.photo import load_image, value_range
+from fewshot.data.depth import value_range
+from fewshot.data.photo import load_image
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -101,3 +102,73 @@ def test_photos_that_show_nothing_are_counted_and_named(tmp_path):
             "1 file, black all over: a/black.png",
             "1 file, nearly black: no value above 31 of 255: a/night.png",
         )
+
+
+def colours_of_16_bits(path, values):
+    """Write a 16-bit PNG: of grey and transparency, colours, or both, by the number of channels."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    kind = {2: 4, 3: 2, 4: 6}[values.shape[2]]
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in chunks
+        )
+    )
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_keep_their_lower_bytes(tmp_path, channels):
+    """Twelve bits in sixteen: Pillow alone would leave sixteen steps of each colour, and hardly any light."""
+    values = np.stack([RAMP * 4095] * channels, 2).astype(np.uint16)
+    if channels != 3:
+        values[..., -1] = 65535
+    colours_of_16_bits(tmp_path / "x.png", values)
+    shown = load_image(tmp_path / "x.png", 8, {"16 bits a colour": (0.0, 4095.0)})
+    np.testing.assert_array_equal(shown[..., 1], np.rint(values[..., 0] * (255 / 4095)))
+    assert load_image(tmp_path / "x.png", 8).max() == 16  # all bits are taken as used, where nothing is known
+
+
+def test_colours_of_16_bits_are_spread_as_grey_is(tmp_path):
+    def make(path, ramp):
+        colours_of_16_bits(path, np.stack([ramp] * 3, 2))
+
+    prepared = dataset(tmp_path / "x", make, np.uint16, (2400, 4000))
+    x = open_splits(prepared.folder).train.x
+    assert (x.min(), x.max()) == (0, 255)
+    assert list(prepared.levels) == ["16 bits a colour"]
+    assert prepared.notes[0].startswith("16 bits a colour: where a file does not say what it uses, 0 to ")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_of_16_bits_in_a_tiff(tmp_path, order):
+    values = np.stack([RAMP * 65535] * 3, 2).astype(np.uint16)
+    path = tmp_path / "x.tif"
+    tiff_of_colours(path, values, order)
+    shown = load_image(path, 8, {"16 bits a colour": (0.0, 32767.5)})
+    np.testing.assert_array_equal(shown, np.rint(values * (255 / 32767.5)).clip(0, 255))
+    tiff_of_colours(path, values, order, planes=2)
+    with pytest.raises(OSError, match="in separate planes are not read"):
+        load_image(path, 8)
+
+
+def tiff_of_colours(path, values, order, planes=1):
+    """Write colours of 16 bits: Pillow cannot."""
+    height, width, _ = values.shape
+    pixels = values.astype(f"{order}u2").tobytes()
+    first = 8 + 2 + 10 * 12 + 4
+    tags = [(256, width), (257, height), (258, first), (259, 1), (262, 2), (273, first + 6), (277, 3)]
+    tags += [(278, height), (279, len(pixels)), (284, planes)]
+    path.write_bytes(
+        (b"II*\0" if order == "<" else b"MM\0*")
+        + struct.pack(f"{order}IH", 8, len(tags))
+        + b"".join(
+            struct.pack(f"{order}HHII", tag, 3 if tag == 258 else 4, 3 if tag == 258 else 1, v)
+            for tag, v in tags
+        )
+        + struct.pack(f"{order}I3H", 0, *[16] * 3)
+        + pixels
+    )
