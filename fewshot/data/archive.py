@@ -1,7 +1,7 @@
 """A zip of photos, unpacked into the cache: once for its content, and nothing of it anywhere else.
 
-An archive may come from anybody. Entries that lead out of it, links and what no photo is are left out; one
-that would unpack to far more than photos do, or to more than the disk holds, is refused before it is written.
+An archive may come from anybody. Entries that lead out of it and links are left out and counted; one that
+would unpack to far more than photos do, or to more than the disk holds, is refused before it is written.
 """
 
 import errno
@@ -13,6 +13,7 @@ import zlib
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from fewshot.data.tally import Tally, tallied
 from fewshot.data.walk import is_junk
 from fewshot.errors import UsageError
 from fewshot.io.cache import build_once, cache_dir
@@ -24,6 +25,7 @@ FREE = 1 << 26  # bytes that any archive may unpack to
 MOST = 2_000_000  # entries
 DEEPEST = 64  # folders, one in another
 BLOCK = 1 << 20
+OUTSIDE, LINKS = "outside of the archive", "links, which are not followed in an archive"
 # What the names of an archive's entries are to blame for, not the disk.
 NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
@@ -40,6 +42,16 @@ def unpacked(path: Path) -> Path:
     )
 
 
+def dropped(path: Path) -> tuple[Tally, ...]:
+    """Return what of an archive is not unpacked, junk aside, counted by its reason."""
+    left_out: dict[str, list[str]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.is_dir() and not _is_junk(entry) and (why := _why_not(entry)):
+                left_out.setdefault(why, []).append(entry.filename)
+    return tallied(left_out)
+
+
 BROKEN = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError
 
 
@@ -51,7 +63,8 @@ def _digest(path: Path, size: int, changed: int) -> str:
 def _unpack(path: Path, size: int, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            safe = [entry for entry in archive.infolist() if not entry.is_dir() and _is_safe(entry)]
+            files = [entry for entry in archive.infolist() if not entry.is_dir()]
+            safe = [entry for entry in files if not (_is_junk(entry) or _why_not(entry))]
             entries = list({_place(entry): entry for entry in safe}.values())  # the last of a name counts
             _check(path, entries, size, shutil.disk_usage(folder).free)
             for entry in entries:
@@ -68,13 +81,21 @@ def _place(entry: zipfile.ZipInfo) -> PurePosixPath:
     return PurePosixPath(entry.filename.replace("\\", "/"))
 
 
-def _is_safe(entry: zipfile.ZipInfo) -> bool:
-    """Return whether an entry is a file inside of the archive, and none that systems add."""
+def _is_junk(entry: zipfile.ZipInfo) -> bool:
+    """Return whether an entry is one of those that systems add, or names nothing."""
+    parts = _place(entry).parts
+    return not parts or any(is_junk(part) for part in parts if part != "..")
+
+
+def _why_not(entry: zipfile.ZipInfo) -> str:
+    """Return why an entry is not unpacked; "" for a file inside of the archive."""
     place = _place(entry)
-    kind = entry.external_attr >> 16
-    if not place.parts or place.is_absolute() or ":" in place.parts[0] or ".." in place.parts:
-        return False
-    return not any(map(is_junk, place.parts)) and (not kind or stat.S_IFMT(kind) in (0, stat.S_IFREG))
+    if place.is_absolute() or ":" in place.parts[0] or ".." in place.parts:
+        return OUTSIDE
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return LINKS
+    return "" if kind in (0, stat.S_IFREG) else "no files"
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], size: int, free: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from fewshot.data.depth import Levels
 from fewshot.data.folder import SMALL, layout_of, notes_of, prepare_photos
 from fewshot.data.sources import (
     Damaged,
+    content_of,
     first_available,
     open_prepared,
     prepared_once,
@@ -161,9 +163,15 @@ def _is_there(path: Path) -> bool:
     return path.is_dir() or (path.is_file() and path.suffix.lower() in (*TABLES, ".zip"))
 
 
-@lru_cache(maxsize=4)
 def open_splits(folder: Path) -> Splits:
-    """Return the images of a prepared folder, memory-mapped, opened once a process."""
+    """Return the images of a prepared folder, memory-mapped, opened once a process and whenever it is new."""
+    with suppress(OSError):  # a folder that is not there is damaged, and said to be when it is opened
+        return _opened(folder, folder.stat().st_ino)
+    return open_prepared(folder)
+
+
+@lru_cache(maxsize=4)
+def _opened(folder: Path, number: int) -> Splits:
     return open_prepared(folder)
 
 
@@ -176,16 +184,15 @@ def open_whole(prepared: Prepared, labels: Sequence[int] = ()) -> tuple[Dataset,
     return images.take(chosen), [photos[i] for i in chosen] if photos else []
 
 
-@lru_cache(maxsize=4)
 def verify(prepared: Prepared) -> None:
     """Compare all images and labels with the fingerprint, once a process.
 
-    Raises `FewshotError` if the cache is damaged, which then is set aside: the next run makes it anew.
+    `prepare` has done so; images may come from elsewhere, or have changed since. Raises `FewshotError` if the
+    cache is damaged, which then is set aside: the next run makes it anew.
     """
-    content = open_splits(prepared.folder).fingerprint()
+    content = content_of(prepared.folder)
     if content != prepared.fingerprint:
         why = f"fingerprint {content[:12]} instead of {prepared.fingerprint[:12]}"
-        open_splits.cache_clear()
         try:
             set_aside(prepared.folder, f"the cache folder {prepared.folder} is damaged ({why})")
         except OSError as error:

@@ -13,12 +13,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from fewshot.data import duplicates
-from fewshot.data.archive import unpacked
+from fewshot.data.archive import dropped, unpacked
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.decoding import check_memory, decoded, levels_of, progress, with_levels
 from fewshot.data.depth import Levels
@@ -27,7 +28,7 @@ from fewshot.data.kinds import AVIF, HEIC, formats, why_unreadable
 from fewshot.data.layout import Layout, layout_of_table, relative
 from fewshot.data.photo import load_image, load_views
 from fewshot.data.sources import FILES, Decoding, prepared_once, read_meta, save, write_meta
-from fewshot.data.tally import Tally, tallied
+from fewshot.data.tally import Tally, merged, tallied
 from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
 from fewshot.data.walk import TABLES
@@ -58,7 +59,8 @@ def layout_of(source: Path, columns: Sequence[str] = (), least: int = 2) -> Layo
         if source.is_file() and suffix in TABLES:
             return layout_of_table(source, columns)
         if source.is_file() and suffix == ".zip":
-            return layout_of_folder(unpacked(source), source.stem, source, True, least)
+            layout = layout_of_folder(unpacked(source), source.stem, source, True, least)
+            return replace(layout, left_out=merged(layout.left_out, dropped(source)))
         return layout_of_folder(source, least=least)
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.data.archive import OUTSIDE
 from fewshot.data.kinds import left_out_as
 from fewshot.data.spelling import PARTS, label_named
 from fewshot.data.tables import Row, rows_of
@@ -18,7 +19,6 @@ Listing = dict[str, dict[str, list[Path]]]
 WRAPPERS = {"data", "dataset", "images", "imgs", "photos", "pictures", "pics"}  # say nothing of classes
 MISSING, UNLABELLED = "not there, though the table names them", "without a label"
 TWICE = "with two labels, or in two parts"
-OUTSIDE = "outside of the archive"
 
 
 @dataclass(frozen=True)

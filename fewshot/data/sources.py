@@ -8,6 +8,7 @@ Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `tra
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def prepared_once(folder: Path, build: Callable[[Path], None], pin: str | None = None) -> Path:
     """Return the prepared folder, built by `build(temporary)` where it is missing or damaged.
 
-    What of its content only a look at all images would show is left to `verify`. pin: the known fingerprint.
+    All images are looked at, once a process: a single byte that has changed is damage, too. pin: the known
+    fingerprint.
     """
 
     def damage(folder: Path) -> str:
@@ -128,11 +130,28 @@ def prepared_once(folder: Path, build: Callable[[Path], None], pin: str | None =
             if named and named != images:
                 raise Damaged(folder, f"{FILES} names other files than there are images")
             written = read_meta(folder)["fingerprint"]
+            content = content_of(folder)
         except Damaged as error:
             return error.why
-        return "" if pin in (None, written) else f"fingerprint {written[:12]} instead of {pin:.12}"
+        known = pin or written
+        wrong = next((found for found in (written, content) if found != known), None)
+        return f"fingerprint {wrong[:12]} instead of {known[:12]}" if wrong else ""
 
     return sound(folder, build, damage)
+
+
+def content_of(folder: Path) -> str:
+    """Return the fingerprint of what a prepared folder holds, computed anew where its files have changed."""
+    try:
+        states = [file.stat() for file in sorted(folder.glob("*_[xy].npy"))]
+    except OSError as error:
+        raise Damaged(folder, error) from error
+    return _fingerprint(folder, tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in states))
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(folder: Path, state: tuple) -> str:
+    return open_prepared(folder).fingerprint()
 
 
 def open_prepared(folder: Path) -> Splits:

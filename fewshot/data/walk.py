@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from fewshot.data.kinds import left_out_as
 from fewshot.io.files import is_output
@@ -13,6 +14,7 @@ JUNK = {
     *("system volume information", "thumbs.db", "desktop.ini", "ehthumbs.db"),
 }
 TABLES = {".csv", ".tsv", ".parquet"}
+Identity: TypeAlias = tuple[int, int]  # of a folder: its device and number
 LEADS_BACK, BROKEN = "links that lead back", "links that lead nowhere"
 
 
@@ -41,14 +43,27 @@ def is_junk(name: str) -> bool:
 
 
 def walk(root: Path) -> Contents:
-    """Return what is below a folder.
+    """Return what is below a folder, however deep.
 
     Linked folders are followed, each once below each of the folders at the top. Raises `OSError` where the
     folder itself cannot be read.
     """
     contents = Contents()
     state = root.stat()
-    _visit(root, Path(), list(os.scandir(root)), {(state.st_dev, state.st_ino)}, set(), contents)
+    inside = [_Folder(root, Path(), (state.st_dev, state.st_ino), _entries(root))]
+    linked: set[Identity] = set()  # where links led to, below the current folder at the top
+    while inside:
+        here = inside[-1]
+        if here.left:
+            found = _take(here, here.left.pop(), contents)
+            if len(inside) == 1:
+                linked = set()
+            if found and (
+                entered := _entered(*found, {folder.identity for folder in inside}, linked, contents)
+            ):
+                inside.append(entered)
+        else:
+            inside.pop()
     contents.files.sort()
     contents.folders.sort()
     contents.tables.sort()
@@ -63,54 +78,63 @@ def images_below(folder: Path) -> list[Path]:
         return []
 
 
-def _visit(
-    folder: Path,
-    relative: Path,
-    entries: list[os.DirEntry[str]],
-    above: set[tuple[int, int]],
-    linked: set[tuple[int, int]],
-    contents: Contents,
-) -> None:
-    """Take in what a folder holds. above: the folders that it is in. linked: those that links led to."""
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        if is_junk(entry.name):
-            continue
-        path, place = folder / entry.name, relative / entry.name
-        # A link is asked where it leads; of all others the listing knows already what they are.
-        known = path if entry.is_symlink() else entry
-        if known.is_dir():
-            if is_output(path):
-                contents.outputs.append(place)
-                continue
-            _enter(path, place, above, linked if relative.parts else set(), contents)
-        elif not known.is_file():
-            contents.leave_out(BROKEN if path.is_symlink() else "no files", place)
-        elif reason := left_out_as(path):
-            contents.leave_out(reason, place)
-            if path.suffix.lower() in TABLES:
-                contents.tables.append(place)
-        else:
-            contents.files.append(place)
+@dataclass
+class _Folder:
+    """A folder that is being looked into. left: what is still to be looked at, the next one last."""
+
+    path: Path
+    relative: Path
+    identity: Identity
+    left: list[os.DirEntry[str]]
 
 
-def _enter(
-    folder: Path,
-    relative: Path,
-    above: set[tuple[int, int]],
-    linked: set[tuple[int, int]],
-    contents: Contents,
-) -> None:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, junk left out, in the order of names from the end."""
+    return sorted(
+        (entry for entry in os.scandir(folder) if not is_junk(entry.name)),
+        key=lambda entry: entry.name,
+        reverse=True,
+    )
+
+
+def _take(folder: _Folder, entry: os.DirEntry[str], contents: Contents) -> tuple[Path, Path] | None:
+    """Take in an entry of a folder; return a folder's path, and the same relative to the root."""
+    path, place = folder.path / entry.name, folder.relative / entry.name
+    # A link is asked where it leads; of all others the listing knows already what they are.
+    known = path if entry.is_symlink() else entry
+    if known.is_dir():
+        if not is_output(path):
+            return path, place
+        contents.outputs.append(place)
+    elif not known.is_file():
+        contents.leave_out(BROKEN if path.is_symlink() else "no files", place)
+    elif reason := left_out_as(path):
+        contents.leave_out(reason, place)
+        if path.suffix.lower() in TABLES:
+            contents.tables.append(place)
+    else:
+        contents.files.append(place)
+    return None
+
+
+def _entered(
+    path: Path, relative: Path, above: set[Identity], linked: set[Identity], contents: Contents
+) -> _Folder | None:
+    """Return a folder to look into; None, and note why, where it is not looked into.
+
+    above: the folders that it is in. linked: those that links led to, to which it is added.
+    """
     try:
-        state = folder.stat()
+        state = path.stat()
         here = state.st_dev, state.st_ino
         if here in above or here in linked:
             contents.leave_out(LEADS_BACK, relative)
-            return
-        entries = list(os.scandir(folder))
+            return None
+        entries = _entries(path)
     except OSError as error:
         contents.leave_out(f"folders not to be opened ({error.strerror or error})", relative)
-        return
-    if folder.is_symlink():
+        return None
+    if path.is_symlink():
         linked.add(here)
     contents.folders.append(relative)
-    _visit(folder, relative, entries, above | {here}, linked, contents)
+    return _Folder(path, relative, here, entries)

@@ -434,7 +434,6 @@ def test_damaged_renditions_are_decoded_anew(file, content, size, photos, capsys
     folder = prepare(DataSpec(str(photos), size)).folder
     path = folder / file
     path.unlink() if content is None else path.write_text(content)
-    open_splits.cache_clear()
     capsys.readouterr()
     prepared = prepare(DataSpec(str(photos), size))
     assert f"the cache folder {folder} is damaged (" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Which folders are classes and parts: every usual way to lay photos out, and what could be meant in two."""
 
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -178,6 +179,22 @@ def test_linked_folders_are_followed_without_loops(tmp_path):
     ]
 
 
+def test_folders_in_one_another_however_deep(tmp_path):
+    root = tmp_path / "x"
+    write(root, "cat/1.png", "dog/2.png")
+    deep = [root / "cat"]
+    for _ in range(600):
+        deep.append(deep[-1] / "a")
+        deep[-1].mkdir()
+    shutil.copy(root / "cat" / "1.png", deep[-1] / "3.png")
+    try:
+        assert found(root)["train"] == {"cat": ["1.png", "3.png"], "dog": ["2.png"]}
+    finally:  # Python's own way to remove them is recursive
+        (deep[-1] / "3.png").unlink()
+        for folder in reversed(deep[1:]):
+            folder.rmdir()
+
+
 def test_names_are_composed_and_unicode(tmp_path):
     root = tmp_path / "x"
     write(root, "train/caf\u00e9/1.png", "train/b/1.png", "test/cafe\u0301/2.png", "test/b/2.png")
@@ -323,7 +340,13 @@ def test_an_archive_writes_nothing_elsewhere(tmp_path, contents):
     away = ("../out.png", "/out.png", "rose/../../out.png", "c:\\out.png", "rose\\..\\..\\out.png")
     entries = {"rose/1.png": one, "tulip/2.png": two, link: "/etc/passwd", **dict.fromkeys(away, one)}
     path = packed(tmp_path / "x.zip", entries)
-    assert prepare(DataSpec(str(path))).files() == ["rose/1.png", "tulip/2.png"]
+    prepared = prepare(DataSpec(str(path)))
+    assert prepared.files() == ["rose/1.png", "tulip/2.png"]
+    assert [(one.what, one.count) for one in prepared.left_out] == [
+        ("outside of the archive", 5),
+        ("links, which are not followed in an archive", 1),
+    ]
+    assert any("not followed in an archive: rose/link.png" in note for note in prepared.notes)
     assert not list(tmp_path.rglob("*out.png"))
     assert not Path("/out.png").exists()
     rows = "path,label\n1.png,a\n2.png,b\n../../../../../../../etc/hostname,a\n"

@@ -175,15 +175,30 @@ def test_a_cache_hit_imports_no_heavy_library():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_a_changed_cache_is_found_by_verify_and_built_anew_by_the_next_run(capsys):
-    prepared = prepare(DataSpec("digits"))
-    verify(prepared)
+def flip_a_byte(prepared):
     path = prepared.folder / "train_x.npy"
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    open_splits.cache_clear()
-    verify.cache_clear()
+
+
+def test_a_byte_that_changed_is_one_line_and_the_same_run_goes_on(capsys):
+    prepared = prepare(DataSpec("digits"))
+    before = open_splits(prepared.folder).train.x.copy()
+    flip_a_byte(prepared)
+    capsys.readouterr()
+    again = prepare(DataSpec("digits"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"the cache folder {prepared.folder} is damaged (fingerprint ")
+    assert line.endswith("set aside as digits-v1.damaged, and computed anew")
+    assert again == prepared
+    np.testing.assert_array_equal(open_splits(again.folder).train.x, before)
+    verify(again)
+
+
+def test_a_cache_that_changes_after_it_was_opened_is_found_by_verify(capsys):
+    prepared = prepare(DataSpec("digits"))
+    flip_a_byte(prepared)
     with pytest.raises(FewshotError, match=r"is damaged .*: run again, which computes it anew"):
         verify(prepared)
     assert "set aside as digits-v1.damaged" in capsys.readouterr().err
