@@ -13,7 +13,7 @@ from fewshot.data import Dataset, Prepared, open_splits
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError
 from fewshot.inspection.findings import Inspection
-from fewshot.inspection.look import inspect
+from fewshot.inspection.look import Apart, inspect
 from fewshot.trials.plan import Images, Machine
 from fewshot.wording import readable
 
@@ -59,20 +59,41 @@ def inspected(
         features,
         pool.groups[index],
         levels=images.small.levels,
+        apart=_apart(images, pool),
     )
     return found_there if pool.images is None else _in_the_whole(found_there, index, files, images, pool)
+
+
+def _apart(images: Images, pool: Pool) -> list[Apart]:
+    """Return those of a folder's photos that are not looked at, but are near-duplicates of ones that are."""
+    found = []
+    for name, part in open_splits(images.small.folder).parts.items():
+        if name == pool.part or part.groups is None:
+            continue
+        files, shown = images.small.files(name), _to_show(images, name)
+        found += [
+            Apart(files[i], part.classes[part.y[i]], int(part.groups[i]), np.asarray(shown[i]))
+            for i in np.flatnonzero(np.isin(part.groups, pool.groups)).tolist()
+        ]
+    return found
+
+
+def _to_show(images: Images, part: str) -> np.ndarray:
+    """Return the photos of a part in the size to show them in."""
+    views = open_splits(images.views.folder).parts[part].x
+    return (
+        views[:, VIEWS.index("padded")] if views.ndim == 5 else open_splits(images.large.folder).parts[part].x
+    )
 
 
 def _in_the_whole(
     inspection: Inspection, index: np.ndarray, files: Sequence[str], images: Images, pool: Pool
 ) -> Inspection:
     """Return what was found among the images at `index`, with their positions among all of the part."""
-    views = open_splits(images.views.folder).parts[pool.part].x
-    large = open_splits(images.large.folder).parts[pool.part].x
     findings = []
     for finding in inspection.findings:
         position = int(index[finding.position])
         file = finding.file if files else f"image {position}"
         findings.append(replace(finding, position=position, file=file))
-    shown = views[:, VIEWS.index("padded")] if views.ndim == 5 else large
+    shown = _to_show(images, pool.part)
     return replace(inspection, findings=tuple(findings), images=shown, files=tuple(map(readable, files)))

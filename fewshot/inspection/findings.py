@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +16,7 @@ TOLD = 5  # findings of a kind that the text names; the CSV has all
 KINDS = {  # kind → what it is called for several
     "label error": "label errors: the same photo in two classes",  # needs no model, and is the surest
     "wrong label": "labels that may be wrong",
+    "in two parts": "near-duplicates of photos in another part",
     "duplicate": "near-duplicates",
     "outlier": "photos unlike all others",
     "flat": "photos of one colour",
@@ -87,6 +88,8 @@ class Inspection:
         These, in the size to show them in, uint8 (N, height, width, 3).
     files
         Their names, in the same order.
+    elsewhere
+        Files of other parts that findings name → their pictures.
     """
 
     findings: tuple[Finding, ...]
@@ -94,6 +97,7 @@ class Inspection:
     count: int
     images: np.ndarray = field(repr=False, compare=False)
     files: tuple[str, ...] = field(default=(), repr=False)
+    elsewhere: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: str) -> list[Finding]:
         """Return the findings of a kind, the surest first."""
@@ -163,7 +167,9 @@ class Inspection:
         lines = [finding.file, question, f"sure: {100 * finding.sure:.0f} %"]
         pictures: list[Picture] = [(np.asarray(self.images[finding.position]), lines)]
         if finding.other:
-            twin = self.images[self.files.index(finding.other)]
+            twin = self.elsewhere.get(finding.other)
+            if twin is None:
+                twin = self.images[self.files.index(finding.other)]
             pictures.append((np.asarray(twin), [finding.other, finding.other_label, "the same photo"]))
         return pictures
 

@@ -1,6 +1,7 @@
 """Look at labelled photos: `inspect` puts together what the files of this room find."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,16 @@ from fewshot.stats.metrics import measure
 from fewshot.wording import readable
 
 
+@dataclass(frozen=True)
+class Apart:
+    """A photo of another part than the one looked at: its file, class, group and picture."""
+
+    file: str
+    label: str
+    group: int
+    image: np.ndarray
+
+
 def inspect(
     images: np.ndarray,
     labels: np.ndarray,
@@ -28,6 +39,7 @@ def inspect(
     groups: np.ndarray | None = None,
     seed: int = 0,
     levels: Levels | None = None,
+    apart: Sequence[Apart] = (),
 ) -> Inspection:
     """Return what is suspicious about labelled photos. Needs neither TensorFlow nor a GPU.
 
@@ -53,6 +65,8 @@ def inspect(
         Decides what is drawn at random.
     levels
         Of photos with more than 8 bits, the ranges that they are scaled from.
+    apart
+        Photos of other parts, which some of these may repeat.
 
     Raises
     ------
@@ -82,6 +96,17 @@ def inspect(
             twin = twins[one.position] = {"other": names[one.twin], "other_label": classes[labels[one.twin]]}
             why = f"the same photo as {twin['other']}, which is {twin['other_label']}: one label is wrong"
             found.append(finding("label error", one.position, one.sure, why, suggested=suggested, **twin))
+    elsewhere = {}
+    for position, repeated in _repeats_of(apart, groups):
+        other, other_label = readable(repeated.file), repeated.label
+        elsewhere[other] = repeated.image
+        twin = {"other": other, "other_label": other_label}
+        if other_label == classes[labels[position]]:
+            why = f"nearly the same photo as {other}: together they tell nothing of new photos"
+            found.append(finding("in two parts", position, 0.99, why, **twin))
+        elif position not in twins:
+            why = f"the same photo as {other}, which is {other_label}: one label is wrong"
+            found.append(finding("label error", position, 0.99, why, suggested=other_label, **twin))
     for position, original in _repeats(groups):
         if position not in twins and labels[position] == labels[original]:
             twin = {"other": names[original], "other_label": classes[labels[original]]}
@@ -98,6 +123,7 @@ def inspect(
         len(labels),
         images,
         tuple(names),
+        elsewhere,
     )
 
 
@@ -113,6 +139,13 @@ def _repeats(groups: np.ndarray | None) -> list[tuple[int, int]]:
         return []
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)
     return [(i, int(first[group])) for i, group in enumerate(number) if first[group] != i]
+
+
+def _repeats_of(apart: Sequence[Apart], groups: np.ndarray | None) -> list[tuple[int, Apart]]:
+    """Return each image that repeats one of another part, with the first such one there."""
+    first = {one.group: one for one in reversed(apart)}
+    numbers = [] if groups is None else groups.tolist()
+    return [(position, first[group]) for position, group in enumerate(numbers) if group in first]
 
 
 def _accuracy(probabilities: np.ndarray | None, labels: np.ndarray) -> float | None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fewshot.inspection.findings import COLUMNS, KINDS, Inspection
-from fewshot.inspection.look import inspect
+from fewshot.inspection.look import Apart, inspect
 from fewshot.report.plots.gallery import gallery, shortened
 
 CLASSES = ("cat", "dog")
@@ -59,6 +59,22 @@ def test_every_finding_names_its_file(photos):
     assert (twice.label, twice.suggested) == ("dog", "cat")
     assert (twice.other, twice.other_label) == ("cat/photo 02.png", "cat")
     assert set(KINDS) >= {one.kind for one in inspection.findings}
+
+
+def test_photos_that_stand_in_two_parts(photos, tmp_path):
+    """Photo 4 stands in the test part, too; so does photo 6, as another class."""
+    twins = [
+        Apart(f"test/{label}/{i}.png", label, i, photos["images"][i]) for i, label in ((4, "cat"), (6, "dog"))
+    ]
+    inspection = inspect(**photos, apart=twins)
+    (leak,) = inspection.of("in two parts")
+    assert (leak.position, leak.other, leak.other_label) == (4, "test/cat/4.png", "cat")
+    assert [(one.position, one.other) for one in inspection.of("label error")] == [
+        (5, "cat/photo 02.png"),
+        (6, "test/dog/6.png"),
+    ]
+    told = [path.name for path in inspection.sheets(tmp_path)]
+    assert {"in-two-parts.png", "label-error.png"} <= set(told)
 
 
 def test_the_document_and_the_table_hold_the_same(photos, tmp_path):
