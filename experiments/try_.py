@@ -24,7 +24,7 @@ from fewshot import cli
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.report.page.markup import Markup, embedded, join, tag
 from fewshot.stats.calibration import MOST_SURE
-from fewshot.wording import one_line
+from fewshot.wording import EVIDENCE, one_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -133,14 +133,14 @@ def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
 
 def _looks(saved: "Saved", file: Path, look: "Look") -> Markup | None:
     """Return the photo with what speaks for the answer; None for a model that has no places."""
-    from fewshot.deploy.overlays import LEGEND, looked_at, overlay
+    from fewshot.deploy.overlays import looked_at, overlay
 
     explainer = _explainer(saved.path, saved.card["sha256"])
     if explainer is None:
         return None
     pixels, shown = looked_at(saved, file)
     evidence = explainer(pixels, int(look.probabilities.argmax()))
-    return join(tag("h3", "Where it looks"), tag("p", f"{LEGEND}."), _image(overlay(shown, evidence)))
+    return join(tag("h3", "Where it looks"), tag("p", EVIDENCE), _image(overlay(shown, evidence)))
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import re
 
 LONGEST_WORD = 300  # letters of a word in a message
+EVIDENCE = "Orange speaks for the answer, blue against it."  # under pictures of where a model looks
 
 
 def plural(n: int, noun: str, many: str | None = None) -> str:

@@ -16,14 +16,13 @@ from fewshot.deploy.saved import Saved
 from fewshot.errors import FewshotError, UsageError
 from fewshot.io.files import mark_output, slug
 from fewshot.io.fonts import font_file, legible
-from fewshot.wording import one_line
+from fewshot.wording import EVIDENCE, one_line
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
 
 SIDE = 384  # pixels of a photo's longer side in the picture
 FOR, AGAINST = (255, 110, 0), (0, 110, 255)
-LEGEND = "orange speaks for it, blue against it"
 COVER = 0.75  # how much of the photo the strongest evidence hides
 STRONG = 99  # percentile of the evidence that counts as strongest: single pixels may be far beyond
 MARGIN, LINE = 8, 20  # pixels
@@ -112,7 +111,7 @@ def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Ima
     while draw.textlength(caption, font) > full - 2 * MARGIN:
         caption = caption[:-2] + "…"
     draw.text((MARGIN, height + 2 * MARGIN), caption, "black", font)
-    draw.text((MARGIN, height + 2 * MARGIN + LINE), LEGEND, (90, 90, 90), font)
+    draw.text((MARGIN, height + 2 * MARGIN + LINE), EVIDENCE, (90, 90, 90), font)
     return picture
 
 

@@ -18,6 +18,7 @@ from fewshot.report.plots.calibration import Calibration, reliability
 from fewshot.report.plots.shots import plot_shots
 from fewshot.stats.comparison import summary
 from fewshot.stats.intervals import Estimate
+from fewshot.wording import EVIDENCE
 
 WIDTH = 4.7  # inches of a picture: a phone shows it whole
 LISTED = 200  # suspicious photos in the list
@@ -203,8 +204,8 @@ def _looks(found: Found) -> Markup | None:
         tag("h3", "Where the model looks"),
         tag(
             "p",
-            "Orange speaks for the answer, blue against it. The answers are those that photos got while they "
-            "were held out; the model is the one that is saved, which was trained on them, too.",
+            f"{EVIDENCE} The answers are those that photos got while they were held out; the model is the one "
+            "that is saved, which was trained on them, too.",
             class_="note",
         ),
         tag("ul", *items, class_="looks"),
