@@ -204,8 +204,8 @@ def _looks(found: Found) -> Markup | None:
         tag("h3", "Where the model looks"),
         tag(
             "p",
-            f"{EVIDENCE} The answers are those that photos got while they were held out; the model is the one "
-            "that is saved, which was trained on them, too.",
+            f"{EVIDENCE} The answers are those that photos got while they were held out; the model is the "
+            "one that is saved, which was trained on them, too.",
             class_="note",
         ),
         tag("ul", *items, class_="looks"),
