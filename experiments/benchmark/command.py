@@ -33,6 +33,7 @@ PARTS = {  # each a module of this folder: measure(data, rounds, device), table(
     "baselines": "NumPy networks beside Keras's, and SSIM beside scikit-image's",
     "full": "an epoch of a whole dataset for large networks, on the CPU or a GPU",
     "gan": "a step of the report's DCGAN beside PyTorch's",
+    "promises": "whether what is promised from some photos is true of others",
     "unequal": "how classes of unequal numbers of photos are best made to count alike",
 }
 WARM_UP = 900  # first seed of the untimed tasks
