@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.saved_model import add_model, open_model, shown
+from experiments.saved_model import add_model, open_model
 from fewshot import cli
 from fewshot.data.depth import Levels
 from fewshot.data.kinds import why_unreadable
@@ -26,6 +26,7 @@ from fewshot.data.walk import walk
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.inspection.selection import select
 from fewshot.stats.calibration import MOST_SURE
+from fewshot.wording import readable
 
 SURE = 0.9  # an answer above is not called unsure
 SHEET = 60, 160  # photos on a sheet, pixels of each
@@ -65,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
     files = [directory / file for file in contents.files]
     left_out = [tally.line("left out: ") for tally in tallied(contents.left_out)]
     if not files:
-        raise UsageError("; ".join([f"no images in {shown(directory)}", *left_out]))
+        raise UsageError("; ".join([f"no images in {readable(directory)}", *left_out]))
     for line in left_out:
         print(line, file=sys.stderr)
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
@@ -91,7 +92,7 @@ def _look(saved, files: Sequence[Path]) -> tuple[list[Path], np.ndarray, np.ndar
     read, looks = [], []
     for file, look in tqdm(saved.stream(files), total=len(files), desc="photos", disable=None):
         if isinstance(look, Exception):
-            tqdm.write(f"skipped {shown(file)} ({why_unreadable(file, look)})", file=sys.stderr)
+            tqdm.write(f"skipped {readable(file)} ({why_unreadable(file, look)})", file=sys.stderr)
         else:
             read.append(file)
             looks.append(look)
@@ -124,7 +125,8 @@ def _document(directory: Path, count: int, rows: list[dict]) -> str:
 def _table(rows: list[dict]) -> str:
     """Return a line a photo: answer, probability, why, file."""
     cells = [
-        [row["answer"], f"{100 * row['probability']:.1f} %", row["why"], shown(row["file"])] for row in rows
+        [row["answer"], f"{100 * row['probability']:.1f} %", row["why"], readable(row["file"])]
+        for row in rows
     ]
     cells.insert(0, ["answer", "probability", "why", "file"])
     widths = [max(len(row[column]) for row in cells) for column in range(3)]

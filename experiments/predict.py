@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, open_model, shown
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, open_model
 from fewshot import cli
 from fewshot.data.kinds import why_unreadable
 from fewshot.data.tally import tallied
@@ -29,7 +29,7 @@ from fewshot.deploy.sorting import Sorter
 from fewshot.errors import FewshotError, UsageError
 from fewshot.stats import metrics
 from fewshot.stats.calibration import calibration_error
-from fewshot.wording import plural
+from fewshot.wording import plural, readable
 
 if TYPE_CHECKING:
     from fewshot.deploy.saved import Look, Saved
@@ -129,7 +129,7 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
             contents = walk(path)
             left_out = [tally.line("left out: ") for tally in tallied(contents.left_out)]
             if not contents.files:
-                raise UsageError("; ".join([f"no images in {shown(path)}", *left_out]))
+                raise UsageError("; ".join([f"no images in {readable(path)}", *left_out]))
             for line in left_out:
                 print(line, file=sys.stderr)
             files += [path / file for file in contents.files]
@@ -138,9 +138,9 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
         else:
             missing.append(path)
     if not files:
-        raise UsageError(f"{shown(missing[0])}: {_why_missing(missing[0])}")
+        raise UsageError(f"{readable(missing[0])}: {_why_missing(missing[0])}")
     for path in missing:
-        print(f"skipped {shown(path)} ({_why_missing(path)})", file=sys.stderr)
+        print(f"skipped {readable(path)} ({_why_missing(path)})", file=sys.stderr)
     return files
 
 
@@ -180,7 +180,7 @@ def _answers(saved, files: list[Path], batch: int, broken: list[Path], bar) -> I
         if isinstance(result, Exception):
             broken.append(file)
             with bar.external_write_mode(sys.stderr):
-                print(f"skipped {shown(file)} ({why_unreadable(file, result)})", file=sys.stderr)
+                print(f"skipped {readable(file)} ({why_unreadable(file, result)})", file=sys.stderr)
         else:
             yield file, result
 
@@ -272,7 +272,7 @@ def _table(answers: Iterable[Shown], classes: list[str], threshold: float) -> It
         more = f"  (or {', '.join(others)})" if others and not look.novel else ""
         yield (
             f"{classes[best]:{width}}  {_percent(look.probabilities[best]):>9} %  "
-            f"{_doubt(look, threshold):{len(UNKNOWN)}}  {shown(file)}{more}"
+            f"{_doubt(look, threshold):{len(UNKNOWN)}}  {readable(file)}{more}"
         )
 
 

@@ -59,8 +59,3 @@ def open_model(args: argparse.Namespace) -> "Saved":
     saved = load(args.model)
     rule = getattr(args, "unknown", None)
     return saved if rule is None else saved.refusing(rule)
-
-
-def shown(file: Path | str) -> str:
-    """Return a file's name on one line, whatever characters are in it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(file))
