@@ -561,7 +561,16 @@ def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, f
     # Of 12, two are in the training part, too, and so is one whose copy stayed there.
     assert findings.tested.n == 9
     assert all(row.photos == 23 for row in findings.answer.rows)  # of the training part
-    assert any("9 test photos" in line for line in findings.document()["verdict"])
+    document = findings.document()
+    assert any("9 test photos" in line for line in document["verdict"])
+    both = [one for one in document["inspection"]["findings"] if one["kind"] == "in two parts"]
+    assert {(one["file"], one["other"]) for one in both} == {
+        ("train/räuber & <b>/9.jpg", "test/räuber & <b>/9.jpg"),
+        ("train/sea/9.jpg", "test/sea/9.jpg"),
+        ("train/sea/copy of 3.jpg", "test/sea/3.jpg"),
+    }
+    assert "near-duplicates of photos in another part: 3 of 23" in findings.text()
+    assert any(figure.endswith("in-two-parts.png") for figure in findings.figures)
 
 
 def test_a_test_part_is_not_measured_on_other_classes_than_those_compared(monkeypatch):
