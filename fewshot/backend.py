@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot import compilations
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.wording import one_line
 
@@ -241,6 +242,7 @@ def _start_jax(threads: int, device: str) -> None:
         )
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     jax = _import_jax()
+    compilations.keep(jax)
     if device != "cpu" and jax.default_backend() != "gpu":
         raise FewshotError(f"JAX finds no GPU: use {field('device', 'cpu')}, or install jax[cuda12]")
     if device == "gpus":

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory, limits of containers included."""
+"""What this process may use of the machine: cores and memory, limits of containers included; its cache."""
 
 import os
 import shutil
@@ -25,6 +25,13 @@ def cores() -> int:
             raise UsageError(f"the variable {LIMIT} wants a whole number above 0. Received: '{text}'")
         limits.append(int(text))
     return max(1, min(limits))
+
+
+def cache_dir() -> Path:
+    """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
+    if folder := os.environ.get("FEWSHOT_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
 
 
 def memory() -> int | None:

@@ -261,3 +261,8 @@ def add_common(parser: argparse.ArgumentParser, cache: bool = True) -> None:
             metavar="DIR",
             help="where prepared data and features are kept (default: ~/.cache/fewshot)",
         )
+        group.add_argument(
+            "--no-compile-cache",
+            action="store_true",
+            help="keep nothing of what JAX compiles; otherwise up to 1 GB of it are kept there, too",
+        )

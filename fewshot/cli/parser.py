@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from fewshot import compilations
 from fewshot.errors import DEBUG, FewshotError, debugging
 from fewshot.wording import one_line, shortened
 
@@ -187,6 +188,8 @@ def _run(
         args.command = f"{parser.prog} {shlex.join(argv)}".rstrip()
         if getattr(args, "cache_dir", None):
             os.environ["FEWSHOT_CACHE"] = args.cache_dir  # workers have it, too
+        if getattr(args, "no_compile_cache", False):
+            os.environ[compilations.SWITCH] = "false"  # workers have it, too
         if "matplotlib" not in sys.modules:
             os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever a notebook or a desktop has set
         program(args)

@@ -10,13 +10,7 @@ from filelock import FileLock
 
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import mark_output
-
-
-def cache_dir() -> Path:
-    """Return the folder for all that is fetched or prepared: `FEWSHOT_CACHE`, or the user's cache."""
-    if folder := os.environ.get("FEWSHOT_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewshot"
+from fewshot.machine import cache_dir
 
 
 def set_aside(path: Path, why: str) -> None:
