@@ -45,13 +45,22 @@ CIFAR = {
     "mlp": 1_748_426,
     "mobilenetv2-short": 1_545_482,
     "resnet18": 11_173_962,
+    "wrn": 2_748_890,
+}
+# Of WRN-depth-width in the paper (arXiv 1605.07146), in millions.
+WIDE = {
+    (40, 1): 0.6,
+    (40, 4): 8.9,
+    (28, 10): 36.5,
+    (22, 8): 17.2,
+    (16, 8): 11.0,
 }
 
 
 NEW = [name for name in networks if not networks[name].traits.get("pretrained")]
 # Up to a minute each, for the same builders as smaller members of their families: slow tests.
 DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
-LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto", "vgg13", "vgg16", "vgg16-c", "vgg19")
+LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto", "wrn", "vgg13", "vgg16", "vgg16-c", "vgg19")
 
 
 def each(names, slow=DEEP):
@@ -85,6 +94,31 @@ def test_parameters_and_multiply_adds_at_1000_classes(name):
 @pytest.mark.parametrize("name", CIFAR)
 def test_parameters_of_the_small_forms(name):
     assert cost(name, 32, 10).parameters == CIFAR[name]
+
+
+@pytest.mark.parametrize(("depth", "width"), WIDE)
+def test_parameters_of_wide_residual_networks(depth, width):
+    assert round(cost(f"wrn:depth={depth},width={width}", 32, 10).parameters / 1e6, 1) == WIDE[depth, width]
+
+
+@pytest.mark.parametrize("depth", [4, 9, 17])
+def test_wide_residual_networks_have_whole_blocks(depth):
+    with pytest.raises(UsageError, match=f"10, 16, 22, .* Received: {depth}"):
+        build(f"wrn:depth={depth}", (32, 32, 3), 10)
+
+
+def test_a_wide_residual_network_halves_its_maps_twice_and_passes_sums_on_as_they_are():
+    import keras
+
+    from fewshot.models import cost as summary
+
+    layers = summary.outline("wrn:depth=10,width=1", (32, 32, 3), 10).layers
+    sums = [layer for layer in layers if isinstance(layer, keras.layers.Add)]
+    assert [layer.output.shape[1:] for layer in sums] == [(32, 32, 16), (16, 16, 32), (8, 8, 64)]
+    first = next(layer for layer in layers if isinstance(layer, keras.layers.Conv2D))
+    assert sums[0].input[0] is first.output  # as wide as the sum: no projection, no activation
+    (dropped,) = (layer for layer in layers if isinstance(layer, keras.layers.Dropout))
+    assert dropped.output.shape == (None, 64)
 
 
 def test_alexnet_s_first_maps_are_55_wide():

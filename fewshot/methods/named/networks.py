@@ -48,3 +48,16 @@ methods.define(
     tags=("cnn", "compare"),
     cost_seconds=80,
 )
+
+methods.define(
+    "wrn-long",
+    "wrn:drop=0.3,recipe=long",
+    "WRN-16-4, trained for 2,000 passes: for a GPU",
+    tags=("deic",),
+)
+methods.define(
+    "wrn-long-3",
+    "wrn:drop=0.3,recipe=long,ensemble_size=3",
+    "three of them averaged",
+    tags=("deic",),
+)
