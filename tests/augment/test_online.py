@@ -170,6 +170,69 @@ def test_randaugment_operations_by_hand(batch):
     assert np.allclose(made[3], np.where(x[3] > 127.5, 255 - x[3], x[3]), atol=1e-3)
 
 
+def trivial(x, kind, strength):
+    """Return images after one operation of TrivialAugment, the same for all."""
+    from fewshot.augment.online.trivialaugment import TrivialAugment
+
+    n = len(x)
+    drawn = np.full(n, kind, "int32"), np.full(n, strength, "float32")
+    return np.asarray(TrivialAugment().apply(x, np.eye(n, dtype="float32"), *drawn)[0])
+
+
+def test_trivialaugment_equalises_and_sharpens_as_pillow_does():
+    from PIL import Image, ImageEnhance, ImageOps
+
+    from fewshot.augment.online import trivialaugment as ta
+
+    rng = np.random.default_rng(0)
+    x = np.clip(rng.normal(120, 40, (4, 20, 24, 3)), 0, 255).astype("uint8")
+    x[1], x[2, ..., 0] = 7, rng.integers(0, 3, (20, 24))  # one value; three values
+    pictures = [Image.fromarray(image) for image in x]
+    expected = np.stack([np.asarray(ImageOps.equalize(picture)) for picture in pictures])
+    assert np.array_equal(trivial(x.astype("float32"), ta.EQUALISE, 0.3), expected)
+    for strength in (-1, 0.5):
+        factor = 1 + ta.FACTOR * strength
+        expected = np.stack([np.asarray(ImageEnhance.Sharpness(p).enhance(factor)) for p in pictures])
+        sharpened = trivial(x.astype("float32"), ta.SHARPNESS, strength)
+        assert np.allclose(sharpened, expected, atol=1.5)  # Pillow rounds twice
+
+
+def test_trivialaugment_operations_by_hand(batch):
+    from fewshot.augment.online import trivialaugment as ta
+
+    x = batch[0]
+    for kind in range(ta.KINDS):
+        made = trivial(x, kind, 0)  # 48 pixels are too few to be equalised
+        assert np.allclose(made, x, atol=1e-3) == (kind != ta.AUTOCONTRAST), (
+            kind
+        )  # 48 pixels are too few to equalise
+    assert np.allclose(trivial(x, ta.IDENTITY, 1), x, atol=1e-3)
+    assert np.array_equal(trivial(x, ta.POSTERISE, 1) % 64, np.zeros_like(x))  # two bits are left
+    assert np.allclose(trivial(x, ta.SOLARISE, 1), 255 - x, atol=1e-3)
+    assert np.allclose(trivial(x, ta.SOLARISE, 0.5), np.where(x >= 127.5, 255 - x, x), atol=1e-3)
+    stretched = trivial(x, ta.AUTOCONTRAST, 0.5)
+    assert np.allclose(stretched.min((1, 2)), 0, atol=1e-3)
+    assert np.allclose(stretched.max((1, 2)), 255, atol=1e-3)
+    moved = trivial(x, ta.TRANSLATE_X, 2 / 8)
+    assert np.allclose(moved[:, :, :6], x[:, :, 2:], atol=1e-3)
+    assert np.allclose(trivial(x, ta.BRIGHTNESS, -1), x * (1 - ta.FACTOR), atol=1e-3)
+
+
+def test_trivialaugment_draws_every_operation_and_strength():
+    from fewshot.augment.online import trivialaugment as ta
+
+    kind, strength = (np.asarray(v) for v in ta.TrivialAugment().sample(20_000, (8, 8, 3)))
+    assert sorted(set(kind.tolist())) == list(range(ta.KINDS))
+    levels = np.unique(np.round(np.abs(strength) * (ta.LEVELS - 1), 3))
+    assert np.array_equal(levels, np.arange(ta.LEVELS))
+    assert 0.45 < (strength < 0).mean() < 0.55
+
+
+def test_trivialaugment_trains_inside_the_graph(task):
+    learner = KerasLearner("baseline:width=4", Recipe(epochs=2, batch=30, online="trivialaugment"))
+    assert np.isfinite(learner.fit(task.train, 0).fitted.curve["loss"]).all()
+
+
 def test_a_policy_repeats_with_its_seed_and_leaves_the_weights_alone(blobs):
     task = Protocol().sample_task(blobs, 0)
     strong = KerasLearner(recipe=Recipe(epochs=5, online="strong"))
