@@ -14,12 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fewshot import __version__, backend, cli
 from fewshot.data import DataSpec, open_splits
-from fewshot.data.protocols import Protocol, numbers_of_tasks, protocols
+from fewshot.data.protocols import TUNING, Protocol, numbers_of_tasks, protocols
+from fewshot.data.published import PublishedGroup
 from fewshot.learners.contract import Learner
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.help import notes
@@ -33,6 +34,7 @@ from fewshot.wording import plural
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 5
 TESTBED = Protocol()
+CIFAR = ("cifar10", "cifair10")  # whose training images are the same
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,8 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     records = str(request.out / "trials.jsonl")
     protocol = plan.trials[0].identity()["protocol"]
     document = result(study.name, protocol, baseline, results, figures, records, request.command, study.plots)
+    if groups := _published_groups(plan):
+        document["published"] = [asdict(group) for group in groups]
     with cli.writing(folder):
         if not _is_written(folder, document):
             predictions = predictions_for(study.plots, results, Store(request.out))
@@ -282,6 +286,8 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
     published = _published(study, plan, measured.by_method) if as_reported else {}
     text = table(results, baseline, reported=published)
+    if groups:
+        text = "\n".join([text, "", *_beside(groups, plan)])
     return Report(document, f"{text}\npictures: {', '.join(figures)}\nrecords:  {records}")
 
 
@@ -296,6 +302,25 @@ def _published(study: Study, plan: Plan, methods: Iterable[str]) -> dict[str, st
         return dict(study.reported)
     texts = {name: published(name, plan.protocol.name) for name in methods}
     return {name: text for name, text in texts.items() if text}
+
+
+def _published_groups(plan: Plan) -> tuple[PublishedGroup, ...]:
+    """Return what papers report under the protocol of a plan, where it draws as they do."""
+    traits = protocols[plan.protocol.name].traits
+    drawn = Protocol(plan.protocol.name, traits.get("ways", 2))
+    reported = plan.protocol == drawn and max(plan.seeds) < TUNING and plan.data.name in CIFAR
+    return traits.get("published", ()) if reported else ()
+
+
+def _beside(groups: Sequence[PublishedGroup], plan: Plan) -> list[str]:
+    """Return lines that name what was published, and on which images it and this run were measured."""
+    here = "as here" if plan.data.name == "cifair10" else f"this run on those of {plan.data.name}: see --data"
+    lines = [f"Published under {plan.protocol.name}, on the test images of cifair10 ({here}):"]
+    for group in groups:
+        values = ", ".join(f"{name} {value:.2f}" for name, value in group.accuracies.items())
+        apart = "" if group.comparable else "; not the images of this protocol"
+        lines.append(f"  {group.draw} ({group.source}{apart}): {values}")
+    return lines
 
 
 def _json(document: dict) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fewshot.data.dataset import Dataset, Prior, Splits
 from fewshot.data.duplicates import groups
+from fewshot.data.published import DEIC
 from fewshot.errors import UsageError, field, unknown
 from fewshot.registry import Registry
 from fewshot.seeding import rng
@@ -31,7 +32,8 @@ FOLDS = 10  # at most: a tenth is held out, so that what is measured knows nearl
 # Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
 # tasks, where there is one; `whole`, trials are long trainings on whole datasets; `shots`, False where the
 # rule takes all training images that it does not hold out; `balanced`, False where it holds out images of
-# the classes as they come; `everything`, every task has all images of the training part.
+# the classes as they come; `everything`, every task has all images of the training part; `published`, what
+# papers report under the rule as it is by default (`fewshot.data.published`).
 protocols = Registry("protocol")
 
 # labels, training positions, held-out positions, and the part of the latter
@@ -297,7 +299,7 @@ def near_duplicates(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.n
     return numbers
 
 
-@protocols.register("deic", ways=None, seeds=DEIC_SPLITS)
+@protocols.register("deic", ways=None, seeds=DEIC_SPLITS, published=DEIC)
 def deic(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (three seeds).
 

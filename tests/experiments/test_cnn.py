@@ -1,11 +1,13 @@
 """The small CNNs, their switches, and the study of them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import learner, one_line
 
+from experiments import study
 from experiments.cnn import STUDY
 from fewshot.data.protocols import Protocol
 from fewshot.errors import UsageError
@@ -77,6 +79,44 @@ def test_unfit_switches(text, message):
 def test_every_method_is_a_learner_and_a_network(name):
     made = learner(name, {})
     assert trainable(build(made.network, (32, 32, 3), 2)) > 0
+
+
+DEIC = Protocol("deic", None)
+
+
+def published_beside(data="cifar10", protocol=DEIC, seeds=range(3)):
+    """Return the lines that `experiments.study` prints of what papers report."""
+    plan = SimpleNamespace(protocol=protocol, seeds=seeds, data=SimpleNamespace(name=data))
+    groups = study._published_groups(plan)
+    return study._beside(groups, plan) if groups else []
+
+
+def test_deic_s_published_numbers_name_their_splits_and_images():
+    head, gem, workshop, others = published_beside()
+    assert "test images of cifair10 (this run on those of cifar10" in head
+    assert "three splits" in gem
+    assert "Harmonic Networks 58.00" in gem
+    assert "baseline) 55.18" in gem
+    assert "split 0 alone" in workshop
+    assert "baseline) 58.22" in workshop
+    assert "not the images of this protocol" in others
+    assert "67.30" in others
+    assert "70.09" in others
+    assert "as here" in published_beside("cifair10")[0]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data": "digits"},
+        {"protocol": Protocol()},
+        {"protocol": Protocol("deic", None, shots=10)},
+        {"protocol": Protocol("deic", 2)},
+        {"seeds": range(1000, 1003)},
+    ],
+)
+def test_they_stand_beside_the_same_draws_alone(changed):
+    assert not published_beside(**changed)
 
 
 def test_settings_change_network_and_recipe():
