@@ -22,7 +22,7 @@ from pathlib import Path
 from experiments.benchmark.timing import interleaved
 from fewshot import backend, cli
 from fewshot.data import prepare
-from fewshot.errors import FewshotError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.machine import cores
 from fewshot.registry import Registry
 from fewshot.wording import plural
@@ -244,6 +244,8 @@ def _print(machine: dict, rows: list[dict], args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.network:
+        _check_networks(args)
     data = prepare(cli.dataset(args), args.data_dir)
     if args.contender:
         print(json.dumps(_contend(args.contender, data, args.seeds)))
@@ -269,10 +271,21 @@ def _run(args: argparse.Namespace) -> None:
         _print(machine, rows, args)
 
 
+def _check_networks(args: argparse.Namespace) -> None:
+    """Raise `UsageError` for networks that are unknown, or that nothing would be measured of."""
+    from fewshot.models import networks
+
+    if args.part != "full":
+        raise UsageError(f"{field('network')} is of {field('full', True)}")
+    for name in args.network:
+        networks.canonical(name)
+
+
 def _measure_part(name: str, data, args: argparse.Namespace) -> None:
     """Measure one of `PARTS` instead of the ten-seed baseline, in this process."""
     part = importlib.import_module(f"experiments.benchmark.{name}")
-    measured = part.measure(data, args.rounds, backend.resolve_device(args.device))
+    chosen = {"chosen": args.network} if args.network else {}
+    measured = part.measure(data, args.rounds, backend.resolve_device(args.device), **chosen)
     machine = _machine()
     if args.json:
         print(json.dumps({"machine": machine, **measured}, indent=1))
@@ -300,6 +313,14 @@ def _parser() -> cli.Parser:
         parser.add_argument(
             f"--{name}", dest="part", action="store_const", const=name, help=f"measure {measured}, instead"
         )
+    parser.add_argument(
+        "--network",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="of --full: these networks, with their switches, instead of the reports'; each is told of as "
+        "soon as it is measured",
+    )
     parser.add_argument("--contender", choices=list(contenders), help="run this one only, in this process")
     cli.add_data(parser)
     cli.add_device(parser.add_argument_group("machine"))

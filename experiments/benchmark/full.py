@@ -1,9 +1,14 @@
-"""Whole datasets: seconds an epoch, and how much of the chip's arithmetic: `experiments.benchmark --full`."""
+"""Whole datasets: seconds an epoch, and how much of the chip's arithmetic: `experiments.benchmark --full`.
+
+Compiling a large network takes minutes: each is measured by itself, and what was measured is told at once.
+
+    python -m experiments.benchmark --full --network resnet18 wrn:width=8 --device gpu
+"""
 
 import itertools
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,14 +28,19 @@ NETWORKS = {
     "mobilenetv2": ("whole", "241.7 / 10.3"),
     "airbench": ("speedrun", "–"),
 }
+OTHERS = "whole", "–"  # recipe and report of any other network
 CPU_UPDATES = 3  # a round, where a whole epoch would take minutes
 SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are the measure of the chip
 
 
-def measure(data, rounds: int, device: str) -> dict:
+def measure(data, rounds: int, device: str, chosen: Sequence[str] = ()) -> dict:
     """Return, for each network and precision, what an epoch takes; compilation and data are not in it.
 
-    On a CPU `CPU_UPDATES` updates are measured, and an epoch's time is computed from them.
+    On a CPU `CPU_UPDATES` updates are measured, and an epoch's time is computed from them. Each row is
+    printed on standard error as soon as it is measured.
+
+    chosen: networks with their switches, instead of `NETWORKS`; those that are not of these are trained by
+    the recipe `whole`.
     """
     backend.start(cores(), device)
     train = open_splits(data.folder).train
@@ -38,12 +48,15 @@ def measure(data, rounds: int, device: str) -> dict:
     kind = "cpu" if device == "cpu" else "gpu"
     peaks = {precision: _products(precision, SIDE[kind]) for precision in PRECISIONS}
     rows = []
-    for network, (recipe, reported) in NETWORKS.items():
+    for network in chosen or NETWORKS:
+        recipe, reported = NETWORKS.get(network, OTHERS)
         for precision in PRECISIONS:
             print(f"{network}, {precision}", file=sys.stderr)
             row = _epoch(train, network, replace(recipes[recipe](), precision=precision), rounds, kind)
             row["share"] = row["tflops"] / peaks[precision]
             rows.append({"network": network, "precision": precision, "reported": reported, **row})
+            said = [f"{head} {cell(rows[-1])}" for head, cell in COLUMNS.items()]
+            print(f"  {', '.join(said[2:-1])}", file=sys.stderr, flush=True)
     return {"device": device, "peak_tflops": peaks, "rows": rows, "memory_mb": _memory()}
 
 
@@ -120,19 +133,21 @@ def _device_memory() -> int:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
+COLUMNS = {
+    "network": lambda r: r["network"],
+    "precision": lambda r: r["precision"],
+    "s/epoch": lambda r: f"{r['epoch']:.2f}",
+    "images/s": lambda r: f"{r['images']:,.0f}",
+    "GFLOP/s": lambda r: f"{1000 * r['tflops']:,.0f}",
+    "of the chip": lambda r: f"{100 * r['share']:.0f} %",
+    "compiling": lambda r: f"{r['compiled']:.1f} s",
+    "report, CPU / A100": lambda r: r["reported"],
+}
+
+
 def table(measured: Mapping) -> str:
     """Return what was measured as text."""
-    columns = {
-        "network": lambda r: r["network"],
-        "precision": lambda r: r["precision"],
-        "s/epoch": lambda r: f"{r['epoch']:.2f}",
-        "images/s": lambda r: f"{r['images']:,.0f}",
-        "GFLOP/s": lambda r: f"{1000 * r['tflops']:,.0f}",
-        "of the chip": lambda r: f"{100 * r['share']:.0f} %",
-        "compiling": lambda r: f"{r['compiled']:.1f} s",
-        "report, CPU / A100": lambda r: r["reported"],
-    }
-    lines = aligned([[head, *map(cell, measured["rows"])] for head, cell in columns.items()])
+    lines = aligned([[head, *map(cell, measured["rows"])] for head, cell in COLUMNS.items()])
     peaks = ", ".join(f"{1000 * value:,.0f} in {name}" for name, value in measured["peak_tflops"].items())
     memory = ", ".join(f"{name} {value:,.0f} MB" for name, value in measured["memory_mb"].items())
     updates = measured["rows"][0]["updates"]
