@@ -14,7 +14,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,76 @@ _SEES = {"tensorflow": _tensorflow_sees_card, "jax": _jax_sees_card}
 _OTHERWISE = "leave KERAS_BACKEND out"
 
 
+_setup_seconds, _setting_up = 0.0, False
+
+
+@contextlib.contextmanager
+def setting_up() -> Iterator[None]:
+    """Count the block's seconds as setting up: compiling, or bringing images into the device's memory.
+
+    Neither is training, as those count who train in seconds. A block inside another is a part of it.
+    """
+    global _setup_seconds, _setting_up
+    if _setting_up:
+        yield
+        return
+    _setting_up, begin = True, time.perf_counter()
+    try:
+        yield
+    finally:
+        _setting_up = False
+        _setup_seconds += time.perf_counter() - begin
+
+
+def setup_seconds() -> float:
+    """Return the seconds that this process has spent so far in `setting_up`."""
+    return _setup_seconds
+
+
+class Ahead:
+    """A function of JAX's, compiled before it is first called with arrays of a kind: that is setting up.
+
+    options: of `jax.jit`. Where arrays are divided among devices, each call may divide them in another way,
+    and JAX itself compiles as it calls.
+    """
+
+    def __init__(self, function: Callable, **options: Any):
+        import jax
+
+        self._function = jax.jit(function, **options)
+        self._compiled: dict[Any, Callable] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Return what the function does of its arguments."""
+        import jax
+        import keras
+
+        if keras.distribution.distribution() is not None:
+            return self._function(*arguments)
+        leaves, structure = jax.tree.flatten(arguments)
+        kinds = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        if kinds not in self._compiled:
+            with setting_up():
+                self._compiled[kinds] = self._function.lower(*arguments).compile()
+        return self._compiled[kinds](*arguments)
+
+
+def compile_function(function: Callable) -> Callable[..., Any]:
+    """Return a function of the backend's own arrays or NumPy's, compiled when it is first called."""
+    if name() == "jax":
+        return Ahead(function)
+    import tensorflow as tf
+
+    graph = tf.function(function, autograph=False)
+
+    def call(*arrays: Any) -> Any:
+        with setting_up():
+            compiled = graph.get_concrete_function(*map(tf.convert_to_tensor, arrays))
+        return compiled(*map(tf.convert_to_tensor, arrays))
+
+    return call
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether the backend says with an error that the device's memory is full."""
     return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
@@ -280,11 +351,11 @@ def compile_forward(model, finish: Callable = lambda outputs: outputs) -> Callab
 
         inputs = [tf.TensorSpec(tensor.shape, tf.float32) for tensor in model.inputs]
         graph = tf.function(lambda *x: finish(model(_one_or_all(x), training=False)), inputs, autograph=False)
-        forward = graph.get_concrete_function()
+        with setting_up():
+            forward = graph.get_concrete_function()
         return lambda *x: keras.tree.map_structure(np.asarray, forward(*map(tf.constant, x)))
-    import jax
 
-    forward = jax.jit(
+    forward = Ahead(
         lambda weights, *x: finish(model.stateless_call(*weights, _one_or_all(x), training=False)[0])
     )
     groups = model.trainable_variables, model.non_trainable_variables

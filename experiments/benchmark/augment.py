@@ -71,7 +71,7 @@ def _updates(task, recipe, expansion):
     placed = engine.loop.place(arrays(examples))
     batches = recipe.batches(len(examples), np.random.default_rng(0))
     stretch = [next(batches) for _ in range(UPDATES)]
-    return lambda: engine.loop.run(placed, stretch, recipe.rates(len(examples))[:, None]), examples
+    return lambda: engine.loop.run(placed, stretch, recipe.given(len(examples))), examples
 
 
 def _online(task, rounds):

@@ -19,7 +19,7 @@ from fewshot.augment.offline import expand
 from fewshot.data import open_splits
 from fewshot.machine import cores
 from fewshot.report.table import aligned
-from fewshot.training.recipe import PRECISIONS, recipes
+from fewshot.training.recipe import recipes
 
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {
@@ -29,6 +29,7 @@ NETWORKS = {
     "airbench": ("speedrun", "–"),
 }
 OTHERS = "whole", "–"  # recipe and report of any other network
+PRECISIONS = ("float32", "bfloat16")
 CPU_UPDATES = 3  # a round, where a whole epoch would take minutes
 SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are the measure of the chip
 
@@ -70,11 +71,10 @@ def _epoch(train, network: str, recipe, rounds: int, kind: str) -> dict:
     engine.begin(examples, 0)
     placed = engine.loop.place(arrays(examples))
     updates = recipe.epoch_steps(len(train)) if kind == "gpu" else CPU_UPDATES
-    order = recipe.batches(len(train), np.random.default_rng(0))
-    batches = list(itertools.islice(order, updates))
-    rates = np.full((updates, 1), 1e-3, np.float32)
+    batches = list(itertools.islice(engine.batches(examples, recipe, 0), updates))
+    given = recipe.given(len(train))[:updates]
     # The loop returns losses, so all of it has been computed then.
-    times = [seconds(lambda: engine.loop.run(placed, batches, rates)) for _ in range(rounds + 1)]
+    times = [seconds(lambda: engine.loop.run(placed, batches, given)) for _ in range(rounds + 1)]
     rate = sum(map(len, batches)) / min(times[1:])  # the first one compiles
     # A multiply-add is two operations, and an update three passes: forward, to the maps, to the weights.
     operations = 6 * cost(engine.network).multiply_adds
@@ -99,19 +99,9 @@ def _products(precision: str, side: int) -> float:
             y = ops.matmul(y, x)
         return ops.sum(ops.cast(y, "float32"))
 
-    run = _jitted(chain)
+    run = backend.compile_function(chain)
     least = least_seconds({"products": lambda: float(ops.convert_to_numpy(run(x)))}, 3)["products"]
     return PRODUCTS * 2 * side**3 / least / 1e12
-
-
-def _jitted(function):
-    if backend.name() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, autograph=False)
 
 
 def _memory() -> dict[str, float]:

@@ -2,12 +2,12 @@
 
 python -m experiments.full --method lenet resnet18-whole --seeds 3
 python -m experiments.full --method optimizers --limit-train 10000 --epochs 5 --validate
-KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 10 --device gpu
+KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 20 --device gpu
 """
 
 from dataclasses import replace
 
-from experiments.full.details import details, pictures, pooled
+from experiments.full.details import details, pictures, pooled, runs
 from experiments.study import Report, Request, Study, measure, plan, report
 from fewshot import cli
 from fewshot.data.protocols import TUNING, Protocol
@@ -46,14 +46,17 @@ def answer(study: Study, request: Request) -> Report:
     folder = request.out / study.name
     matrices = pooled(measured.by_method, request.out)
     scores, lines = details(matrices)
+    timed, timed_lines = runs(measured.by_method)
     with cli.writing(folder):
         paths = pictures(measured.by_method, matrices, folder)
     document = {
         **compared.document,
         "figures": [*compared.document["figures"], *paths],
         "details": scores,
+        "runs": timed,
     }
-    return Report(document, "\n".join([compared.text, f"by class: {', '.join(paths)}", "", *lines]))
+    text = [compared.text, f"by class: {', '.join(paths)}", "", *lines, "", *timed_lines]
+    return Report(document, "\n".join(text).rstrip())
 
 
 def _by_recipe(name: str, recipe: str) -> str:
@@ -78,7 +81,7 @@ STUDY = Study(
     "Choices are made with --validate; the test images are looked at once, after the last epoch.",
     tag="full",
     baseline="lenet",
-    groups={"optimizers": "optimizers", "reports": "full-reports", "whole": "whole"},
+    groups={"optimizers": "optimizers", "reports": "full-reports", "whole": "whole", "long": "full-long"},
     seeds=1,
     protocol="full",
     reported_protocol=Protocol("full", None, prior="natural"),
@@ -86,6 +89,8 @@ STUDY = Study(
   NETWORK:recipe=whole,…   any network by the good recipe: 30 epochs of Nesterov, one-cycle, crops, cutout,
                            label smoothing, bfloat16; more epochs=N bring more, and networks without
                            normalisation want learning_rate=0.05
+  NETWORK:recipe=whole-long  the same in 120 epochs, the decay for kernels alone; the reports' networks by it
+                           are the group 'long': resnet18-long, vgg16-long, mobilenetv2-long, short-long
 """,
     options=add_options,
     answer=answer,

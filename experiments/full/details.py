@@ -1,6 +1,6 @@
 """What a classifier of many classes came to, class by class, and the figures of rates and optimisers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from fewshot.io.files import slug
 from fewshot.report.predictions import pool
 from fewshot.report.table import aligned
 from fewshot.stats import metrics
-from fewshot.stats.comparison import analyse
+from fewshot.stats.comparison import analyse, summary
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
 
@@ -34,6 +34,50 @@ def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
     heads = ["method", "precision", "recall", "F1", "best class", "worst class", "most confused"]
     rows = [[method, *_row(entry)] for method, entry in entries.items()]
     return entries, aligned([list(column) for column in zip(heads, *rows, strict=True)])
+
+
+def runs(by_method: Records) -> tuple[dict[str, dict], list[str]]:
+    """Return, for each method, the mean accuracy with its standard error, and the seconds of its runs.
+
+    As a document, and as the lines of a table. Seconds are those of training and prediction; compiling, and
+    bringing the images into the device's memory, are apart: that is how those count who train in seconds.
+    """
+    entries = {}
+    for method, records in by_method.items():
+        told = [record for record in records if record.ok and record.setup_seconds is not None]
+        if told:
+            entries[method] = {
+                "n": len(told),
+                "accuracy": _mean(record.accuracy for record in told),
+                "seconds": _mean(record.seconds - record.setup_seconds for record in told),
+                "setup_seconds": _mean(record.setup_seconds for record in told),
+                "longest_setup_seconds": max(record.setup_seconds for record in told),
+            }
+    heads = ["method", "n", "mean ± standard error", "seconds a run", "setting up, apart", "at most"]
+    rows = [
+        [
+            method,
+            str(entry["n"]),
+            _with_error(entry["accuracy"], ".3f"),
+            _with_error(entry["seconds"], ".2f"),
+            f"{entry['setup_seconds']['mean']:.2f}",
+            f"{entry['longest_setup_seconds']:.2f}",
+        ]
+        for method, entry in entries.items()
+    ]
+    return entries, aligned([list(column) for column in zip(heads, *rows, strict=True)]) if rows else []
+
+
+def _mean(values: Iterable[float]) -> dict[str, float | None]:
+    """Return the mean and its standard error, None for a single value."""
+    summed = summary(values)
+    error = None if summed.std is None else summed.std / summed.n**0.5
+    return {"mean": summed.mean, "standard_error": error}
+
+
+def _with_error(mean: Mapping[str, float | None], form: str) -> str:
+    text, error = format(mean["mean"], form), mean["standard_error"]
+    return text if error is None else f"{text} ± {error:{form}}"
 
 
 def pictures(by_method: Records, matrices: Matrices, folder: Path) -> list[str]:

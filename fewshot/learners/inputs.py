@@ -37,17 +37,22 @@ def prepare_features(task: Task, features: str, offline: str, flip: bool, epochs
 
 
 def averaged_model(
-    heads: "Sequence[keras.Model]", shape: tuple[int, int, int], features: str, flip: bool
+    heads: "Sequence[keras.Model]", shape: tuple[int, int, int], features: str, flip: bool, shift: int = 0
 ) -> "keras.Model":
     """Return the `keras.Model` from pixels to the mean of the heads' softmax over views of the images.
 
-    heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble.
+    heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble. shift: of
+    pixels; each head's logits are then averaged over all views (`fewshot.models.views.over_views`).
     """
     import keras
     from keras import layers
 
     from fewshot.models.layers import Mirror
 
+    if shift:
+        from fewshot.models.views import over_views
+
+        heads, flip = [over_views(head, shift, flip) for head in heads], False
     inputs = keras.Input(shape, name="pixels")
     parts = [inputs, Mirror(name="mirror")(inputs)] if flip else [inputs]
     if features != PIXELS:

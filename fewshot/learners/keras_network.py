@@ -70,7 +70,9 @@ class KerasLearner(NetworkLearner):
         start: the weights of every layer to begin with. last: so many of the last layers with weights are
         trained, 0 all. The curve is the mean of the networks', each of which has a checkpoint of its own.
         """
-        recipe, examples = self.recipe, self._examples(train, seed)
+        recipe = self.recipe
+        with backend.setting_up():
+            examples = self._examples(train, seed)
         if self.features != PIXELS:
             watch = watch and replace(watch, x=extract(self.features, watch.x))
         self._compile_for(examples.x.shape[1:], len(train.classes), last)
@@ -145,11 +147,12 @@ class KerasLearner(NetworkLearner):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict with the weights that `fit` found (other fits may have used the engine since)."""
-        inputs = [seen(self.features, view) for view in views(x, self.recipe.tta_flip)]
+        flip, shift = self.recipe.tta_flip, self.recipe.tta_shift
+        inputs = [x] if shift else [seen(self.features, view) for view in views(x, flip)]
         probabilities, engine = [], self._engine
         for weights in self._members:
             engine.load(weights)
-            probabilities += [engine.predict(view) for view in inputs]
+            probabilities += [engine.predict(view, shift, flip and shift > 0) for view in inputs]
         return np.mean(probabilities, 0)
 
     def members(self) -> list:
@@ -159,17 +162,25 @@ class KerasLearner(NetworkLearner):
 
     def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
-        return averaged_model(self.members(), shape, self.features, self.recipe.tta_flip)
+        flip, shift = self.recipe.tta_flip, self.recipe.tta_shift
+        return averaged_model(self.members(), shape, self.features, flip, shift)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images too small for the network, or that the augmentation cannot take."""
         check(self.offline, shape)
         if self.features == PIXELS:
             check_size(self.network, shape)
+            if self.recipe.tta_shift >= min(shape[:2]):
+                raise UsageError(
+                    f"tta_shift={self.recipe.tta_shift} moves images of {shape[0]}×{shape[1]} out of sight: "
+                    f"it is below {min(shape[:2])}"
+                )
             return
         check_copies(self.offline)
         if not networks.trait(self.network, "rows"):
             raise UsageError(f"the network '{self.network}' takes images, not features: use linear or hidden")
+        if self.recipe.tta_shift:
+            raise UsageError("tta_shift is for networks on pixels: features are of the images as they are")
         if self.recipe.online != "none":
             raise UsageError(
                 f"online augmentation ('{self.recipe.online}') draws images anew, and features are computed "

@@ -38,6 +38,7 @@ class NetworkLearner(Learner):
             libraries += ("albumentations",)
         return {
             **asdict(self),
+            "recipe": self.recipe.described(),
             "network": networks.canonical(self.network),
             "versions": {
                 "engine": engine,

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from fewshot import backend
 from fewshot.models import Norm
 from fewshot.stats.calibration import DOUBT, FLOOR
 
@@ -80,6 +81,22 @@ def mixed(x, kernel: np.ndarray, bias: np.ndarray, name: str):
     return outputs
 
 
+@functools.cache
+def _covariances(patch: int):
+    """Return the compiled function from raw images to the mean products of their patches' values, (D, D)."""
+
+    def products(images):
+        x = (keras.ops.cast(images, "float32") / 255 - np.float32(MEAN)) / np.float32(STD)
+        height, width = (side - patch + 1 for side in x.shape[1:3])
+        shifts = [(row, column) for row in range(patch) for column in range(patch)]
+        moved = [x[:, row : row + height, column : column + width] for row, column in shifts]
+        rows = keras.ops.reshape(keras.ops.concatenate(moved, -1), (-1, patch**2 * x.shape[-1]))
+        return keras.ops.matmul(keras.ops.transpose(rows), rows) / rows.shape[0]
+
+    run = backend.compile_function(products)
+    return lambda images: np.asarray(run(images))
+
+
 @keras.saving.register_keras_serializable("fewshot")
 class Whiten(layers.Layer):
     """Take patches apart along the principal directions of the training images, each scaled to variance 1.
@@ -100,6 +117,7 @@ class Whiten(layers.Layer):
             shape=(side, side, shape[-1], 2 * size), initializer=TorchUniform(size), trainable=False
         )
         self.bias = self.add_weight(shape=(2 * size,), initializer="zeros")
+        self.bias.whitening = True  # read by the optimiser
 
     def adapt(self, images: np.ndarray) -> None:
         """Take the directions from raw images, uint8 (N, height, width, channels), of which some suffice.
@@ -107,10 +125,7 @@ class Whiten(layers.Layer):
         These are spread over all of them, which may stand class by class.
         """
         some = images[:: max(1, len(images) // 5000)]
-        x = (some.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
-        patches = np.lib.stride_tricks.sliding_window_view(x, (self.patch, self.patch), (1, 2))
-        rows = np.moveaxis(patches, 3, -1).reshape(-1, self.patch**2 * x.shape[-1])
-        variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
+        variances, directions = np.linalg.eigh(_covariances(self.patch)(some))
         scaled = directions / np.sqrt(variances + 5e-4)
         self.kernel.assign(np.concatenate([scaled, -scaled], 1).reshape(self.kernel.shape))
 
@@ -290,6 +305,26 @@ class Mirror(InOperations):
     def call(self, x):
         """Return images with left and right exchanged, same shape."""
         return keras.ops.flip(x, axis=2)
+
+
+@keras.saving.register_keras_serializable("fewshot")
+class Shifted(InOperations):
+    """Images shifted down and right by so many pixels (up and left, where negative), reflecting."""
+
+    def __init__(self, pixels: int, **kwargs):
+        super().__init__(**kwargs)
+        self.pixels = pixels
+
+    def call(self, x):
+        """Return the shifted images, same shape."""
+        height, width = x.shape[1:3]
+        border, first = abs(self.pixels), max(-2 * self.pixels, 0)
+        wide = keras.ops.pad(x, [(0, 0), (border, border), (border, border), (0, 0)], mode="reflect")
+        return wide[:, first : first + height, first : first + width]
+
+    def get_config(self) -> dict:
+        """Return the arguments, for saved models."""
+        return super().get_config() | {"pixels": self.pixels}
 
 
 @keras.saving.register_keras_serializable("fewshot")

@@ -11,6 +11,7 @@ Import this after `fewshot.backend.start`.
 import functools
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -24,15 +25,19 @@ from fewshot.data.dataset import Dataset
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.models import build, networks
 from fewshot.models.layers import Whiten
+from fewshot.models.views import over_views
 from fewshot.seeding import rng, seed_globally, stream_seed
 from fewshot.stats import metrics
 from fewshot.training import checkpoints, optimizers
 from fewshot.training.curves import Curve, Trace
+from fewshot.training.lookahead import Lookahead
 from fewshot.training.player import Player, assign, loop, values
 from fewshot.training.recipe import Recipe
 
 STRETCH = 200  # updates a call: Ctrl-C waits for no more
 PREDICT_BATCH = 350
+PREDICT_PIXELS = 2000 * 32 * 32  # of a batch of small images, where a GPU predicts
+LOSS_SCALE = 1024.0  # of half precision
 KEPT_EVERY = 60.0  # seconds between checkpoints
 
 
@@ -48,7 +53,8 @@ def compiled(
         tuple(online.versions(recipe.online).items()),
         optimizers.optimizers[recipe.optimizer].version,
     )
-    return _compiled(code, network, recipe.compiled(), shape, outputs, last)
+    with backend.setting_up():
+        return _compiled(code, network, recipe.compiled(), shape, outputs, last)
 
 
 class Engine:
@@ -60,12 +66,22 @@ class Engine:
         self.network = self._build()
         _freeze(self.network, last)
         self._policy = online.build(recipe.online)
+        self._in_turn = any(layer.in_turn for layer in self._policy)
         self.optimizer = optimizers.make(recipe)
-        player = Player(self._objective, self.network.trainable_variables, self.optimizer)
+        self._lookahead = Lookahead(self.network.variables) if recipe.lookahead else None
+        slow = self._lookahead.variables if self._lookahead else []
+        player = Player(
+            self._objective,
+            self.network.trainable_variables,
+            self.optimizer,
+            given=[*self.optimizer.given, *slow[-1:]],
+            after=self._lookahead and self._lookahead.step,
+            loss_scale=LOSS_SCALE if recipe.precision == "float16" else 1.0,
+        )
         self._slots = values(self.optimizer.variables)
-        self._drawing = [v for layer in self._policy for v in layer.variables]
-        self.loop = loop([player], self.network.non_trainable_variables + self._drawing)
-        self._forward = backend.compile_forward(self.network, lambda x: ops.softmax(ops.cast(x, "float32")))
+        self._beside = [*(v for layer in self._policy for v in layer.variables), *slow]
+        self.loop = loop([player], self.network.non_trainable_variables + self._beside)
+        self._forwards = {(0, False): backend.compile_forward(self.network, _probabilities)}
 
     @property
     def parameters(self) -> int:
@@ -124,15 +140,14 @@ class Engine:
         trace = Trace(recipe.steps(len(examples)), epoch)
         if checkpoint and checkpoint.exists():
             self._resume(checkpoint, trace, watch is not None)
-        batches = recipe.batches(len(examples), rng(seed, "shuffle"), examples.views)
-        batches = itertools.islice(batches, len(trace), None)
-        rates = recipe.rates(len(examples))[:, None]
+        batches = itertools.islice(self.batches(examples, recipe, seed), len(trace), None)
+        given = recipe.given(len(examples))
         stops = {*_stretches(epoch, trace.updates), trace.updates, *(trace.points if watch else [])}
         begin = kept = time.monotonic()
         for stop in sorted(stop for stop in stops if stop > len(trace)):
             done = len(trace)
             stretch = list(itertools.islice(batches, stop - done))
-            losses, correct = self._run(placed, stretch, rates[done:stop])
+            losses, correct = self._run(placed, stretch, given[done:stop])
             trace.add(losses, correct, map(len, stretch))
             if watch and stop in trace.points:
                 trace.watch(self._evaluate(watch))
@@ -148,27 +163,35 @@ class Engine:
         for layer in self.network.layers if start is None else ():
             if isinstance(layer, Whiten):
                 layer.adapt(examples.x)
+        if self._lookahead:
+            self._lookahead.start()
 
-    def _run(self, placed, stretch: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
+    def batches(self, examples: Examples, recipe: Recipe, seed: int) -> Iterator[np.ndarray]:
+        """Yield endless batches of positions of the examples, as the loop takes them."""
+        n = len(examples)
+        turned = rng(seed, "turns").random(n) < 0.5 if self._in_turn else None
+        return recipe.batches(n, rng(seed, "shuffle"), examples.views, turned)
+
+    def _run(self, placed, stretch: list[np.ndarray], given: np.ndarray) -> list[np.ndarray]:
         """Make a stretch of updates; `UsageError` where a batch does not fit the device's memory."""
         try:
-            return self.loop.run(placed, stretch, rates)
+            return self.loop.run(placed, stretch, given)
         except Exception as error:
             if not backend.is_out_of_memory(error):
                 raise
-            fits = self._largest(placed, stretch[0], rates[:1])
+            fits = self._largest(placed, stretch[0], given[:1])
             advice = f"take batch={fits}, which does" if fits else "not even one image does"
             raise UsageError(
                 f"a batch of {len(stretch[0])} does not fit the device's memory: {advice}, or use a smaller "
                 "network"
             ) from error
 
-    def _largest(self, placed, batch: np.ndarray, rate: np.ndarray) -> int:
+    def _largest(self, placed, batch: np.ndarray, given: np.ndarray) -> int:
         """Return the largest half, quarter, … of a batch that fits; 0 where not even one image does."""
         size = len(batch) // 2
         while size:
             try:
-                self.loop.run(placed, [batch[:size]], rate)
+                self.loop.run(placed, [batch[:size]], given)
             except Exception as error:
                 if not backend.is_out_of_memory(error):
                     raise
@@ -179,7 +202,7 @@ class Engine:
 
     def _state(self) -> list:
         """Return the variables that a training changes."""
-        return [*self.network.variables, *self.optimizer.variables, *self._drawing]
+        return [*self.network.variables, *self.optimizer.variables, *self._beside]
 
     def _keep(self, path: Path, trace: Trace, seconds: float) -> None:
         note, seen = trace.state()
@@ -207,15 +230,21 @@ class Engine:
         return measured
 
     def average(self) -> None:
-        """Take the moving average of the weights, where the recipe keeps one."""
+        """Take the moving average of the weights, or lookahead's slow ones, where the recipe keeps them."""
+        if self._lookahead:
+            self._lookahead.finish()
         if self._recipe.ema:
             self.optimizer.finalize_variable_values(self.network.trainable_variables)
 
     def _objective(self, placed, index):
         """Return a batch's mean cross-entropy and its number of right answers (runs in the graph)."""
+        turned = None
+        if self._in_turn:
+            n = ops.shape(placed[0] if len(placed) == 2 else placed[2])[0]
+            index, turned = index % n, index >= n
         x, y = batch(placed, index)
         for layer in self._policy:
-            x, y = layer(x, y)
+            x, y = layer.apply(x, y, turned) if layer.in_turn else layer(x, y)
         logits = ops.cast(self.network(x, training=True), "float32")
         smooth = self._recipe.label_smoothing
         target = (1 - smooth) * y + smooth / y.shape[-1]
@@ -223,10 +252,25 @@ class Engine:
         correct = ops.sum(ops.cast(ops.argmax(logits, -1) == ops.argmax(y, -1), "float32"))
         return loss, correct
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32)."""
-        batches = (x[i : i + PREDICT_BATCH] for i in range(0, len(x), PREDICT_BATCH))
-        return np.concatenate([self._forward(batch.astype(np.float32)) for batch in batches])
+    def predict(self, x: np.ndarray, shift: int = 0, flip: bool = False) -> np.ndarray:
+        """Return class probabilities, float32 (N, outputs), of images (uint8) or features (float32).
+
+        shift, flip: their logits averaged over views of the images (`fewshot.models.views.over_views`).
+        """
+        if (shift, flip) not in self._forwards:
+            with backend.setting_up():
+                views = over_views(self.network, shift, flip)
+                self._forwards[shift, flip] = backend.compile_forward(views, _probabilities)
+        forward, size = self._forwards[shift, flip], PREDICT_BATCH
+        if backend.started()[1] != "cpu" and x.ndim == 4:
+            size = max(size, PREDICT_PIXELS // (x.shape[1] * x.shape[2]))
+        batches = (x[i : i + size] for i in range(0, len(x), size))
+        return np.concatenate([forward(batch.astype(np.float32)) for batch in batches])
+
+
+def _probabilities(logits):
+    """Return the softmax of logits, in float32."""
+    return ops.softmax(ops.cast(logits, "float32"))
 
 
 def _build(precision: str, network: str, shape: tuple[int, int, int], outputs: int):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fewshot import backend
 from fewshot.training.player import Player
 
 
@@ -23,21 +24,24 @@ class Loop:
 
     def __init__(self, players: Sequence[Player], state):
         self._players, self._state = players, list(state)
-        self._together = jax.jit(self._scan_together, donate_argnums=0)
+        driven = [variable for player in players for variable in player.driven]
+        self._columns = {id(variable): column for column, variable in enumerate(driven)}
+        self._together = backend.Ahead(self._scan_together, donate_argnums=0)
         if jax.default_backend() == "cpu":
-            self._step = jax.jit(self._update, donate_argnums=0)
+            self._step = backend.Ahead(self._update, donate_argnums=0)
             self._stretch = self._one_by_one
         else:
-            self._stretch = jax.jit(self._scan, donate_argnums=0)
+            self._stretch = backend.Ahead(self._scan, donate_argnums=0)
 
     def place(self, arrays):
         """Return arrays in the backend's memory."""
-        return tuple(jnp.asarray(array) for array in arrays)
+        with backend.setting_up():
+            return jax.block_until_ready(tuple(jnp.asarray(array) for array in arrays))
 
     def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
         """Make one update a batch; return what each player measured: its losses, its scores, the next's.
 
-        rates: the learning rates, float32 (updates, players).
+        rates: the learning rates, and what else players are given, float32 (updates, columns).
         """
         values, parts, done = self.values(), [], 0
         for _, equal in itertools.groupby(batches, key=len):
@@ -80,6 +84,7 @@ class Loop:
         weights, slots, state = values
         weights, slots = list(weights), list(slots)
         index, rates = batch
+        state = self._given(self._state, state, rates)
         measured = []
         for number, player in enumerate(self._players):
 
@@ -90,17 +95,34 @@ class Loop:
                     mapping += zip(other.weights, theirs, strict=True)
                 with keras.StatelessScope(state_mapping=mapping) as scope:
                     loss, score = player.objective(placed, index)
-                return loss, (score, [scope.get_current_value(variable) for variable in self._state])
+                state = [scope.get_current_value(variable) for variable in self._state]
+                return loss * player.loss_scale, (loss, score, state)
 
-            (loss, (score, state)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights[number])
+            gradients, (loss, score, state) = jax.grad(loss_of, has_aux=True)(weights[number])
             optimizer = player.optimizer
-            rated = [
-                rates[number] if variable is optimizer.learning_rate else slot
-                for variable, slot in zip(optimizer.variables, slots[number], strict=True)
-            ]
+            rated = self._given(optimizer.variables, slots[number], rates)
+            gradients = player.unscaled(gradients)
             weights[number], slots[number] = optimizer.stateless_apply(rated, gradients, weights[number])
+            if player.after:
+                weights[number], state = self._after(player, weights[number], state)
             measured += [loss, score]
         return (weights, slots, state), tuple(measured)
+
+    def _given(self, variables, values, rates):
+        """Return the values of variables at an update: of those that are given anew, the given ones."""
+        return [
+            rates[self._columns[id(variable)]] if id(variable) in self._columns else value
+            for variable, value in zip(variables, values, strict=True)
+        ]
+
+    def _after(self, player: Player, weights, state):
+        """Return a player's weights and the state after what it does after an update."""
+        variables = [*player.weights, *self._state]
+        mapping = list(zip(variables, [*weights, *state], strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            player.after()
+        values = [scope.get_current_value(variable) for variable in variables]
+        return values[: len(weights)], values[len(weights) :]
 
     def _scan(self, values, placed, batches):
         return jax.lax.scan(lambda values, batch: self._update(values, placed, batch), values, batches)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from fewshot import backend
 from fewshot.training.player import Player
 
 
@@ -16,16 +17,18 @@ class Loop:
 
     def __init__(self, players: Sequence[Player], state):
         self._players = players
+        self._driven = [variable for player in players for variable in player.driven]
         self._compiled = {}
 
     def place(self, arrays):
         """Return arrays as tensors in the backend's memory."""
-        return tuple(tf.constant(array) for array in arrays)
+        with backend.setting_up():
+            return tuple(tf.constant(array) for array in arrays)
 
     def run(self, placed, batches: list[np.ndarray], rates: np.ndarray) -> list[np.ndarray]:
         """Make one update a batch; return what each player measured: its losses, its scores, the next's.
 
-        rates: the learning rates, float32 (updates, players).
+        rates: the learning rates, and what else players are given, float32 (updates, columns).
         """
         bounds = np.cumsum([0, *map(len, batches)], dtype=np.int32)
         index = tf.constant(np.concatenate(batches))
@@ -36,9 +39,10 @@ class Loop:
         kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in placed)
         if kinds not in self._compiled:
             vector = tf.TensorSpec([None], tf.int32)
-            signature = [kinds, vector, vector, tf.TensorSpec([None, len(self._players)], tf.float32)]
+            signature = [kinds, vector, vector, tf.TensorSpec([None, len(self._driven)], tf.float32)]
             graph = tf.function(self._updates, signature, autograph=False)
-            self._compiled[kinds] = graph.get_concrete_function()
+            with backend.setting_up():
+                self._compiled[kinds] = graph.get_concrete_function()
         return self._compiled[kinds]
 
     def _updates(self, placed, index, bounds, rates):
@@ -47,11 +51,16 @@ class Loop:
         def update(step, *traces):
             batch = index[bounds[step] : bounds[step + 1]]
             measured = []
-            for number, player in enumerate(self._players):
+            for column, variable in enumerate(self._driven):
+                variable.assign(rates[step, column])
+            for player in self._players:
                 with tf.GradientTape() as tape:
                     loss, score = player.objective(placed, batch)
-                player.optimizer.learning_rate.assign(rates[step, number])
-                player.optimizer.apply(tape.gradient(loss, player.weights), player.weights)
+                    scaled = loss if player.loss_scale == 1 else loss * player.loss_scale
+                gradients = player.unscaled(tape.gradient(scaled, player.weights))
+                player.optimizer.apply(gradients, player.weights)
+                if player.after:
+                    player.after()
                 measured += [loss, score]
             written = (trace.write(step, value) for trace, value in zip(traces, measured, strict=True))
             return step + 1, *written

@@ -12,7 +12,6 @@ import numpy as np
 
 from fewshot.augment.offline import Examples
 from fewshot.errors import DivergedError
-from fewshot.seeding import rng
 from fewshot.training.curves import Curve, Trace
 from fewshot.training.engine import STRETCH, Engine, arrays
 from fewshot.training.recipe import Recipe
@@ -32,17 +31,17 @@ def fit(
         started.append(engine.loop.values())
     values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *started)
     placed = tuple(jnp.stack(parts) for parts in zip(*map(arrays, examples), strict=True))
-    n, views = len(examples[0]), examples[0].views
-    orders = [recipe.batches(n, rng(seed, "shuffle"), views) for seed in seeds]
-    rates = recipe.rates(n)[:, None]
+    n = len(examples[0])
+    orders = [engine.batches(images, recipe, seed) for images, seed in zip(examples, seeds, strict=True)]
+    given = recipe.given(n)
     losses, correct, sizes = [], [], []
-    for done in range(0, len(rates), STRETCH):
-        steps = list(itertools.islice(zip(*orders, strict=True), len(rates[done : done + STRETCH])))
+    for done in range(0, len(given), STRETCH):
+        steps = list(itertools.islice(zip(*orders, strict=True), len(given[done : done + STRETCH])))
         for _, equal in itertools.groupby(steps, key=lambda batches: len(batches[0])):
             index = np.array(list(equal))
             first = len(sizes)
             values, measured = engine.loop.run_together(
-                values, placed, index, rates[first : first + len(index)]
+                values, placed, index, given[first : first + len(index)]
             )
             losses.append(measured[0])
             correct.append(measured[1])
@@ -50,7 +49,7 @@ def fit(
     traces = zip(np.concatenate(losses).T, np.concatenate(correct).T, strict=True)
     outcomes = []
     for number, (losses_of_one, correct_of_one) in enumerate(traces):
-        trace = Trace(len(rates), recipe.epoch_steps(n))
+        trace = Trace(len(given), recipe.epoch_steps(n))
         try:
             trace.add(losses_of_one, correct_of_one, sizes)
         except DivergedError as error:

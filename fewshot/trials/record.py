@@ -47,6 +47,9 @@ class Record:
         Their descriptions, data included.
     seed, threads, device
         The task, and what it was computed with.
+    setup_seconds : float
+        Of `seconds`, those of compiling and of bringing images into the device's memory; None in records of
+        older versions.
     n_test, n_pool : int
         Held-out images, and those that they were drawn from; near-duplicates count once.
     date, machine, fewshot
@@ -82,6 +85,7 @@ class Record:
     fewshot: str = ""
     n_test: int | None = None
     n_pool: int | None = None
+    setup_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.status not in ("ok", "failed"):
@@ -98,6 +102,7 @@ class Record:
         if not {"name", "data"} <= self.protocol.keys():
             raise invalid("protocol", "a mapping with 'name' and 'data'", self.protocol)
         check_number("seconds", self.seconds)
+        check_number("setup_seconds", self.setup_seconds, optional=True)
         check_whole("seed", self.seed)
         check_whole("threads", self.threads, least=1)
         optional = self.status == "failed"

@@ -120,7 +120,7 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     receive_digests(trial.digests or ())
     backend.start(trial.threads, trial.device)
     task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)
-    begin = time.perf_counter()
+    begin, setup = time.perf_counter(), backend.setup_seconds()
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
     try:
         with threadpool_limits(trial.threads):  # of NumPy and scikit-learn; the backend has its own
@@ -137,7 +137,8 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
         told = one_line(error)[:SHOWN]
         failure = NoRoom(f"the memory is full ({told}): a smaller network, batch or image fits")
         return outcome(trial, task, _told(failure), time.perf_counter() - begin)
-    return outcome(trial, task, learner, time.perf_counter() - begin, probabilities)
+    seconds, setup = time.perf_counter() - begin, backend.setup_seconds() - setup
+    return outcome(trial, task, learner, seconds, probabilities, setup)
 
 
 def _told(error: FewshotError) -> FewshotError:
@@ -162,10 +163,12 @@ def outcome(
     learner: Learner | FewshotError,
     seconds: float,
     probabilities: np.ndarray | None = None,
+    setup: float | None = None,
 ) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it.
 
-    learner: fitted, or the error with which its training broke down.
+    learner: fitted, or the error with which its training broke down. setup: of the seconds, those of setting
+    up, where they are known.
     """
     failure: str | None = None
     measured: dict[str, Any] = _UNMEASURED
@@ -193,6 +196,7 @@ def outcome(
         fewshot=fewshot.__version__,
         n_test=_apart(task.test, np.arange(len(task.test))),
         n_pool=_apart(pool, np.flatnonzero(np.isin(pool.y, np.unique(task.test.y)))),
+        setup_seconds=None if setup is None else round(setup, 4),
     )
     return record, predictions
 

@@ -32,6 +32,7 @@ RANDOM = "tiny@48:weights=random"
 LEARNERS = {
     "a network": KerasLearner(recipe=SHORT),
     "members and mirror": KerasLearner("compact:width=4", replace(SHORT, ensemble_size=2, tta_flip=True)),
+    "views": KerasLearner("compact:width=4", replace(SHORT, tta_flip=True, tta_shift=1)),
     "a trained backbone": KerasLearner("tuned:backbone=tiny,weights=random", SHORT),
     "a head on two backbones": KerasLearner("hidden", SHORT, features="tiny@48+tiny@56:weights=random"),
     "an estimator on features": EstimatorLearner("ridge", features=RANDOM, tta_flip=True),
@@ -106,6 +107,7 @@ def test_plain_keras_opens_the_models_in_safe_mode(tmp_path):
         "Whiten": layers.Whiten(2),
         "Scale": layers.Scale(-0.3),
         "Mirror": layers.Mirror(),
+        "Shifted": layers.Shifted(-2),
         "HalfPrecision": layers.HalfPrecision(),
         "Temperature": layers.Temperature(0.7),
         "LocalResponse": layers.LocalResponse(),

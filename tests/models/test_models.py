@@ -144,6 +144,21 @@ def test_whitening_makes_patches_of_unit_variance(task):
     second = rows[:, :12].T @ rows[:, :12] / len(rows)
     assert np.allclose(second, np.diag(np.diag(second)), atol=0.01)
     assert np.diag(second).max() == pytest.approx(1, abs=0.01)
+    patches = np.lib.stride_tricks.sliding_window_view(np.asarray(x), (2, 2), (1, 2))
+    flat = np.moveaxis(patches, 3, -1).reshape(-1, 12).astype(float)
+    variances, directions = np.linalg.eigh(flat.T @ flat / len(flat))
+    stated = directions / np.sqrt(variances + 5e-4)
+    kernel = layer.kernel.numpy().reshape(12, 24)[:, :12]
+    assert np.allclose(np.abs(kernel), np.abs(stated), rtol=0.02, atol=0.02 * np.abs(stated).max())
+
+
+def test_shifted_images_are_reflected_at_the_border():
+    from fewshot.models.layers import Shifted
+
+    x = np.random.default_rng(0).random((2, 7, 9, 3), np.float32)
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), "reflect")
+    assert np.array_equal(Shifted(2)(x), padded[:, :7, :9])  # down and right
+    assert np.array_equal(Shifted(-2)(x), padded[:, 4:, 4:])
 
 
 def test_whitening_looks_at_all_classes():

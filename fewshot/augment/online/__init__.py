@@ -34,7 +34,11 @@ class Online:
     """A layer of online augmentation: `sample` says what is random about a batch, `apply` does it.
 
     What it samples follows from Python's seed when the layer is made, and from how often it was called since.
+    in_turn: what would be sampled takes turns instead, epoch by epoch: whoever trains passes `apply` which
+    images of the batch are turned (`fewshot.training.recipe.Recipe.batches`).
     """
+
+    in_turn = False
 
     def __init__(self):
         self.seed = keras.random.SeedGenerator()

@@ -22,6 +22,13 @@ class Flip(Online):
         return pick(x, ops.arange(height)[None, :, None], columns[:, None, :]), y
 
 
+@policies.register("flip-in-turn")
+class FlipInTurn(Flip):
+    """Mirror a random half left to right, in the next epoch the other half (arXiv 2404.00498)."""
+
+    in_turn = True
+
+
 class Shift(Online):
     """Shift each image by whole pixels, at most `pixels` each way, reflecting at the border.
 

@@ -19,7 +19,9 @@ from fewshot.training.recipe import Recipe
 UNFIT = (
     "online",
     "ema",
+    "lookahead",
     "ensemble_size",
+    "tta_shift",
     "precision",
 )  # fields of a recipe that only the Keras engine follows
 Progress = Callable[[int, int, float], None]  # (update, updates in all, loss of its batch)

@@ -17,7 +17,7 @@ shrinks the weights beside it (decoupled), which is another optimiser.
 import functools
 from typing import TYPE_CHECKING
 
-from fewshot.registry import Registry
+from fewshot.registry import Registry, import_all
 
 if TYPE_CHECKING:
     import keras
@@ -32,23 +32,45 @@ class Coupled:
 
     `lr_scale` is a variable's share of the learning rate (`fewshot.backbones.tuned`), `decay_scale` its share
     of the decay.
+    kernels_only: variables of one dimension, biases and normalisations' scales, do not decay.
+    whitens: the biases of a whitening layer have a rate of their own, which the loop sets beside the other.
     """
 
-    def __init__(self, *args, coupled_weight_decay: float, **kwargs):
+    def __init__(
+        self, *args, coupled_weight_decay: float, kernels_only: bool = False, whitens: bool = False, **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
+        self._kernels_only = kernels_only
+        self._whitening_rate = self.add_variable((), name="whitening_rate") if whitens else None
+
+    @property
+    def given(self) -> list:
+        """The variables that are given anew at every update, beside the learning rate."""
+        return [] if self._whitening_rate is None else [self._whitening_rate]
 
     def build(self, variables):
         """Make the slots, and note every variable's shares: updates see the backend's own variables."""
+        if self._kernels_only and self.weight_decay:  # decoupled: Keras wants to know before it builds
+            self.exclude_from_weight_decay([v for v in variables if len(v.shape) <= 1])
         super().build(variables)
         self._lr_scales = [getattr(variable, "lr_scale", 1.0) for variable in variables]
-        self._decays = [self.coupled_weight_decay * getattr(v, "decay_scale", 1.0) for v in variables]
+        shares = [getattr(variable, "decay_scale", 1.0) for variable in variables]
+        if self._kernels_only:
+            shares = [share * (len(v.shape) > 1) for share, v in zip(shares, variables, strict=True)]
+        self._decays = [self.coupled_weight_decay * share for share in shares]
+        own = self._whitening_rate is not None
+        self._whitening = [own and getattr(variable, "whitening", False) for variable in variables]
+
+    def rate(self, number: int, learning_rate):
+        """Return the rate of the variable of a number, where that of all is `learning_rate`."""
+        return self._whitening_rate if self._whitening[number] else learning_rate * self._lr_scales[number]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable by its gradient plus the decay."""
         number = self._get_variable_index(variable)
         gradient = gradient + self._decays[number] * variable
-        super().update_step(gradient, variable, learning_rate * self._lr_scales[number])
+        super().update_step(gradient, variable, self.rate(number, learning_rate))
 
 
 @functools.cache
@@ -59,8 +81,10 @@ def coupled(optimizer: type) -> type:
 
 def make(recipe: "Recipe") -> "keras.optimizers.Optimizer":
     """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
-    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
-    return optimizers[recipe.optimizer](recipe, coupled_weight_decay=recipe.weight_decay, **average)
+    common = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    common |= {"kernels_only": True} if recipe.decay_kernels_only else {}
+    common |= {"whitens": True} if recipe.whitening_rate else {}
+    return optimizers[recipe.optimizer](recipe, coupled_weight_decay=recipe.weight_decay, **common)
 
 
 @optimizers.register("sgd")
@@ -104,3 +128,6 @@ def adamw(recipe, **common):
 
     decay = {"weight_decay": recipe.weight_decay, "coupled_weight_decay": 0.0}
     return coupled(keras.optimizers.AdamW)(recipe.learning_rate, epsilon=1e-8, **common | decay)
+
+
+import_all(__name__, __path__)
