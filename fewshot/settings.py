@@ -7,6 +7,7 @@ Networks take their switches so, methods their recipe's fields, too. What a swit
 
 import inspect
 import math
+import numbers
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -48,6 +49,8 @@ class Range:
     def wanted(self) -> str:
         """The range in words."""
         number = "a whole number" if self.whole else "a number"
+        if math.isinf(self.least) and math.isinf(self.most):
+            return number
         least, most = (f"{end:,.15g}" for end in (self.least, self.most))
         if self.above or (self.whole and self.least == 1):
             lower = f"above {0 if self.whole else least}"
@@ -78,7 +81,7 @@ Share = Annotated[float, SHARE]
 Part = Annotated[float, Range(0, 1, above=True)]
 Positive = Annotated[float, POSITIVE]
 NotNegative = Annotated[float, NOT_NEGATIVE]
-FINITE = Range()
+FINITE, WHOLE = Range(), Range(whole=True)
 
 
 def limits_of(thing: Callable) -> dict[str, Range | tuple[str, ...]]:
@@ -96,6 +99,21 @@ def limits_of(thing: Callable) -> dict[str, Range | tuple[str, ...]]:
                 (name, mark) for mark in getattr(part, "__metadata__", ()) if isinstance(mark, Range)
             )
     return limits
+
+
+def check(owner: str, values: Mapping[str, object], limits: Limits) -> None:
+    """Raise `UsageError` for a value that a setting does not take; None is one that was left open.
+
+    owner: whose settings they are, for messages. What is written as text is checked by the same (`typed`).
+    """
+    for key, limit in limits.items():
+        value = values[key]
+        if value is None:
+            continue
+        if isinstance(limit, Range):
+            _check_number(owner, key, value, limit, repr(value))
+        elif value not in limit:
+            raise unknown(f"{key} of {owner}", str(value), limit)
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
@@ -150,8 +168,7 @@ def typed(
             raise unknown(f"setting of {owner}", key, defaults)
         limit = limits.get(key, FINITE)
         if not isinstance(limit, Range):
-            if text not in limit:
-                raise unknown(f"{key} of {owner}", text, limit)
+            check(owner, {key: text}, {key: limit})
             limit = FINITE
         values[key] = _value(owner, key, text, defaults[key], limit)
     return values
@@ -203,14 +220,20 @@ def _value(owner: str, key: str, text: str, default: object, limit: Range) -> ob
     if isinstance(default, str):
         return text
     kind: Any = type(default)
+    if limit == FINITE:
+        limit = WHOLE if kind is int else FINITE
     try:
         number = kind(text)
     except ValueError:
         number = math.nan
-    if not limit.holds(number):
-        wanted = limit.wanted if limit != FINITE else "a whole number" if kind is int else "a number"
-        raise UsageError(f"{owner}: {key} wants {wanted}. Received: '{text}'")
+    _check_number(owner, key, number, limit, f"'{text}'")
     return number
+
+
+def _check_number(owner: str, key: str, value: object, limit: Range, received: str) -> None:
+    kind = numbers.Integral if limit.whole else numbers.Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not limit.holds(value):  # type: ignore[arg-type]
+        raise UsageError(f"{owner}: {key} wants {limit.wanted}. Received: {received}")
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fewshot import backend, settings
 from fewshot.augment import online
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import unknown
 from fewshot.registry import Registry
 from fewshot.seeding import rng
 from fewshot.settings import Count, Positive, Range, Share
@@ -53,10 +53,7 @@ class GanRecipe:
         for name, known in (("loss", LOSSES), ("labels", LABELS)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        for name, limit in settings.limits_of(type(self)).items():
-            value = getattr(self, name)
-            if isinstance(limit, Range) and value is not None and not limit.holds(value):
-                raise UsageError(f"a GAN's {name} is {limit.wanted}. Received: {value}")
+        settings.check("a GAN", vars(self), settings.limits_of(type(self)))
 
     def epoch_steps(self, n: int) -> int:
         """Return the updates of one epoch on `n` images."""

@@ -9,6 +9,9 @@ from experiments import augment
 from fewshot import settings
 from fewshot.errors import UsageError
 from fewshot.learners.contract import learners, settings_of, wrappers
+from fewshot.learners.heads import HeadsLearner
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.transfer import TransferLearner
 from fewshot.methods import plugins
 from fewshot.methods.resolve import resolve
 from fewshot.registry import _registries
@@ -17,6 +20,7 @@ from fewshot.training.recipe import SETTINGS, Recipe
 from fewshot.trials.plan import Machine
 from gan import generate
 from gan import recipe as gan
+from gan.learner import SyntheticLearner
 
 plugins.load_installed()
 
@@ -95,6 +99,22 @@ def test_a_value_outside_is_one_line_that_says_what_is_wanted(text):
     with pytest.raises(UsageError, match=r"a (whole )?number|0 or more") as caught:
         resolve(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("learner", "wanted"),
+    [
+        (HeadsLearner(average=0), "average wants a whole number above 0.* Received: 0"),
+        (HeadsLearner(average=2.5), "average wants a whole number .* Received: 2.5"),
+        (TransferLearner(KerasLearner(), last=-1), "last wants a whole number from 0 on"),
+        (TransferLearner(KerasLearner(), pretrain_epochs=0), "pretrain_epochs wants a whole number above 0"),
+        (SyntheticLearner(HeadsLearner(average=True), synthetic=4), "HeadsLearner: average wants"),
+    ],
+    ids=str,
+)
+def test_an_object_is_checked_as_a_text_is(learner, wanted):
+    with pytest.raises(UsageError, match=wanted):
+        resolve(learner)
 
 
 BAD_PRESETS = {

@@ -41,13 +41,11 @@ def tuned(
 
     if backbone.startswith("keras/"):
         raise UsageError(f"'{backbone}' is one block here, whose layers cannot be told apart: use it frozen")
-    if not 0 < fade <= 1:
-        raise UsageError(f"fade is a share above 0, at most 1. Received: {fade}")
     body = load(backbone, weights or None, shape, size=size or None)
     body = _small_stem(body) if stem == "cifar" else body
     weighted = [layer for layer in body.layers if layer.weights]
     trained = [layer for layer in weighted if not isinstance(layer, layers.BatchNormalization)]
-    if last < 0 or last > len(trained):
+    if last > len(trained):
         raise UsageError(f"'{backbone}' has {len(trained)} convolutions to train. Received: last={last}")
     tunable = trained[-last:]  # all, where last is 0
     lr_scales = {layer: fade + (1 - fade) * i / len(tunable) for i, layer in enumerate(tunable)}

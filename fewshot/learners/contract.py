@@ -28,7 +28,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import DivergedError, UsageError
 from fewshot.identity import origin_of, source_digest
 from fewshot.registry import Registry
-from fewshot.settings import Range, limits_of
+from fewshot.settings import Range, check, limits_of
 
 if TYPE_CHECKING:
     import keras
@@ -244,6 +244,17 @@ def settings_of(kind: Callable[..., Any]) -> tuple[dict[str, object], dict[str, 
     }
     limits = limits_of(kind)
     return defaults, {name: limits[name] for name in defaults if name in limits}
+
+
+def check_settings(learner: Learner) -> None:
+    """Raise `UsageError` for a field of a learner, or of those that it wraps, outside of what its type says.
+
+    A name's settings are checked as they are parsed, by the same `fewshot.settings.check`.
+    """
+    kind = type(learner)
+    check(kind.__name__, vars(learner), settings_of(kind)[1])
+    if isinstance(learner, Wrapper):
+        check_settings(learner.base)
 
 
 def _version(kind: type) -> int | str:

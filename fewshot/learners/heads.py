@@ -234,8 +234,6 @@ class HeadsLearner(Learner):
             for name in text.split("+"):
                 if name not in known:
                     raise unknown(kind, name, known)
-        if self.average < 1:
-            raise UsageError(f"heads: average is 1 or more. Received: {self.average}")
 
     def shared(self) -> tuple:
         """Return of which backbones and views there are features."""

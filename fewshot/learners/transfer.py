@@ -59,8 +59,6 @@ class TransferLearner(Wrapper):
         super().check(shape)
         if self.base.features != PIXELS or networks.trait(self.base.network, "pretrained"):
             raise UsageError("transfer= is for networks with new weights, on pixels")
-        if self.last < 0 or self.pretrain_epochs < 1:
-            raise UsageError("last is 0 or more layers, pretrain_epochs 1 or more")
         if self.transfer != RANDOM:
             source_shape = open_splits(_source(self.transfer).folder).train.image_shape
             if source_shape != shape:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from fewshot.errors import UsageError
 from fewshot.identity import origin_of
-from fewshot.learners.contract import Learner, Wrapper, learners
+from fewshot.learners.contract import Learner, Wrapper, check_settings, learners
 from fewshot.learners.estimator import GivenEstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.specification import named
@@ -35,7 +35,9 @@ def resolve(
         name, specification = named(method)
         return name, specification.learner(training)
     if isinstance(method, Learner):
-        return _learner_name(method), method.with_training(training)
+        name = _learner_name(method)  # of no dataclass there are no settings to check
+        check_settings(method)
+        return name, method.with_training(training)
     if isinstance(method, type):
         raise UsageError(f"{method.__name__} is a class: give an object, {method.__name__}(…). {KINDS}")
     if hasattr(method, "fit") and hasattr(method, "get_params"):

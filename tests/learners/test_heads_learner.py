@@ -153,7 +153,6 @@ def test_identical_photos(value):
         ({"views": "whole+middle"}, "middle"),
         ({"heads": "lda+ridge"}, "ridge-gcv"),
         ({"scales": "l3"}, "l2"),
-        ({"average": 0}, "average is 1 or more"),
         ({"backbones": "efficientnet@224"}, "efficientnet-lite0"),
     ],
 )
