@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fewshot.baselines.heads import Rotated, deal, fit_head
 from fewshot.baselines.scales import ScaleName, floored
@@ -49,9 +49,14 @@ class Head(ClassifierMixin, BaseEstimator):
     def fit(self, X, y, sample_weight=None):
         """Fit the head to rows (n, D); every row is a photo of its own.
 
-        sample_weight: (n,), what each counts; None for classes that count alike.
+        sample_weight: (n,), what each counts, 2 as if it were there twice, 0 as if it were not; None for
+        classes that count alike.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            counted = weights > 0
+            X, y, sample_weight = X[counted], y[counted], weights[counted]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("a classifier needs two classes or more")

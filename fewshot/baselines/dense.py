@@ -2,14 +2,16 @@
 
 What an estimator is made of is asked, not known by name: a step before the classifier may be any that scales,
 shifts, selects or mixes its inputs, a classifier any that has `coef_` and `intercept_`. One that keeps its
-weights in another way says how at its registration, by the trait `dense`. Whether the layer predicts what the
-estimator does is tried, in the end, on random inputs.
+weights in another way says how at its registration, by the trait `dense`. Rows brought to length 1, centred
+or not, are the one step that is no part of the weights: it stands before the layer. Whether the layer predicts
+what the estimator does is tried, in the end, on random inputs.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from fewshot.baselines.scales import Scale
 from fewshot.errors import UsageError
 
 Dense = tuple[np.ndarray, np.ndarray]  # weights (inputs, classes), bias (classes,)
@@ -19,21 +21,37 @@ PROBED = (
 TRIED, TOLERANCE = 16, 1e-3  # random inputs, and the difference between probabilities
 
 
-def as_dense(estimator, inputs: int, dense: Callable[[object], Dense] | None = None) -> Dense:
-    """Return kernel (inputs, classes) and bias (classes,), float32, of a fitted classifier or pipeline.
+def as_dense(
+    estimator, inputs: int, dense: Callable[[object], Dense] | None = None
+) -> tuple[Scale, np.ndarray, np.ndarray]:
+    """Return what is done to a row first, and kernel (inputs, classes) and bias (classes,), float32.
 
+    estimator: a fitted classifier or pipeline. The scale is that of rows brought to length 1, or none.
     dense: returns the weights and bias, before the softmax, of the fitted classifier at a pipeline's end; by
     default they are its `coef_` and `intercept_`. Steps before it are folded into the weights.
 
     Raises `UsageError` for an estimator whose probabilities are not those of such a layer.
     """
     *steps, classifier = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+    scale, steps = _lengths(steps)
     weights, bias = (dense or _coefficients)(classifier)
     kernel, bias = _folded(steps, inputs, np.asarray(weights, float), np.asarray(bias, float))
-    _check(estimator, kernel, bias)
+    _check(estimator, scale, kernel, bias)
     # Softmax knows differences only: without what all classes share, float32 has more digits for them.
     kernel, bias = ((part - part.mean(-1, keepdims=True)).astype(np.float32) for part in (kernel, bias))
-    return kernel, bias
+    return scale, kernel, bias
+
+
+def _lengths(steps: list) -> tuple[Scale, list]:
+    """Return the scale of steps that bring rows to length 1, centred or not, and the steps after them."""
+    for i, step in enumerate(steps[:2]):
+        if getattr(step, "norm", None) != "l2" or not hasattr(step, "transform"):
+            continue
+        if i == 0:
+            return Scale("l2"), steps[1:]
+        if getattr(steps[0], "scale_", 1) is None and getattr(steps[0], "mean_", None) is not None:
+            return Scale("l2", steps[0].mean_), steps[2:]
+    return Scale("affine"), steps
 
 
 def _coefficients(classifier) -> Dense:
@@ -74,7 +92,7 @@ def _folded(steps: list, inputs: int, weights: np.ndarray, bias: np.ndarray) -> 
     return weights, bias
 
 
-def _check(estimator, kernel: np.ndarray, bias: np.ndarray) -> None:
+def _check(estimator, scale: Scale, kernel: np.ndarray, bias: np.ndarray) -> None:
     """Raise `UsageError` where the layer does not predict what the estimator does."""
     from scipy.special import softmax
 
@@ -85,7 +103,7 @@ def _check(estimator, kernel: np.ndarray, bias: np.ndarray) -> None:
     expected = probabilities(estimator, rows, int(labels.max()) + 1)[:, labels]
     if (
         expected.shape[1] != len(bias)
-        or np.abs(softmax(rows @ kernel + bias, 1) - expected).max() > TOLERANCE
+        or np.abs(softmax(scale(rows) @ kernel + bias, 1) - expected).max() > TOLERANCE
     ):
         raise _not_linear(estimator)
 

@@ -6,8 +6,9 @@
     svm          a linear support vector machine, the penalty by cross-validation
     centroid     the nearest class mean
 
-All count classes alike, whatever their numbers of photos, unless weights say otherwise. Weights alone are not
-enough: of many features, few photos of a class tell its own noise, and new photos of it are taken for the
+All count classes alike, whatever their numbers of photos, unless weights say otherwise: a row of weight 2 is
+one that stands there twice. Discriminant analysis and centroids, which have no prior, take from weights how
+much a row counts within its class, the others how much a class counts, too. Weights alone are not enough: of many features, few photos of a class tell its own noise, and new photos of it are taken for the
 other's. How far scores are off is seen on photos that are held out, and put right.
 
 What decides between penalties, how steep scores without probabilities are, and which candidates are good are
@@ -72,8 +73,8 @@ class Rotated:
 
     z: float64 (n, r), r ≤ n, weighted mean 0. energy: (r,), the weighted sums of their squares. precision:
     what is good enough for covariances of so many.
-    y: int (n,), every class from 0 to `classes` − 1 at least once. weights: (n,), such that classes weigh
-    alike, unless they are given. uneven: whether classes have unequal numbers of rows. groups: int (n,), the
+    y: int (n,), every class from 0 to `classes` − 1 at least once. weights: (n,), above 0, such that classes
+    weigh alike, unless they are given; total: their sum. uneven: whether classes have unequal numbers of rows. groups: int (n,), the
     photo or group of near-duplicates that a row is of. folds: int (n,), which fold holds a row out; −1 for
     none.
     """
@@ -90,9 +91,10 @@ class Rotated:
         counts = np.bincount(y)
         self.classes = len(counts)
         self.weights = len(y) / (self.classes * counts[y]) if weights is None else weights
+        self.total = len(y) if weights is None else weights.sum()
         self.uneven = len(set(counts.tolist())) > 1
         self.width = rows.shape[1]
-        self._mean = self.weights @ rows / len(y)
+        self._mean = self.weights @ rows / self.total
         self._centred = rows - self._mean
         root = np.sqrt(self.weights)[:, None]
         weighted = self._centred * root
@@ -123,7 +125,7 @@ class Rotated:
     @property
     def square(self) -> float:
         """The mean squared length of a row: what penalties count in."""
-        return self.energy.sum() / len(self.y)
+        return self.energy.sum() / self.total
 
     @cached_property
     def tested(self) -> np.ndarray:
@@ -451,16 +453,19 @@ def discriminant(rows: Rotated) -> Parts:
 
 
 def _class_means(rows: Rotated, mask: np.ndarray) -> np.ndarray:
-    """Return the means of the classes, (C, r), of the rows in the mask."""
-    members = (rows.y[mask] == np.arange(rows.classes)[:, None]).astype(float)
+    """Return the weighted means of the classes, (C, r), of the rows in the mask."""
+    members = (rows.y[mask] == np.arange(rows.classes)[:, None]) * rows.weights[mask]
+    members /= members.max(1, keepdims=True)  # equal ones are 1: the mean of one row is that row, exactly
     return members @ rows.z[mask] / members.sum(1, keepdims=True)
 
 
 def _discriminant(rows: Rotated, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    means, y = _class_means(rows, mask), rows.y[mask]
-    counts = np.bincount(y)
-    within = (rows.z[mask] - means[y]) * np.sqrt(len(y) / (rows.classes * counts[y]))[:, None]
-    covariance, floor = shrunk_covariance(within.astype(rows.precision, copy=False), rows.width)
+    means, y, weights = _class_means(rows, mask), rows.y[mask], rows.weights[mask]
+    sums = np.bincount(y, weights)
+    # Of unequal weights as many rows count as of equal ones would tell as much (Kish 1965).
+    n = (sums**2 / np.bincount(y, weights**2)).sum()
+    within = (rows.z[mask] - means[y]) * np.sqrt(n * weights / (rows.classes * sums[y]))[:, None]
+    covariance, floor = shrunk_covariance(within.astype(rows.precision, copy=False), rows.width, n)
     if floor <= 0:  # one photo a class: nothing varies within
         covariance, floor = np.zeros_like(covariance), rows.square
     covariance.flat[:: len(covariance) + 1] += floor
@@ -470,13 +475,14 @@ def _discriminant(rows: Rotated, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return coefficients, -0.5 * (means.T * coefficients).sum(0)
 
 
-def shrunk_covariance(rows: np.ndarray, width: int) -> tuple[np.ndarray, float]:
+def shrunk_covariance(rows: np.ndarray, width: int, n: float) -> tuple[np.ndarray, float]:
     """Return the covariance of rows of mean 0, times 1 less the shrinkage, and what its diagonal gets.
+
+    n: how many rows there are, those of unequal weights told by what they are worth.
 
     As `sklearn.covariance.ledoit_wolf(…, assume_centered=True)` for the rows before they were rotated into
     fewer dimensions than `width`: what it shrinks to is the mean variance of `width` features.
     """
-    n = len(rows)
     covariance = rows.T @ rows / n
     total, squares = np.trace(covariance), np.square(covariance).sum()
     mean = total / width

@@ -21,7 +21,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
-from fewshot.learners.inputs import averaged_model, check_copies, prepare_features, views
+from fewshot.learners.inputs import averaged_model, check_copies, folded, prepare_features, views
 from fewshot.wording import one_line
 
 if TYPE_CHECKING:
@@ -191,7 +191,10 @@ class EstimatorLearner(Learner):
         return estimators[settings.split(self.estimator)[0]].traits.get("dense")
 
     def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
-        """Return the fitted estimator as a `keras.Model` with one dense layer; `UsageError` if not linear."""
+        """Return the fitted estimator as a `keras.Model` that ends in one dense layer.
+
+        Raises `UsageError` for an estimator that is not linear.
+        """
         import keras
         from keras import layers
 
@@ -199,9 +202,10 @@ class EstimatorLearner(Learner):
         inputs = x = keras.Input(shape if on_pixels else (self._width,))
         if on_pixels:
             x = layers.Flatten()(layers.Rescaling(1 / 255)(x))  # `fewshot.baselines.rows`
-        kernel, bias = as_dense(self._estimator, self._width, self._dense_trait())
+        scale, kernel, bias = as_dense(self._estimator, self._width, self._dense_trait())
+        scaler, kernel, _ = folded(scale, kernel, self._width, "scale")
         dense = layers.Dense(len(bias), name="linear")
-        head = keras.Model(inputs, dense(x), name="estimator")
+        head = keras.Model(inputs, dense(scaler(x)), name="estimator")
         shift = self._shift[self._estimator.classes_]
         dense.set_weights([self._factor * kernel, self._factor * bias + shift.astype(np.float32)])
         return averaged_model([head], shape, self.features, self.tta_flip)

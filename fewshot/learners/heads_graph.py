@@ -6,7 +6,7 @@ itself. It is made of Keras's own layers and operations alone, so that Keras ope
 Import this after `fewshot.backend.start`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,9 +14,8 @@ import numpy as np
 from keras import layers, ops
 
 from fewshot.backbones.features import network, parse
-from fewshot.baselines.scales import Scale
 from fewshot.data.views import GREY
-from fewshot.learners.inputs import named
+from fewshot.learners.inputs import folded, named
 from fewshot.learners.members import Member
 
 HALF = 0.5001  # rounds halves up, those that float32 finds a little less than halves, too
@@ -68,7 +67,7 @@ def _answer(member: Member, number: int, features: dict[Key, Tensor]) -> Tensor:
     bias = np.maximum(np.asarray(member.bias, np.float64), NEVER)
     scalers = []
     for i, scale in enumerate(member.scales):
-        scaler, kernels[i], shift = _folded(scale, kernels[i], widths[i], f"scale_{number}_{i}")
+        scaler, kernels[i], shift = folded(scale, kernels[i], widths[i], f"scale_{number}_{i}")
         scalers.append(scaler)
         bias = bias + shift
     dense = layers.Dense(len(bias), name=f"head_{number}")
@@ -80,24 +79,6 @@ def _answer(member: Member, number: int, features: dict[Key, Tensor]) -> Tensor:
         )
     dense.set_weights([np.concatenate(kernels).astype(np.float32), bias.astype(np.float32)])
     return layers.Average()(answers) if len(answers) > 1 else answers[0]
-
-
-def _folded(
-    scale: Scale, kernel: np.ndarray, width: int, name: str
-) -> tuple[Callable[[Tensor], Tensor], np.ndarray, np.ndarray | float]:
-    """Return what is left to do to features before a kernel, the kernel, and what is added to the bias."""
-    if scale.kind == "affine":
-        if scale.deviation is not None:
-            kernel = kernel / scale.deviation[:, None]
-        return (lambda x: x), kernel, 0.0 if scale.mean is None else -scale.mean @ kernel
-    unit = layers.UnitNormalization(name=name)
-    if scale.mean is None:
-        return unit, kernel, 0.0
-    # Takes its mean from its weights; in an inference nothing else is left of it.
-    centred = layers.BatchNormalization(epsilon=1e-6, center=False, scale=False, name=f"{name}_mean")
-    centred.build((None, width))
-    centred.set_weights([scale.mean.astype(np.float32), np.full(width, 1 - 1e-6, np.float32)])
-    return (lambda x: unit(centred(x, training=False))), kernel, 0.0
 
 
 def view_tensors(pixels: Tensor, names: Sequence[str], size: int) -> dict[str, Tensor]:

@@ -1,12 +1,13 @@
 """What learners see of images: pixels or features, as they are and mirrored; the same as Keras models."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fewshot.augment.offline import expand, mixes
 from fewshot.backbones.features import PIXELS, extract, network, parse
+from fewshot.baselines.scales import Scale
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 
@@ -95,3 +96,26 @@ def named(model: "keras.Model", name: str) -> "keras.Model":
         clone.set_weights(model.get_weights())
         model = clone
     return keras.Model(model.input, model.output, name=name)
+
+
+def folded(
+    scale: Scale, kernel: np.ndarray, width: int, name: str
+) -> tuple[Callable[[Any], Any], np.ndarray, np.ndarray | float]:
+    """Return what is left to do to features before a kernel, the kernel, and what is added to the bias.
+
+    name: of the layers that do it, from symbolic features (N, width) to symbolic features.
+    """
+    from keras import layers
+
+    if scale.kind == "affine":
+        if scale.deviation is not None:
+            kernel = kernel / scale.deviation[:, None]
+        return (lambda x: x), kernel, 0.0 if scale.mean is None else -scale.mean @ kernel
+    unit = layers.UnitNormalization(name=name)
+    if scale.mean is None:
+        return unit, kernel, 0.0
+    # Takes its mean from its weights; in an inference nothing else is left of it.
+    centred = layers.BatchNormalization(epsilon=1e-6, center=False, scale=False, name=f"{name}_mean")
+    centred.build((None, width))
+    centred.set_weights([scale.mean.astype(np.float32), np.full(width, 1 - 1e-6, np.float32)])
+    return (lambda x: unit(centred(x, training=False))), kernel, 0.0

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.svm import LinearSVC
 
 from fewshot import baselines
+from fewshot.baselines.classifiers import Head
 from fewshot.baselines.dense import as_dense
 from fewshot.baselines.heads import HEADS, PENALTIES, Rotated, deal, fit_head
 from fewshot.baselines.scales import SCALES, fit_scale
@@ -217,6 +218,40 @@ def test_rows_that_are_equal(name, x):
         np.testing.assert_allclose(shares, 0.5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("counts", [(20, 12), (20, 12, 9)], ids=["two", "three"])
+def test_a_weight_of_two_is_a_row_that_stands_there_twice(name, counts, monkeypatch):
+    """Discriminant analysis and centroids once took no notice of weights."""
+    # How much a covariance is shrunk follows from how many rows there are, too.
+    monkeypatch.setattr(
+        "fewshot.baselines.heads.shrunk_covariance", lambda rows, width, n: (rows.T @ rows / n, 0.1)
+    )
+    x, y = rows(counts)
+    weights = np.random.default_rng(0).integers(1, 4, len(y))
+    photos = np.arange(len(y)).repeat(weights)
+    folds = deal(y, np.arange(len(y)), 0)
+    weighted = Rotated(x, y, np.arange(len(y)), folds, weights.astype(float))
+    repeated = Rotated(x[photos], y[photos], photos, folds[photos], np.ones(len(photos)))
+    plain = Rotated(x, y, np.arange(len(y)), folds, np.ones(len(y)))
+    weighted.uneven = repeated.uneven = plain.uneven = False
+    found, twice, once = (directions(x @ fit_head(name, of).kernel) for of in (weighted, repeated, plain))
+    np.testing.assert_allclose(found, twice, atol=2e-3)
+    assert np.abs(once - twice).max() > 4 * np.abs(found - twice).max()
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_weights_of_a_head(name):
+    """What has weight 0 is not there."""
+    x, y = rows((20, 12))
+    x, y = np.concatenate([x, x[:3] + 50]), np.append(y, [1, 1, 1])
+    weights = np.append(np.ones(32), np.zeros(3))
+    found = Head(name).fit(x, y, weights)
+    np.testing.assert_allclose(found.coef_, Head(name).fit(x[:32], y[:32], weights[:32]).coef_)
+    assert found.score(x[:32], y[:32]) > 0.9
+    with pytest.raises(ValueError, match="[Nn]egative"):
+        Head(name).fit(x, y, -weights)
+
+
 def test_folds_are_dealt_by_group_and_class():
     y = np.repeat([0, 1, 2], [20, 11, 1])
     groups = np.arange(32)
@@ -268,15 +303,18 @@ def test_scales_are_settings(name):
         baselines.build(f"{name}:scale=centered-l2", 0)
 
 
-@pytest.mark.parametrize("name", ["ridge", "logistic", "centroid", *LINEAR])
+DENSE = ["ridge", "logistic", "centroid", *(f"{name}:scale={scale}" for name in LINEAR for scale in SCALES)]
+
+
+@pytest.mark.parametrize("name", DENSE)
 def test_heads_become_dense_layers(name):
     x, y = rows()
     model = baselines.build(name, 0).fit(x, y)
-    kernel, bias = as_dense(model, WIDTH, baselines.estimators[name].traits.get("dense"))
-    np.testing.assert_allclose(softmax(x @ kernel + bias, 1), baselines.probabilities(model, x, 3), atol=1e-3)
-    if name in LINEAR:
-        with pytest.raises(UsageError, match="cannot be exported"):
-            as_dense(baselines.build(f"{name}:scale=l2", 0).fit(x, y), WIDTH)
+    dense = baselines.estimators[name.partition(":")[0]].traits.get("dense")
+    scale, kernel, bias = as_dense(model, WIDTH, dense)
+    wanted = baselines.probabilities(model, x, 3)
+    np.testing.assert_allclose(softmax(scale(x) @ kernel + bias, 1), wanted, atol=1e-4)
+    assert (scale.kind == "l2") == name.endswith("l2")
 
 
 @pytest.mark.parametrize("width", [WIDTH, 20], ids=["wide", "tall"])

@@ -148,7 +148,7 @@ def test_linear_estimators_are_one_dense_layer(name, classes):
     rows = (rng.normal(size=(60, 12)) + y[:, None] * 0.5) * 10.0 ** rng.integers(-2, 2, 12)
     rows[:, 5] = 7  # of no variance
     estimator = build(name, 0).fit(rows, y)
-    kernel, bias = as_dense(estimator, 12, estimators[name.partition(":")[0]].traits.get("dense"))
+    _, kernel, bias = as_dense(estimator, 12, estimators[name.partition(":")[0]].traits.get("dense"))
     wanted = probabilities(estimator, rows[::-1], classes)
     np.testing.assert_allclose(softmax(rows[::-1] @ kernel + bias, 1), wanted, atol=1e-4)
     assert np.ptp(wanted[:, 0]) > 0.1
@@ -167,7 +167,7 @@ def test_estimators_are_asked_not_known_by_name(linear):
     rng = np.random.default_rng(1)
     y = np.arange(60) % 3
     rows = rng.normal(size=(60, 12)) + y[:, None] * 0.5
-    first = MinMaxScaler() if linear else Normalizer()
+    first = MinMaxScaler() if linear else Normalizer("l1")
     estimator = make_pipeline(first, PCA(5), LinearDiscriminantAnalysis()).fit(rows, y)
     if not linear:
         with pytest.raises(UsageError, match="Normalizer cannot be exported"):
@@ -178,7 +178,7 @@ def test_estimators_are_asked_not_known_by_name(linear):
         with pytest.raises(UsageError, match="OneVsRestClassifier cannot be exported"):
             as_dense(one_vs_rest, 12)  # coefficients, but no softmax
         return
-    kernel, bias = as_dense(estimator, 12)
+    _, kernel, bias = as_dense(estimator, 12)
     np.testing.assert_allclose(softmax(rows @ kernel + bias, 1), estimator.predict_proba(rows), atol=1e-4)
 
 
