@@ -5,6 +5,7 @@ import os
 import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from fewshot.api.model import start
 from fewshot.api.run import Method, recipe_fields, resolve_all
 from fewshot.arguments import whole_number
-from fewshot.data.dataset import Dataset
+from fewshot.data.dataset import Dataset, Prior, check_prior
 from fewshot.data.decoding import check_memory, decoded, levels_of, with_levels
 from fewshot.data.depth import Levels
 from fewshot.data.kinds import why_unreadable
@@ -47,6 +48,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier or a learner; or "auto": `fs.compare` finds the best strategy.
     training : fields of a network's recipe, such as {"learning_rate": 0.1}.
     epochs, updates : how long a network is trained.
+    prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
+        they come.
     image_size : pixels to which photos from files are brought (default: 32, for backbones up to 224).
     budget : the time that "auto" may take, such as "10m".
     out : where "auto" keeps its records, verdict and model.
@@ -70,7 +73,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
       Rows of another length are taken as images one pixel high. Values other than whole numbers from 0 to
       255 or floats from 0 to 1 are scaled by the range of the training rows.
 
-    Images have 8 bits a colour, so floats are rounded to 256 levels.
+    Images have 8 bits a colour, so floats are rounded to 256 levels. The images (of photos, their paths) are
+    kept, as nearest neighbours keep theirs: `export` compares what it saves with what was trained.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         training: Mapping[str, object] | None = None,
         epochs: int | None = None,
         updates: int | None = None,
+        prior: Prior = "alike",
         image_size: int | None = None,
         budget: float | str = "10m",
         out: str | Path = "results",
@@ -91,6 +96,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.training = training
         self.epochs = epochs
         self.updates = updates
+        self.prior = prior
         self.image_size = image_size
         self.budget = budget
         self.out = out
@@ -110,6 +116,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         labels = self._labels(X, y)
         seed = whole_number("random_state", self.random_state, least=0)
+        check_prior(self.prior)
         self.learner_: Learner | None = None
         self.model_: Model | None = None
         if isinstance(self.method, str) and self.method == AUTO:
@@ -122,10 +129,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self._size: int | None = None
         self._levels: Levels = {}
         self._range = _value_range(X) if _are_rows(X) else None
-        train = Dataset(self._images(X, learner, fits=True), labels, tuple(map(str, self.classes_)))
+        images = self._images(X, learner, fits=True)
+        train = Dataset(images, labels, tuple(map(str, self.classes_)), prior=self.prior)
         learner.check(train.image_shape)
         start(self.threads, self.device)
         self.learner_ = learner.train(train, seed)
+        self._files = [Path(path).absolute() for path in X] if _are_paths(X) else []
+        self._trained_on = replace(train, x=images[:0]) if self._files else train
         return self
 
     def predict_proba(self, X: X) -> np.ndarray:
@@ -141,6 +151,47 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """Return the most probable label of each image."""
         most_probable = self.predict_proba(X).argmax(1)
         return self.classes_[most_probable]
+
+    def export(self, path: str | os.PathLike[str], formats: Sequence[str] = ("keras",)) -> "Model":
+        """Save the fitted classifier as one file, `NAME.keras`, with its card, and return it.
+
+        It takes the pixels of images as the classifier was fitted to them, 0 to 255, or photos, and answers
+        with `classes_` as texts.
+
+        Parameters
+        ----------
+        path : where to save; the card, `NAME.json`, and other formats go beside it.
+        formats : "keras" is always written; "saved_model", "tflite" and "onnx" are further ones.
+
+        Raises
+        ------
+        UsageError
+            For a method that no single network can stand for, a path or format that is none, and a
+            classifier of rows that are no square images, or no pixels.
+        """
+        from fewshot.api.model import load_model
+
+        check_is_fitted(self, "classes_")
+        path = Path(path).expanduser()
+        start(self.threads, self.device)
+        from fewshot.deploy import export
+
+        if self.model_ is not None:
+            export.copied(self.model_.saved, path, formats)
+            return load_model(path)
+        assert self.learner_ is not None  # one of the two is there
+        if self._range is not None:
+            low, high = self._range
+            raise UsageError(
+                f"a model takes pixels, and these rows are none: give numbers from 0 to 255, or floats from "
+                f"0 to 1. Received: {low:g} to {high:g}"
+            )
+        train = self._trained_on
+        if self._files:
+            train = replace(train, x=self._photos(self._files, self.learner_, fits=False))
+        card = {"method": self._name, "seed": self.random_state, "levels": self._levels}
+        export.save(self.learner_, train, path, card, formats, self._files)
+        return load_model(path)
 
     def _labels(self, X: X, y: Sequence) -> np.ndarray:
         """Check labels against images, note the classes, and return the labels' positions in them."""
@@ -193,6 +244,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 raise UsageError(f"{field(name)} is for a method: '{AUTO}' trains several, each in its way")
         names = [str(label) for label in self.classes_]
         options: dict[str, Any] = {"threads": self.threads, "device": self.device, "out": self.out}
+        options["prior"] = self.prior
         self._range = None
         if _are_paths(X):
             if missing := [str(path) for path in X if not Path(path).is_file()]:

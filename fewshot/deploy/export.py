@@ -26,12 +26,13 @@ from fewshot.data.depth import Levels
 from fewshot.data.photo import load_pixels
 from fewshot.deploy import formats as converters
 from fewshot.deploy import graph
-from fewshot.deploy.saved import FORMAT, card_path, read
+from fewshot.deploy.saved import FORMAT, Saved, card_path, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.identity import blamed
 from fewshot.io.digests import sha256_of
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
+from fewshot.seeding import rng
 from fewshot.stats import calibration
 from fewshot.stats.conformal import Novelty
 from fewshot.wording import one_line
@@ -54,7 +55,27 @@ def export(
     formats: Sequence[str] = (KERAS,),
     photos: Sequence[Path] = (),
 ) -> dict:
-    """Train `learner` on all of `train`, save it as `path` (`NAME.keras`) and return its card.
+    """Train `learner` on all of `train`, save it as `path` (`NAME.keras`) and return its card; see `save`.
+
+    Classes without an image are left out of the model.
+    """
+    path, train = Path(path), train.compact()
+    _check(learner, train, path, formats, photos)
+    learner = copy.copy(learner)
+    with blamed(f"the method '{card.get('method', type(learner).__name__)}' fails", type(learner)):
+        learner.train(train, seed)
+    return save(learner, train, path, {**card, "seed": seed}, formats, photos)
+
+
+def save(
+    learner: Learner,
+    train: Dataset,
+    path: str | os.PathLike,
+    card: dict,
+    formats: Sequence[str] = (KERAS,),
+    photos: Sequence[Path] = (),
+) -> dict:
+    """Save a learner that is fitted to `train` as `path` (`NAME.keras`), and return its card.
 
     card: what the caller knows and the card shall say: "method", "protocol", "expected" (an accuracy with
     its interval), …; "sets", of `fewshot.stats.conformal.PredictionSets`; "temperature", of
@@ -63,29 +84,16 @@ def export(
     photos: the files of the images. Where these are views they are needed: the model takes the photos
     themselves. The card names those that tell unlike photos; no photo is copied.
 
-    Classes without an image are left out of the model. What is written is read back, the Keras file in
-    safe mode, and compared on 20 images or photos: the card's "formats" say how far off each file is and
-    how long it takes for an image, or which "error" kept one from being written. Earlier files are replaced
-    at the end.
+    What is written is read back, the Keras file in safe mode, and compared on 20 images or photos: the
+    card's "formats" say how far off each file is and how long it takes for an image, or which "error" kept
+    one from being written. Earlier files are replaced at the end.
 
     Raises `UsageError` for a learner that no single network can stand for, images that are not square, a
     path or format that is none, or a package that a format misses; `FewshotError` where the files cannot
     be written, or the Keras file does not say what the learner says.
     """
     path = Path(path)
-    if path.suffix != ".keras":
-        raise UsageError(f"a model is saved as NAME.keras. Received: {path}")
-    others = [name for name in dict.fromkeys(formats) if name != KERAS]
-    converters.check(others)
-    train = train.compact()
-    _check(learner, train)
-    if train.x.ndim == 5 and len(photos) != len(train):
-        raise ValueError(
-            f"{len(train)} images in all their views come with as many files: {len(photos)} here"
-        )
-    learner = copy.copy(learner)
-    with blamed(f"the method '{card.get('method', type(learner).__name__)}' fails", type(learner)):
-        learner.train(train, seed)
+    others = _check(learner, train, path, formats, photos)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)
@@ -114,20 +122,57 @@ def export(
             "temperature": temperature,
             "images": np.bincount(train.y).tolist(),
             "prior": train.prior,
-            "seed": seed,
             "learner": learner.identity(),
             "data": Splits("", train).fingerprint(),
             "versions": {"fewshot": __version__, **backend.versions(*LIBRARIES, backend.name())},
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "formats": written,
         }
-        text = json.dumps(full, indent=1, ensure_ascii=False)
-        card_path(staged).write_text(f"{text}\n", encoding="utf-8")
+        _write_card(staged, full)
     return full
 
 
-def _check(learner: Learner, train: Dataset) -> None:
-    """Raise `UsageError` for what cannot be exported, before anything is trained."""
+def copied(saved: Saved, path: str | os.PathLike, formats: Sequence[str] = (KERAS,)) -> dict:
+    """Write a saved model under another name, its card with it, and return the card.
+
+    formats: as for `save`; the files of formats beside Keras's are written anew, and compared with the model
+    on 20 squares of noise.
+
+    Raises `UsageError` and `FewshotError` as `save` does.
+    """
+    path = Path(path)
+    others = _others(path, formats)
+    with _staged(path) as staged:
+        shutil.copyfile(saved.path, staged)
+        size = saved.image_size or saved.card["view_size"]
+        images = rng(0, "copied").integers(0, 256, (CHECKED, size, size, 3), dtype=np.uint8)
+        wanted = saved.predict(images)
+        written = {KERAS: {**saved.card["formats"][KERAS], "file": path.name}}
+        written |= {name: _converted(name, saved.model, staged, images, wanted) for name in others}
+        card = {**saved.card, "model": path.name, "formats": written}
+        _write_card(staged, card)
+    return card
+
+
+def _others(path: Path, formats: Sequence[str]) -> list[str]:
+    """Return the formats beside Keras's; `UsageError` for a path or a format that is none."""
+    if path.suffix != ".keras":
+        raise UsageError(f"a model is saved as NAME.keras. Received: {path}")
+    others = [name for name in dict.fromkeys(formats) if name != KERAS]
+    converters.check(others)
+    return others
+
+
+def _write_card(model: Path, card: dict) -> None:
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    card_path(model).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _check(
+    learner: Learner, train: Dataset, path: Path, formats: Sequence[str], photos: Sequence[Path]
+) -> list[str]:
+    """Return the formats beside Keras's; `UsageError` for what cannot be exported, before training."""
+    others = _others(path, formats)
     learner.check_export()
     height, width, _ = train.image_shape
     if height != width:
@@ -135,6 +180,11 @@ def _check(learner: Learner, train: Dataset) -> None:
     if len(train.classes) < 2:
         raise UsageError("a model needs images of two classes or more")
     learner.check(train.image_shape)
+    if train.x.ndim == 5 and len(photos) != len(train):
+        raise ValueError(
+            f"{len(train)} images in all their views come with as many files: {len(photos)} here"
+        )
+    return others
 
 
 def _references(photos: Sequence[Path], train: Dataset) -> dict | None:

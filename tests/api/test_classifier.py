@@ -1,5 +1,6 @@
 """`FewShotClassifier`: scikit-learn's own checks, and what its users do with images."""
 
+import json
 import pickle
 from types import SimpleNamespace
 
@@ -14,7 +15,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewshot as fs
-from fewshot.models import networks
+from fewshot.models import cost, networks
+from fewshot.stats import calibration
 from tests.helpers import Brightness
 
 pytestmark = pytest.mark.usefixtures("started")
@@ -25,6 +27,13 @@ def forgotten():
     """A function that is given as a method is registered."""
     with forgetting(networks):
         yield
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Latencies of one call."""
+    monkeypatch.setattr(cost, "CALLS", 1)
+    monkeypatch.setattr(cost, "SECONDS", 0)
 
 
 @parametrize_with_checks([fs.FewShotClassifier("ridge")])
@@ -160,6 +169,74 @@ def test_the_best_strategy(of, images, photos, monkeypatch):
         assert data[:3] == ["path,label", f"{photos[0]},10", f"{photos[1]},2"]
     assert classifier.classes_.tolist() == [2, 10]
     assert classifier.predict_proba(x[:1]).tolist() == [[0.1, 0.9]]
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["ridge", "heads:backbones=tiny@24:weights=random", "imagenet/tiny:head=lda,scale=l2,weights=random"],
+)
+def test_a_classifier_is_saved_as_a_model(images, method, tiny_backbone, tmp_path, quick):
+    """It need not be the one that was fitted in this process; labels become texts."""
+    x, y = images[0].repeat(2, 1).repeat(2, 2), np.where(images[1] == "dark", 2, 10)
+    classifier = pickle.loads(pickle.dumps(fs.FewShotClassifier(method).fit(x[4:], y[4:])))
+    model = classifier.export(tmp_path / "mine.keras")
+    assert model.classes == ("2", "10")
+    wanted = calibration.scaled(classifier.predict_proba(x), 1.0)  # with the doubt of every saved model
+    np.testing.assert_allclose(model.predict(x), wanted, atol=1e-4)
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert (card["method"], card["images"], card["seed"]) == (method, [10, 10], 0)
+    assert card["formats"]["keras"]["max_difference"] < 1e-4
+
+
+def test_a_classifier_of_photos_takes_photos(images, photos, tiny_backbone, tmp_path, quick, monkeypatch):
+    """Also where it looks at several views of each, and from another working folder."""
+    monkeypatch.chdir(photos[0].parent)
+    names = [path.name for path in photos]
+    classifier = fs.FewShotClassifier("heads:backbones=tiny@24:weights=random").fit(names[4:], images[1][4:])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    model = classifier.export("mine.keras", ["keras"])
+    wanted = calibration.scaled(classifier.predict_proba(photos[:4]), 1.0)
+    np.testing.assert_allclose(model.predict(photos[:4]), wanted, atol=1e-3)
+    photos[5].unlink()
+    with pytest.raises(fs.FewshotError, match=r"5\.png"):
+        classifier.export("again.keras")
+
+
+def test_the_best_strategy_is_saved_where_it_is_wanted(images, tmp_path, quick, monkeypatch):
+    best = fs.FewShotClassifier("ridge").fit(*images).export(tmp_path / "best.keras")
+    monkeypatch.setattr("fewshot.api.compare.compare", lambda *_, **__: SimpleNamespace(model=best))
+    classifier = fs.FewShotClassifier("auto").fit(*images)
+    model = classifier.export(tmp_path / "mine.keras", ["saved_model"])
+    assert np.array_equal(model.predict(images[0]), best.predict(images[0]))
+    assert (tmp_path / "mine.saved_model").is_dir()
+    assert model.card["formats"]["keras"]["file"] == "mine.keras"
+    assert model.card["formats"]["saved_model"]["max_difference"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "path", "message"),
+    [
+        ("ridge", lambda x: x.reshape(24, -1) - 300.0, "a.keras", "numbers from 0 to 255"),
+        ("ridge", lambda x: x.reshape(24, -1)[:, :50], "a.keras", "square images"),
+        ("ridge", lambda x: x, "a.h5", r"NAME\.keras"),
+        ("knn", lambda x: x, "a.keras", "cannot be exported"),
+    ],
+)
+def test_what_cannot_be_saved(images, method, change, path, message, tmp_path):
+    classifier = fs.FewShotClassifier(method).fit(change(images[0]), images[1])
+    with pytest.raises(fs.UsageError, match=message):
+        classifier.export(tmp_path / path)
+
+
+def test_classes_count_as_the_prior_says(images, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Brightness, "fit", lambda self, train, *_: seen.append(train.prior) or self)
+    for prior in ("alike", "natural"):
+        fs.FewShotClassifier(Brightness(), prior=prior).fit(*images)
+    assert seen == ["alike", "natural"]
+    with pytest.raises(fs.UsageError, match="did you mean 'natural'"):
+        fs.FewShotClassifier("ridge", prior="natural ").fit(*images)
 
 
 @pytest.mark.parametrize(
