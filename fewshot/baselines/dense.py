@@ -3,8 +3,8 @@
 What an estimator is made of is asked, not known by name: a step before the classifier may be any that scales,
 shifts, selects or mixes its inputs, a classifier any that has `coef_` and `intercept_`. One that keeps its
 weights in another way says how at its registration, by the trait `dense`. Rows brought to length 1, centred
-or not, are the one step that is no part of the weights: it stands before the layer. Whether the layer predicts
-what the estimator does is tried, in the end, on random inputs.
+or not, are the one step that is no part of the weights: it stands before the layer. Whether the layer
+predicts what the estimator does is tried, in the end, on random inputs.
 """
 
 from collections.abc import Callable

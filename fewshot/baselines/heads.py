@@ -8,8 +8,10 @@
 
 All count classes alike, whatever their numbers of photos, unless weights say otherwise: a row of weight 2 is
 one that stands there twice. Discriminant analysis and centroids, which have no prior, take from weights how
-much a row counts within its class, the others how much a class counts, too. Weights alone are not enough: of many features, few photos of a class tell its own noise, and new photos of it are taken for the
-other's. How far scores are off is seen on photos that are held out, and put right.
+much a row counts within its class; the others how much a class counts, too.
+
+Weights alone are not enough: of many features, few photos of a class tell its own noise, and new photos of it
+are taken for the other's. How far scores are off is seen on photos that are held out, and put right.
 
 What decides between penalties, how steep scores without probabilities are, and which candidates are good are
 predictions of photos that are held out: all rows of a photo, and of its near-duplicates, at once.
@@ -74,9 +76,9 @@ class Rotated:
     z: float64 (n, r), r ≤ n, weighted mean 0. energy: (r,), the weighted sums of their squares. precision:
     what is good enough for covariances of so many.
     y: int (n,), every class from 0 to `classes` − 1 at least once. weights: (n,), above 0, such that classes
-    weigh alike, unless they are given; total: their sum. uneven: whether classes have unequal numbers of rows. groups: int (n,), the
-    photo or group of near-duplicates that a row is of. folds: int (n,), which fold holds a row out; −1 for
-    none.
+    weigh alike, unless they are given; total: their sum. uneven: whether classes have unequal numbers of
+    rows. groups: int (n,), the photo or group of near-duplicates that a row is of. folds: int (n,), which
+    fold holds a row out; −1 for none.
     """
 
     def __init__(

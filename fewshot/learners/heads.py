@@ -26,7 +26,7 @@ from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
 from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import unknown
 from fewshot.learners.contract import Fit, Learner, learners
 from fewshot.learners.members import FeatureTable, Member, rows_of
 from fewshot.seeding import rng

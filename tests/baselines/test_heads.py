@@ -248,7 +248,7 @@ def test_weights_of_a_head(name):
     found = Head(name).fit(x, y, weights)
     np.testing.assert_allclose(found.coef_, Head(name).fit(x[:32], y[:32], weights[:32]).coef_)
     assert found.score(x[:32], y[:32]) > 0.9
-    with pytest.raises(ValueError, match="[Nn]egative"):
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
         Head(name).fit(x, y, -weights)
 
 
