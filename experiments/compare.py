@@ -13,7 +13,7 @@ from fewshot import cli
 from fewshot.compare.board import Board
 from fewshot.compare.clock import check_budget
 from fewshot.compare.run import compare
-from fewshot.compare.strategies import strategies, usual_methods
+from fewshot.compare.strategies import not_fetched, strategies, usual_methods
 from fewshot.data.dataset import PRIORS
 from fewshot.methods.catalogue import methods
 from fewshot.trials.plan import load_images
@@ -87,6 +87,7 @@ def _run(args: argparse.Namespace) -> None:
         formats=args.format,
         progress=Board(cli.flag),
         command=args.command,
+        notes=() if args.method else not_fetched(),
     )
     print(cli.as_json(findings.document()) if args.json else findings.text(cli.flag))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments.study import Report, Request, Study, compare_methods
 from fewshot import cli
 from fewshot.backbones import backbones, features
+from fewshot.backbones.hub import SHORT
 from fewshot.baselines import estimators
 from fewshot.errors import UsageError
 from fewshot.io.files import slug
@@ -103,7 +104,8 @@ STUDY = Study(
     baseline="baseline",
     notes=f"""
   imagenet/NAME@SIZE+NAME…:head=HEAD,…   frozen features of one backbone or several, side by side
-      backbones: {", ".join(backbones)}, keras/NAME (of keras.applications)
+      backbones: {", ".join(backbones)}, keras/NAME (of keras.applications);
+          {", ".join(SHORT)}, hub/PRESET, hub/FOLDER (of KerasHub, with the extra 'hub')
       heads: {", ".join([*feature_heads(), *estimators])}
       offline=flip, crop, flip+crop; tta_flip: predictions averaged over each image and its mirror image
 """,

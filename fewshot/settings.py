@@ -8,6 +8,7 @@ Networks take their switches so, methods their recipe's fields, too. What a swit
 import inspect
 import math
 import numbers
+import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -82,6 +83,7 @@ Part = Annotated[float, Range(0, 1, above=True)]
 Positive = Annotated[float, POSITIVE]
 NotNegative = Annotated[float, NOT_NEGATIVE]
 FINITE, WHOLE = Range(), Range(whole=True)
+_MARK = re.compile(":(?!//)")  # before settings; in an address, as `hf://OWNER/NAME`, it is none
 
 
 def limits_of(thing: Callable) -> dict[str, Range | tuple[str, ...]]:
@@ -116,11 +118,17 @@ def check(owner: str, values: Mapping[str, object], limits: Limits) -> None:
             raise unknown(f"{key} of {owner}", str(value), limit)
 
 
+def cut(text: str) -> tuple[str, str]:
+    """Return what stands before the settings in a text, and the rest, which begins with the colon, if any."""
+    mark = _MARK.search(text)
+    return (text[: mark.start()], text[mark.start() :]) if mark else (text, "")
+
+
 def split(text: str) -> tuple[str, dict[str, str]]:
     """Return the name and the settings (a flag alone, `se`, is `se=yes`); `UsageError` for a torn one."""
-    name, colon, rest = text.partition(":")
+    name, rest = cut(text)
     settings = {}
-    for part in rest.split(",") if colon else []:
+    for part in rest[1:].split(",") if rest else []:
         key, equals, value = part.strip().partition("=")
         if not key or (equals and not value):
             raise UsageError(f"'{text}': settings are written NAME:key=value,key=value")

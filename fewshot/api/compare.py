@@ -12,7 +12,7 @@ from fewshot.compare.board import Board, Progress
 from fewshot.compare.clock import check_budget, seconds
 from fewshot.compare.findings import Findings
 from fewshot.compare.run import compare as run_comparison
-from fewshot.compare.strategies import in_order, strategies
+from fewshot.compare.strategies import in_order, not_fetched, strategies
 from fewshot.report import comparison
 from fewshot.report.page.markup import tag
 from fewshot.report.page.parts import table as html_table
@@ -140,5 +140,6 @@ def compare(
         export=export,
         formats=formats,
         progress=Board() if progress else Progress(),
+        notes=not_fetched() if methods is None else (),
     )
     return Comparison(findings)

@@ -4,12 +4,14 @@ A registered body, in any file of this folder, is `body(x, top) -> features`, or
 traits: `size`, at which it looks at images by default, and `least_size`, which it takes; where there is a
 file of pretrained weights, `weights`, its `WeightFile`, whether that holds a `top`, and where it names layers
 in another way, the `alias` of a layer's name; the `milliseconds` that one core takes for an image of 224×224.
-Every network of `keras.applications` is there as well, as `keras/NAME`.
+Every network of `keras.applications` is there as well, as `keras/NAME`, and with the extra 'hub' the image
+models of KerasHub, as `hub/PRESET` or `hub/FOLDER` (`fewshot.backbones.hub`).
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewshot.backbones import hub
 from fewshot.errors import UsageError, field, unknown
 from fewshot.registry import Registry, import_all
 
@@ -30,21 +32,30 @@ def load(
     *,
     size: int | None = None,
     top: bool = False,
+    pool: str = "",
 ):
     """Return a backbone, a `keras.Model` for images of `shape`, looked at in `size`×`size` (or its own).
 
-    weights: None for the pretrained ones, "random" for the control, or the path of a file.
+    weights: None for the pretrained ones, "random" for the control, or the path of a file. pool: how features are
+    pooled, of KerasHub's.
     """
     import keras
 
-    size = check(name, size)
+    size = check(name, size, pool)
+    preset = hub.locate(name) if hub.is_hub(name) else None
     inputs = keras.Input(shape or (size, size, 3))
     x = inputs
     if inputs.shape[1:3] != (size, size):
-        shrinks = min(inputs.shape[1:3]) > size
-        resize = keras.layers.Resizing(size, size, "bilinear", antialias=shrinks, name="resize")
+        shrinks, way = min(inputs.shape[1:3]) > size, preset.interpolation if preset else "bilinear"
+        resize = keras.layers.Resizing(size, size, way, antialias=shrinks, name="resize")
         # Left unsaid, Keras's layers for images tell all that follow them that they are being trained.
         x = resize(x, training=False)
+    if preset:
+        from fewshot.backbones import hub_graph
+
+        _check_hub(name, weights, top)
+        features = hub_graph.body(x, preset, size, pool, weights == RANDOM)
+        return keras.Model(inputs, features, name="hub")
     if network := _keras_name(name):
         from fewshot.backbones import applications
 
@@ -61,6 +72,9 @@ def digest(name: str, weights: str | None) -> str:
     from fewshot.io.digests import sha256_of
 
     check(name)
+    if hub.is_hub(name):
+        _check_hub(name, weights)
+        return hub.digest(name, weights == RANDOM)
     if weights == RANDOM:
         return RANDOM
     if weights:
@@ -73,20 +87,36 @@ def digest(name: str, weights: str | None) -> str:
     return _weights(name).sha256
 
 
+def licence(name: str, weights: str | None) -> str:
+    """Return the licence of a backbone's weights, and whether they are gated; "" where nobody says."""
+    if weights:
+        return ""
+    if hub.is_hub(name):
+        return hub.locate(name).terms
+    return "" if _keras_name(name) else _weights(name).licence
+
+
 def milliseconds(name: str) -> float:
     """Return how long one core takes for an image of 224×224 pixels, roughly."""
+    if hub.is_hub(name):
+        return hub.milliseconds(name) or UNKNOWN_MILLISECONDS
     traits = backbones[name].traits if name in backbones else {}
     return traits.get("milliseconds", UNKNOWN_MILLISECONDS)
 
 
-def check(name: str, size: int | None = None) -> int:
+def check(name: str, size: int | None = None, pool: str = "") -> int:
     """Return the size at which a backbone looks at images: `size`, or its own.
 
-    Raises `UsageError`, with the nearest name, where there is no such backbone, and for a size below its
-    least. What stands behind `keras/` only Keras knows: it is checked by `load`.
+    Raises `UsageError`, with the nearest name, where there is no such backbone, for a size below its
+    least, and for a way of pooling that it does not have. What stands behind `keras/` only Keras knows: it is
+    checked by `load`.
     """
+    if hub.is_hub(name):
+        return hub.check(name, size, pool)
     if not _keras_name(name) and name not in backbones:
-        raise unknown("backbone", name, [*backbones, "keras/NAME"])
+        raise unknown("backbone", name, [*backbones, *hub.SHORT, "keras/NAME", "hub/PRESET"])
+    if pool:
+        raise UsageError(f"the backbone '{name}' pools in one way: pool={pool} is for those of KerasHub")
     if _keras_name(name):
         traits = {"size": KERAS_SIZE, "least_size": KERAS_LEAST_SIZE}
     else:
@@ -95,6 +125,13 @@ def check(name: str, size: int | None = None) -> int:
     if size < least:
         raise UsageError(f"the backbone '{name}' looks at images from {least}×{least} on. Received: {size}")
     return size
+
+
+def _check_hub(name: str, weights: str | None, top: bool = False) -> None:
+    if weights not in (None, RANDOM):
+        raise UsageError(f"the weights of '{name}' are its folder's: name another folder, hub/FOLDER")
+    if top:
+        raise UsageError(f"the backbone '{name}' has no classifier")
 
 
 def _keras_name(name: str) -> str | None:
@@ -122,4 +159,8 @@ def _fill(model, name: str, weights: str | None) -> None:
 
 
 # Without what needs Keras started, and what only reads files.
-import_all(__name__, __path__, but=("applications", "features", "layers", "port", "readers", "torch_files"))
+import_all(
+    __name__,
+    __path__,
+    but=("applications", "features", "hub", "hub_graph", "layers", "port", "readers", "torch_files"),
+)

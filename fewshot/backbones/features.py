@@ -1,7 +1,8 @@
 """Features of frozen backbones: computed once an image, kept on disk, shared by all that ask.
 
 `efficientnet-lite0@160+resnet50` names the features of two backbones side by side, the first looking at
-images in 160×160 pixels; `:weights=random` or `:weights=FILE` uses other weights than ImageNet's. The store
+images in 160×160 pixels; `:weights=random` or `:weights=FILE` uses other weights than ImageNet's, and
+`:pool=mean`, of backbones of KerasHub, another way of pooling than the family's own. The store
 is one SQLite file for each backbone, size and weights: image content → features. Features are rounded to
 half precision before anyone sees them, so that a result does not depend on what was in the store.
 """
@@ -21,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from fewshot import backend, settings
-from fewshot.backbones import backbones, check, digest, load, milliseconds
+from fewshot.backbones import backbones, check, digest, licence, load, milliseconds
+from fewshot.backbones.hub import POOLS, is_hub
 from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.cache import cache_dir, set_aside
@@ -38,28 +40,52 @@ ASKED = 500  # keys a query
 
 @dataclass(frozen=True)
 class Term:
-    """One backbone, the size in which it looks at images, and its weights: None, "random" or a file."""
+    """One backbone, the size in which it looks at images, and its weights: None, "random" or a file.
+
+    pool: how its features are pooled, where it can be pooled in several ways; "" for its own.
+    """
 
     backbone: str
     size: int
     weights: str | None
+    pool: str = ""
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads as this."""
+        given = {"weights": self.weights, "pool": self.pool}
+        return settings.join(
+            f"{self.backbone}@{self.size}", {key: value for key, value in given.items() if value}
+        )
 
     def describe(self) -> dict:
         """Return all that determines the features beside the image."""
+        if is_hub(self.backbone):  # whose files say all, wherever they lie and whatever they are called
+            named, libraries = {"backbone": "hub", "pool": self.pool}, ("keras", "keras-hub")
+        else:
+            named, libraries = {"backbone": self.backbone}, ("keras",)
         return {
-            "backbone": self.backbone,
+            **named,
             "size": self.size,
             "weights": digest(self.backbone, self.weights),
             "version": [VERSION, _version(self)],
-            "libraries": backend.versions("keras", backend.name()),
+            "libraries": backend.versions(*libraries, backend.name()),
+        }
+
+    def provenance(self) -> dict:
+        """Return where the weights come from, for the card of a model."""
+        return {
+            "name": self.backbone,
+            "size": self.size,
+            "weights": digest(self.backbone, self.weights),
+            "licence": licence(self.backbone, self.weights) or None,
         }
 
 
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of `text`; `UsageError` for an unknown backbone or a size it does not take."""
     names, given = settings.split(text)
-    given = settings.typed("features", given, {"weights": ""})
-    weights = given.get("weights")
+    given = settings.typed("features", given, {"weights": "", "pool": ""}, {"pool": POOLS})
+    weights, pool = given.get("weights"), given.get("pool", "")
     if weights and weights != "random":
         weights = str(Path(weights).expanduser())
     terms = []
@@ -67,7 +93,10 @@ def parse(text: str) -> tuple[Term, ...]:
         name, at, size = part.partition("@")
         if at and not size.isdecimal():
             raise UsageError(f"'{part}': a size is written {name}@{check(name)}")
-        terms.append(Term(name, check(name, int(size) if at else None), weights))
+        own = pool if is_hub(name) else ""
+        terms.append(Term(name, check(name, int(size) if at else None, own), weights, own))
+    if pool and not any(term.pool for term in terms):
+        raise UsageError(f"'{text}': pool is for backbones of KerasHub, such as hub/dinov2-small")
     return tuple(terms)
 
 
@@ -179,11 +208,15 @@ def _computed(term: Term, x: np.ndarray, missing: dict[bytes, int]) -> Iterator[
 def network(term: Term, shape: tuple[int, int, int]):
     """Return a term's backbone, a `keras.Model` from raw pixels to features before they are rounded."""
     seed_globally(0)  # decides random weights
-    return load(term.backbone, term.weights, shape, size=term.size)
+    return load(term.backbone, term.weights, shape, size=term.size, pool=term.pool)
 
 
 def _version(term: Term) -> object:
-    """Return the version of the backbone's code, which a user may register anew; Keras's have none."""
+    """Return the version of what a term stands for: of the code that a user may register anew, or of a folder
+    of KerasHub's as it is now; others have none.
+    """
+    if is_hub(term.backbone):
+        return digest(term.backbone, term.weights)
     return backbones[term.backbone].version if term.backbone in backbones else None
 
 
@@ -221,4 +254,5 @@ def _name(term: Term, version: object) -> str:
     # Sums depend on threads and device, too.
     whole = json.dumps([term.describe(), backend.started()], sort_keys=True)
     identity = hashlib.sha256(whole.encode()).hexdigest()[:12]
-    return f"{term.backbone.replace('/', '-')}-{term.size}-{identity}"
+    name = "hub" if is_hub(term.backbone) else term.backbone.replace("/", "-")
+    return f"{name}-{term.size}-{identity}"

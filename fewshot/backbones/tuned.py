@@ -1,19 +1,33 @@
 """Fine-tuning: a pretrained backbone as a network like any other, trained on under a new head."""
 
-from typing import Literal
+import importlib.metadata
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from fewshot.backbones import backbones, digest, load
+from fewshot.backbones.hub import is_hub
 from fewshot.errors import UsageError
 from fewshot.models import networks
-from fewshot.settings import Layers, Part, Size
+from fewshot.settings import Layers, Part, Range, Size, join
+
+Rank = Annotated[int, Range(0, 1024, whole=True)]
 
 
 def _weights(*, backbone, weights, **_) -> str:
+    if is_hub(backbone):
+        return f"{digest(backbone, weights or None)} {importlib.metadata.version('keras-hub')}"
     version = backbones[backbone].version if backbone in backbones else ""
     return f"{digest(backbone, weights or None)} {version}".strip()
 
 
-@networks.register("tuned", least_size=1, pretrained=_weights)
+def _features(*, backbone, size, weights, pool, **_) -> str:
+    given = {"weights": weights, "pool": pool}
+    return join(
+        f"{backbone}@{size}" if size else backbone, {key: value for key, value in given.items() if value}
+    )
+
+
+@networks.register("tuned", least_size=1, pretrained=_weights, features=_features)
 def tuned(
     shape,
     outputs,
@@ -24,6 +38,8 @@ def tuned(
     fade: Part = 0.1,
     stem: Literal["imagenet", "cifar"] = "imagenet",
     weights="",
+    pool: Literal["", "class", "mean", "both"] = "",
+    lora: Rank = 0,
 ):
     """A backbone trained on from its ImageNet weights, under a new dense layer.
 
@@ -32,7 +48,9 @@ def tuned(
     between them it rises evenly from layer to layer (discriminative rates, arXiv 1801.06146). stem: cifar
     replaces the first convolution by a new one, 3×3 with stride 1, as the few-shot report tried (a border of
     zeros before it stays); it is always trained. BatchNorm keeps its statistics and weights: 100 images are
-    too few to learn them.
+    too few to learn them. pool: how KerasHub's features are pooled. lora: above 0, only a matrix of this rank
+    is trained beside the queries and the values of each attention (arXiv 2106.09685); fade and last are for
+    the layers themselves.
     """
     import keras
     from keras import layers
@@ -41,9 +59,16 @@ def tuned(
 
     if backbone.startswith("keras/"):
         raise UsageError(f"'{backbone}' is one block here, whose layers cannot be told apart: use it frozen")
-    body = load(backbone, weights or None, shape, size=size or None)
+    if lora and last:
+        raise UsageError("lora trains no layer of the backbone's own: leave last out")
+    if stem == "cifar" and is_hub(backbone):
+        raise UsageError(f"stem=cifar is for networks whose layers follow each other, not '{backbone}'")
+    body = load(backbone, weights or None, shape, size=size or None, pool=pool)
     body = _small_stem(body) if stem == "cifar" else body
-    weighted = [layer for layer in body.layers if layer.weights]
+    weighted = list(_weighted(body))
+    if lora:
+        _adapt(weighted, lora, backbone)
+        return keras.Model(body.input, dense(body.output, outputs), name="tuned")
     trained = [layer for layer in weighted if not isinstance(layer, layers.BatchNormalization)]
     if last > len(trained):
         raise UsageError(f"'{backbone}' has {len(trained)} convolutions to train. Received: last={last}")
@@ -56,6 +81,32 @@ def tuned(
         for variable in layer.trainable_variables:
             variable.lr_scale = lr_scales[layer]  # read by the optimiser
     return keras.Model(body.input, dense(body.output, outputs), name="tuned")
+
+
+def _weighted(model) -> Iterator:
+    """Yield the layers with weights, those of models within models, too."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _weighted(layer)
+        elif layer.weights:
+            yield layer
+
+
+def _adapt(weighted: list, rank: int, backbone: str) -> None:
+    """Freeze all layers, and lay a matrix of a small rank beside the queries and values of attentions."""
+    from keras import layers
+
+    attentions = [layer for layer in weighted if isinstance(layer, layers.MultiHeadAttention)]
+    if not attentions:
+        raise UsageError(f"'{backbone}' has no attention that lora could be beside")
+    for layer in weighted:
+        layer.trainable = layer in attentions
+    for layer in attentions:
+        for part in (layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense):
+            part.trainable = part in (layer.query_dense, layer.value_dense)
+        for part in (layer.query_dense, layer.value_dense):
+            part.enable_lora(rank)
+            part.bias.trainable = False
 
 
 def _small_stem(body):

@@ -55,6 +55,7 @@ def compare(
     formats: Sequence[str] = ("keras",),
     progress: Progress | None = None,
     command: str = "",
+    notes: Sequence[str] = (),
 ) -> Findings:
     """Return which strategy is best for the images, and write pictures, document and model.
 
@@ -80,6 +81,8 @@ def compare(
         Is told how it goes.
     command
         The command line, for the document and the model's card.
+    notes
+        What `progress` is told before all else.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def compare(
     splits = open_splits(images.small.folder)
     plan = make_plan(learners, images, draws, machine=machine, usual_seeds=ROUNDS * LARGEST_ROUND)
     pool, place = pool_of(plan, splits), place_of(Path(out), images.small)
-    progress.say(*images.small.notes, *_announcement(plan, splits, pool), *place.notes)
+    progress.say(*notes, *images.small.notes, *_announcement(plan, splits, pool), *place.notes)
     reserve = min(EXPORTING, KEPT * budget) if export else 0.0
     with Store(out).open() as store:
         with plan.machine.open(plan.trials) as executor, progress:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fewshot.backbones import hub
 from fewshot.learners.contract import Learner
 from fewshot.methods.catalogue import Method
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.resolve import resolve
+from fewshot.settings import cut
 
 UNKNOWN_COST = 10.0  # seconds of a trial on one core, as a guess before the first is measured
 HEAD_COST = 0.5  # of heads, once their features are there
@@ -59,8 +61,23 @@ def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
         For what is no method.
     """
     if methods is None:
-        methods = [method.name for method in catalogue.tagged("compare")]
+        methods = [method.name for method in (*catalogue.tagged("compare"), *_of_hub(fetched=True))]
     return in_order(dict(map(resolve, methods)))
+
+
+def not_fetched() -> list[str]:
+    """Return what is left out of the usual methods as its weights are not here, a line each: what they cost."""
+    return [
+        f"not compared: {method.name}. Its weights are not here; to name it fetches them: {hub.cost(method.name)}"
+        for method in _of_hub(fetched=False)
+    ]
+
+
+def _of_hub(fetched: bool) -> list[Method]:
+    """Return the methods on backbones of KerasHub whose weights are here, or are not; none without KerasHub."""
+    if not hub.installed():
+        return []
+    return [method for method in catalogue.tagged("hub") if hub.present(method.name) == fetched]
 
 
 def in_order(learners: Mapping[str, Learner]) -> list[Strategy]:
@@ -81,5 +98,5 @@ def usual_methods() -> list[Method]:
 
 def cost_of(name: str) -> float:
     """Return the cost of a method, or of the one whose settings it changes."""
-    known = next((text for text in (name, name.partition(":")[0]) if text in catalogue), None)
+    known = next((text for text in (name, cut(name)[0]) if text in catalogue), None)
     return (catalogue[known].cost_seconds if known else None) or UNKNOWN_COST

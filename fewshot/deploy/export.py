@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot import __version__, backend
+from fewshot.backbones.features import parse
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.depth import Levels
 from fewshot.data.photo import load_pixels
@@ -96,7 +97,8 @@ def save(
     others = _check(learner, train, path, formats, photos)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
-        graph.model(learner, train.image_shape, temperature).save(staged)
+        whole = graph.model(learner, train.image_shape, temperature)
+        whole.save(staged)
         model = read(staged)
         chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
         wanted = calibration.scaled(learner.predict(train.x[chosen]), temperature)
@@ -123,6 +125,8 @@ def save(
             "images": np.bincount(train.y).tolist(),
             "prior": train.prior,
             "learner": learner.identity(),
+            "backbones": [term.provenance() for text in learner.pretrained() for term in parse(text)],
+            "needs": ["keras-hub"] if graph.needs_hub(whole) else [],  # to be imported before plain Keras
             "data": Splits("", train).fingerprint(),
             "versions": {"fewshot": __version__, **backend.versions(*LIBRARIES, backend.name())},
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

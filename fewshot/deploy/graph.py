@@ -6,6 +6,7 @@ Import this after `fewshot.backend.start`.
 from typing import Any
 
 import keras
+import numpy as np
 
 from fewshot.learners.contract import Learner
 from fewshot.models.layers import Temperature
@@ -16,7 +17,8 @@ def model(learner: Learner, shape: tuple[int, int, int], temperature: float = 1.
 
     The model takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
     (N, classes), float32. All that is averaged, networks and mirror images, is averaged inside. It is made
-    of Keras's own layers and operations alone: plain Keras opens it, in safe mode.
+    of Keras's own layers and operations alone: plain Keras opens it, in safe mode. Where a backbone of
+    KerasHub has layers that only KerasHub knows, `needs_hub` says so.
     """
     full = learner.keras_model(shape)
     outputs = Temperature(temperature, name="temperature")(full.output)
@@ -45,10 +47,25 @@ def standard(model: keras.Model) -> keras.Model:
         outputs = layer(*args, **kwargs)
         original = originals.pop(id(layer), None)  # once, as it is built
         if original is not None and not isinstance(layer, keras.Model):
-            layer.set_weights(original.get_weights())
+            layer.set_weights(_weights(original))
         return outputs
 
     return keras.models.clone_model(model, clone_function=copy, call_function=call)
+
+
+def needs_hub(model: keras.Model) -> bool:
+    """Return whether a model has layers of KerasHub's own, so that it opens where KerasHub is imported."""
+    return any(type(layer).__module__.startswith("keras_hub") for layer in model._flatten_layers())
+
+
+def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:
+    """Return a layer's weights; matrices that were trained beside them are added to them."""
+    if not any(getattr(part, "lora_enabled", False) for part in layer._flatten_layers()):
+        return layer.get_weights()
+    if not isinstance(layer, keras.layers.MultiHeadAttention):
+        return [np.array(value) for value in (layer.kernel, layer.bias) if value is not None]
+    parts = (layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense)
+    return [np.array(value) for part in parts for value in (part.kernel, part.bias) if value is not None]
 
 
 def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:

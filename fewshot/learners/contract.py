@@ -151,6 +151,10 @@ class Learner:
         """
         return None
 
+    def pretrained(self) -> tuple[str, ...]:
+        """Return the pretrained backbones in it, as `fewshot.backbones.features.parse` takes them."""
+        return ()
+
     def check_export(self) -> None:
         """Raise `UsageError` where no fitted learner of this kind becomes a Keras model; takes no time."""
         if type(self).keras_model is Learner.keras_model:
@@ -222,6 +226,10 @@ class Wrapper(Learner):
     def workload(self, n: int) -> str:
         """Return in words what training the base takes."""
         return self.base.workload(n)
+
+    def pretrained(self) -> tuple[str, ...]:
+        """Return the pretrained backbones in the base."""
+        return self.base.pretrained()
 
     def check_export(self) -> None:
         """Raise `UsageError` where the base becomes no Keras model."""

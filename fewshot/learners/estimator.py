@@ -178,6 +178,10 @@ class EstimatorLearner(Learner):
             "libraries": backend.versions("scikit-learn", "scipy", "numpy", "albumentations", *more),
         }
 
+    def pretrained(self) -> tuple[str, ...]:
+        """Return the backbones that the estimator sees through."""
+        return () if self.features == PIXELS else (self.features,)
+
     def examples(self, n: int) -> int:
         """Return how many images the estimator is fitted to, of a task of `n`."""
         return size(self.offline, n)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot import backend
-from fewshot.backbones.features import Term, extract, keys_of, parse, seconds
+from fewshot.backbones.features import extract, keys_of, parse, seconds
 from fewshot.baselines.scales import SCALES, fit_scale
 from fewshot.data import duplicates
 from fewshot.data.dataset import Dataset
@@ -200,7 +200,7 @@ class HeadsLearner(Learner):
 
     def _terms(self) -> tuple[str, ...]:
         """Return the backbones one by one, as `features.extract` takes them."""
-        return tuple(_text(term) for term in parse(self.backbones))
+        return tuple(map(str, parse(self.backbones)))
 
     def _distinct_views(self, x: np.ndarray) -> tuple[str, ...]:
         """Return the views to look at: of square photos several are the same."""
@@ -261,6 +261,11 @@ class HeadsLearner(Learner):
         renditions = len(self.views.split("+")) * (2 if self.mirror else 1)
         return seconds(self.backbones, images * renditions)
 
+    def pretrained(self) -> tuple[str, ...]:
+        """Return the backbones of the members, or all to choose from before it is fitted."""
+        members = getattr(self, "members", ())
+        return tuple(dict.fromkeys(b for member in members for b in member.backbones)) or self._terms()
+
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
         return f"{n:9,} images, heads on features"
@@ -296,11 +301,6 @@ def _sample(labels: np.ndarray, photos: np.ndarray, seed: int) -> np.ndarray:
     each = max(2, FEW // len(classes))
     chosen = [random.permutation(np.unique(photos[labels == label]))[:each] for label in classes]
     return np.flatnonzero(np.isin(photos, np.concatenate(chosen)))
-
-
-def _text(term: Term) -> str:
-    """Return the one text of a term."""
-    return f"{term.backbone}@{term.size}" + (f":weights={term.weights}" if term.weights else "")
 
 
 def _score(held_out: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> tuple[Score, np.ndarray]:

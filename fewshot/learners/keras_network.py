@@ -205,6 +205,11 @@ class KerasLearner(NetworkLearner):
         pretrained = networks.trait(self.network, "pretrained")
         return described | ({"pretrained": pretrained} if pretrained else {})
 
+    def pretrained(self) -> tuple[str, ...]:
+        """Return the backbones that the network sees through, or is."""
+        trained_on = networks.trait(self.network, "features")
+        return tuple(text for text in (self.features, trained_on) if text and text != PIXELS)
+
     def workload(self, n: int) -> str:
         """Return in words what training on `n` images takes."""
         examples = self.examples(n)

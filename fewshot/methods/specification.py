@@ -20,6 +20,7 @@ from fewshot.augment.offline import expansions
 from fewshot.backbones import backbones
 from fewshot.backbones.features import PIXELS
 from fewshot.backbones.features import parse as parse_features
+from fewshot.backbones.hub import POOLS
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
 from fewshot.errors import UsageError, unknown
@@ -86,8 +87,8 @@ class Specification:
             values |= dict(wrapping.settings)
         if self.features == PIXELS:
             return settings.join(self.head, values)
-        backbones, weights = settings.split(self.features)
-        return settings.join(IMAGENET + backbones, values | weights | {"head": self.head})
+        backbones, given = settings.split(self.features)
+        return settings.join(IMAGENET + backbones, values | given | {"head": self.head})
 
     def learner(self, training: Mapping[str, object] = MappingProxyType({})) -> Learner:
         """Return the learner. training: fields of the recipe that whoever runs it sets for all methods."""
@@ -181,20 +182,18 @@ def _read(text: str) -> _Text:
         return _renamed(
             text, NETWORK, {"online": policies}, f":{rest}" if rest else "", ONLINE + policies, ","
         )
-    head, colon, rest = text.partition(":")
+    head, rest = settings.cut(text)
     head = methods.current_name(head)
     if head in methods.specifications:
         base = _read(methods.specifications[head])
-        return _renamed(text, base.head, base.given, colon + rest, head, ":", base.features)
+        return _renamed(text, base.head, base.given, rest, head, ":", base.features)
     if head.startswith(IMAGENET):
         if head == IMAGENET:
             raise unknown("backbone", "", backbones)
         _, given = settings.split(text)
-        return _renamed(
-            text, given.get("head", HEAD), {}, colon + rest, head, ":", head.removeprefix(IMAGENET)
-        )
+        return _renamed(text, given.get("head", HEAD), {}, rest, head, ":", head.removeprefix(IMAGENET))
     if registry_of(head):
-        return _renamed(text, head, {}, colon + rest, head, ":")
+        return _renamed(text, head, {}, rest, head, ":")
     if head in expansions or FILE in text or set("+(") & set(head):
         parts = _EXPRESSION.fullmatch(text)
         assert parts is not None  # any text is an expression and a rest
@@ -212,7 +211,7 @@ def _renamed(
 
     shown: the head as tables show it. mark: what stands between it and the settings.
     """
-    _, written = settings.split(f"{text.partition(':')[0]}{rest}")
+    _, written = settings.split(f"{settings.cut(text)[0]}{rest}")
     head = written.get("head", head) if features else head
     taken = _Text(head, {**fixed, **written}, features)
     known = {name for owner in _owners(taken) for name in owner.defaults}
@@ -254,7 +253,9 @@ def _owners(text: _Text) -> list[_Owner]:
     if registry is estimators:
         owners.append(_Owner("tta_flip", "the learner's views", {"tta_flip": False}, {}))
     if text.features:
-        owners.append(_Owner("features", "the features", {"weights": "", "head": HEAD}, {}))
+        owners.append(
+            _Owner("features", "the features", {"weights": "", "pool": "", "head": HEAD}, {"pool": POOLS})
+        )
     owners = [
         dataclasses.replace(owner, defaults={k: v for k, v in owner.defaults.items() if k not in taken})
         if owner.part != "switches"
@@ -270,7 +271,7 @@ def _owners(text: _Text) -> list[_Owner]:
 def _specification(text: _Text) -> Specification:
     """Return the typed specification of a text."""
     owners = _owners(text)
-    method = f"the method '{text.name.partition(':')[0]}'"
+    method = f"the method '{settings.cut(text.name)[0]}'"
     values: dict[str, dict[str, Any]] = {owner.part: {} for owner in owners}
     for key, value in text.given.items():
         having = [owner for owner in owners if key in owner.defaults]
@@ -290,8 +291,8 @@ def _specification(text: _Text) -> Specification:
     usual = vars(recipes[recipe]()) if recipe else {}
     features = PIXELS
     if text.features:
-        weights = {key: value for key, value in values["features"].items() if key == "weights"}
-        features = settings.join(text.features, weights)
+        given = {key: value for key, value in values["features"].items() if key != "head"}
+        features = settings.join(text.features, given)
         parse_features(features)  # raises for an unknown backbone
     switches = next(owner for owner in owners if owner.part == "switches")
     return Specification(

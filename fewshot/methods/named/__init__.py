@@ -6,6 +6,7 @@ from fewshot.methods.named import augmentation
 from fewshot.methods.named import architectures
 from fewshot.methods.named import whole
 from fewshot.methods.named import backbones
+from fewshot.methods.named import hub
 from fewshot.methods.named import transfer
 from fewshot.methods.named import synthetic
 from fewshot.methods.named import pixels

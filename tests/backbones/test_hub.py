@@ -1,0 +1,325 @@
+"""Backbones of KerasHub: tiny presets, made here, saved and loaded back; the same features as the library's."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import hub as made
+import numpy as np
+import pytest
+
+from fewshot.backbones import features, hub, load
+from fewshot.errors import FewshotError, UsageError
+
+pytestmark = [
+    pytest.mark.usefixtures("started"),
+    pytest.mark.skipif(importlib.util.find_spec("keras_hub") is None, reason="the extra 'hub' is missing"),
+]
+
+
+@pytest.fixture(scope="module")
+def presets(tmp_path_factory):
+    """Return the folder of a kind's preset, made once."""
+    folder, kept = tmp_path_factory.mktemp("presets"), {}
+
+    def preset(kind):
+        if kind not in kept:
+            make = made.hugging_face_form if kind == "hugging-face" else made.keras_form
+            kept[kind] = make(folder / kind, *([] if kind == "hugging-face" else [kind]))
+        return kept[kind]
+
+    return preset
+
+
+@pytest.fixture
+def copied(presets, tmp_path):
+    """Return a copy of a preset's folder, to be spoilt."""
+
+    def copy(kind="dinov2"):
+        import shutil
+
+        return shutil.copytree(presets(kind), tmp_path / kind)
+
+    return copy
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).integers(0, 256, (3, made.SIDE, made.SIDE, 3)).astype(np.uint8)
+
+
+def close(found, wanted):
+    return np.allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("kind", [*made.KINDS, "hugging-face"])
+def test_features_are_those_of_the_library(kind, presets, images):
+    folder = presets(kind)
+    network = load(f"hub/{folder}", size=made.SIDE)
+    assert close(np.array(network(images.astype("float32"))), made.own_features(folder, images))
+    assert {type(layer).__module__.split(".")[0] for layer in network._flatten_layers()} <= {
+        "keras",
+        "fewshot",
+    }
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "deit"])
+def test_tokens_are_pooled_as_asked_for(kind, presets, images):
+    folder = presets(kind)
+    for pool in ("mean", "both"):
+        network = load(f"hub/{folder}", size=made.SIDE, pool=pool)
+        assert close(np.array(network(images.astype("float32"))), made.own_features(folder, images, pool))
+
+
+def test_dino_takes_any_size_as_the_library_does(presets):
+    images = np.random.default_rng(2).integers(0, 256, (2, 40, 40, 3)).astype("float32")
+    found = np.array(load(f"hub/{presets('dinov2')}", size=40)(images))
+    assert close(found, made.own_features(presets("dinov2"), images, side=40))
+
+
+def test_positions_are_brought_to_another_size(presets, images):
+    folder = presets("vit")
+    larger = load(f"hub/{folder}", shape=images.shape[1:], size=2 * made.SIDE)
+    assert larger.output_shape == (None, 16)
+    assert np.isfinite(np.array(larger(images.astype("float32")))).all()
+
+
+def test_sizes_are_the_presets_own(presets):
+    assert features.parse(f"hub/{presets('vit')}")[0].size == made.SIDE
+    assert features.parse(f"hub/{presets('dinov2')}")[0].size == 224
+    assert features.parse("dinov2-small") == (features.Term("dinov2-small", 224, None),)
+    assert features.parse("hub/clip_vit_large_patch14_336")[0].size == 336
+
+
+def test_the_store_knows_a_folder_by_its_files_alone(presets, copied, images, own_cache):
+    text = f"hub/{presets('dinov2')}@32"
+    first = features.extract(text, images)
+    folder = copied()
+    assert np.array_equal(features.extract(f"hub/{folder}@32", images), first)
+    assert len(list((own_cache / "features").iterdir())) == 1
+    assert features.describe(text) == features.describe(f"hub/{folder}@32")
+    config = json.loads((folder / "image_converter.json").read_text())
+    config["config"]["offset"] = [0.0, 0.0, 0.0]
+    (folder / "image_converter.json").write_text(json.dumps(config))
+    assert not np.array_equal(features.extract(f"hub/{folder}@32", images), first)
+    assert len(list((own_cache / "features").iterdir())) == 2
+
+
+def test_random_weights_are_a_control(presets, images):
+    text = f"hub/{presets('vit')}:weights=random"
+    assert features.describe(text)[0]["weights"].startswith("random ")
+    assert not np.allclose(features.extract(text, images), features.extract(f"hub/{presets('vit')}", images))
+
+
+def test_licences_are_said(presets):
+    assert hub.locate(f"hub/{presets('hugging-face')}").terms == "apache-2.0"
+    assert hub.locate(f"hub/{presets('dinov3')}").terms == "DINOv3 License, Meta's own; gated"
+    assert hub.cost("dinov2-small") == "about 90 MB, Apache-2.0"
+    (term,) = features.parse(f"hub/{presets('clip')}")
+    assert term.provenance()["licence"] == "MIT"
+
+
+def _flip(path, at=-3):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def _sums(folder):
+    lines = [f"{hub._sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _pickled(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/owned'\ntR.")
+
+
+def _edit(folder, name="config.json", **changes):
+    config = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(config | changes))
+
+
+SPOILT = {
+    "a flipped byte": (
+        "dinov2",
+        lambda f: (_sums(f), _flip(f / "model.weights.h5")),
+        "is damaged: model.weights",
+    ),
+    "a missing file": ("dinov2", lambda f: (f / "model.weights.h5").unlink(), "model.weights.h5 is missing"),
+    "no preprocessing": (
+        "dinov2",
+        lambda f: (f / "image_converter.json").unlink(),
+        "image_converter.json is mi",
+    ),
+    "cut short": ("dinov2", lambda f: _truncate(f / "model.weights.h5"), "cannot read the weights"),
+    "tensors cut short": ("hugging-face", lambda f: _truncate(f / "model.safetensors"), "it is cut short"),
+    "a pointer": (
+        "hugging-face",
+        lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "git lfs pull",
+    ),
+    "a pickle": ("hugging-face", _pickled, r"pytorch_model.bin may be a pickle, .* is never opened"),
+    "a pickle in disguise": (
+        "hugging-face",
+        lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n."),
+        "no safetensors file",
+    ),
+    "no JSON": ("dinov2", lambda f: _flip(f / "config.json", 0), "config.json"),
+    "code": (
+        "dinov2",
+        lambda f: _edit(f, config={"module": "os", "class_name": "system"}),
+        "asks for code of 'os', which is not run",
+    ),
+    "other weights": ("hugging-face", lambda f: _edit(f, hidden_size=32), "cannot read the preset"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_folder_that_is_not_whole_or_not_safe(case, copied):
+    kind, spoil, message = SPOILT[case]
+    folder = copied(kind)
+    spoil(folder)
+    with pytest.raises(FewshotError, match=message) as raised:
+        load(f"hub/{folder}", size=made.SIDE)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_that_lie_in_another_file_are_not_followed(copied):
+    import h5py
+
+    folder = copied()
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file["elsewhere"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(FewshotError, match="elsewhere links to elsewhere"):
+        hub.locate(f"hub/{folder}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hub/dinov2_smal", "did you mean 'hub/dinov2_small'"),
+        ("dinov2-smal", "did you mean 'dinov2-small'"),
+        ("hub/bert_base_en", "'bert_base_en' is a preset of another kind, 'bert', not of images"),
+        ("hub/{vit}@4", "cuts images into patches of 8×8. Received: 4"),
+        ("hub/{clip}:pool=mean", "has no pool=mean. It pools by its own alone"),
+        ("squeezenet:pool=mean", "pool is for backbones of KerasHub"),
+        ("hub/./nowhere", "no such folder of a preset: nowhere"),
+        ("hub/{vit}:weights=other.h5", "the weights of .* are its folder's"),
+    ],
+)
+def test_unfit_names(text, message, presets):
+    text = text.format(vit=presets("vit"), clip=presets("clip"))
+    with pytest.raises(UsageError, match=message):
+        features.describe(text)
+
+
+def test_a_text_models_folder(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(UsageError, match="is of another kind, 'bert': backbones for images are dinov2"):
+        features.parse(f"hub/{tmp_path}")
+
+
+def test_without_the_extra_its_command_is_said(monkeypatch):
+    monkeypatch.setattr(hub, "installed", lambda: False)
+    with pytest.raises(UsageError, match=r"pip install 'fewshot-testbed\[hub\]'"):
+        features.parse("hub/dinov2_small")
+
+
+# Fetching, with both libraries replaced: there is no network in the tests
+
+
+def test_a_preset_is_fetched_once_and_kept_with_its_sums(presets, own_cache, monkeypatch, capsys):
+    fetched = []
+
+    def download(handle, name, output_dir):
+        fetched.append(name)
+        source = presets("dinov2") / name
+        if not source.is_file():
+            raise KaggleError(404)
+        (type(source)(output_dir) / name).write_bytes(source.read_bytes())
+
+    monkeypatch.setattr("kagglehub.model_download", download)
+    assert not hub.present("dinov2-small")
+    folder = hub.locate("dinov2-small").folder
+    assert own_cache in folder.parents
+    assert fetched == ["config.json", "image_converter.json", "model.weights.h5"]
+    assert hub.locate("hub/dinov2_small").folder == folder
+    assert len(fetched) == 3
+    said = capsys.readouterr().err
+    assert "fetching dinov2-small: about 90 MB, Apache-2.0" in said
+    _flip(folder / "model.weights.h5")
+    with pytest.raises(FewshotError, match="is damaged"):
+        hub.locate("dinov2-small")
+
+
+class KaggleError(Exception):
+    def __init__(self, status):
+        super().__init__(f"{status} Client Error")
+        self.response = type("Response", (), {"status_code": status})
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KaggleError(403), "It is gated: accept its terms at https://www.kaggle.com/models/keras/dinov3"),
+        (KaggleError(404), "There is none at https://www.kaggle.com/models/keras/dinov3"),
+        (OSError("no route to host"), r"\(no route to host\). Without a network, bring its folder"),
+    ],
+)
+def test_what_cannot_be_fetched_leaves_nothing(error, message, own_cache, monkeypatch):
+    def download(*args, **options):
+        raise error
+
+    monkeypatch.setattr("kagglehub.model_download", download)
+    with pytest.raises(FewshotError, match=message):
+        hub.locate("hub/dinov3_vit_small_lvd1689m")
+    assert not hub.present("hub/dinov3_vit_small_lvd1689m")
+
+
+def test_what_is_fetched_by_half_never_counts(presets, own_cache, monkeypatch):
+    def download(repository, local_dir, allow_patterns):
+        assert "*.bin" not in allow_patterns
+        for name in ("config.json", "preprocessor_config.json"):
+            (local_dir / name).write_bytes((presets("hugging-face") / name).read_bytes())
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(FewshotError, match="is not whole: model.safetensors is missing"):
+        hub.locate("hub/hf://owner/tiny")
+    assert not hub.present("hub/hf://owner/tiny")
+
+
+ON_JAX = """
+import sys
+import numpy as np
+sys.path[:0] = sys.argv[2:]
+from pathlib import Path
+from fewshot import backend
+backend.start(1, "cpu")
+import keras, hub as made
+from fewshot.backbones import load
+images = np.random.default_rng(1).integers(0, 256, (3, made.SIDE, made.SIDE, 3)).astype("float32")
+for kind in ("dinov2", "dinov3", "vit", "clip", "siglip", "hugging-face"):
+    folder = Path(sys.argv[1]) / kind
+    found = np.array(load(f"hub/{folder}", size=made.SIDE)(images))
+    wanted = made.own_features(folder, images)
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max(), kind
+assert keras.backend.backend() == "jax"
+"""
+
+
+@pytest.mark.jax
+def test_features_are_those_of_the_library_on_jax(presets):
+    for kind in ("dinov2", "dinov3", "vit", "clip", "siglip", "hugging-face"):
+        folder = presets(kind).parent
+    line = [sys.executable, "-c", ON_JAX, str(folder), os.path.dirname(made.__file__)]
+    done = subprocess.run(
+        line, capture_output=True, text=True, timeout=300, env=os.environ | {"KERAS_BACKEND": "jax"}
+    )
+    assert done.returncode == 0, done.stderr
