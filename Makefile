@@ -7,7 +7,9 @@ PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3 pytho
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint format docs clean
+.PHONY: install demo test lint format docs results result clean
+
+install: $(VENV)/ready  ## Make the environment and install the command: .venv/bin/fewshot
 
 demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
 	$(RUN) -m experiments.augment --method flip --seeds 10
@@ -23,6 +25,14 @@ lint: $(VENV)/ready
 
 docs: $(VENV)/docs  ## Build the site into build/site; broken links are errors
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --site-dir build/site
+
+results: $(VENV)/ready  ## Draw the documentation's tables and pictures from docs/results/*.json
+	$(RUN) docs/kept.py
+
+result: $(VENV)/ready  ## Keep a study's numbers and draw: make result FROM=results NAME=augment [STUDY=cnn NOTE="…"]
+	$(RUN) -m experiments.report '$(FROM)' --keep 'docs/results/$(NAME).json' \
+		$(if $(STUDY),--study '$(STUDY)') $(if $(NOTE),--note '$(NOTE)')
+	$(RUN) docs/kept.py '$(NAME)'
 
 format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .

@@ -273,7 +273,11 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     figures = [f"{folder / name}.{suffix}" for name in study.plots for suffix in ("png", "svg")]
     records = str(request.out / "trials.jsonl")
     protocol = plan.trials[0].identity()["protocol"]
-    document = result(study.name, protocol, baseline, results, figures, records, request.command, study.plots)
+    as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
+    published = _published(study, plan, measured.by_method) if as_reported else {}
+    document = result(
+        study.name, protocol, baseline, results, figures, records, request.command, study.plots, published
+    )
     if groups := _published_groups(plan):
         document["published"] = [asdict(group) for group in groups]
     with cli.writing(folder):
@@ -283,8 +287,6 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
             for name in study.plots:
                 write_plot(name, compared, folder / name)
         (folder / "result.json").write_text(_json(document), encoding="utf-8")
-    as_reported = plan.protocol == study.reported_protocol and plan.data.name == "cifar10"
-    published = _published(study, plan, measured.by_method) if as_reported else {}
     text = table(results, baseline, reported=published)
     if groups:
         text = "\n".join([text, "", *_beside(groups, plan)])

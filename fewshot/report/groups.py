@@ -7,12 +7,13 @@ by their conditions: all methods on the same tasks, with as many threads, on the
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewshot.data.protocols import TUNING
-from fewshot.errors import FewshotError, UsageError, field
+from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import field as named
 from fewshot.report import comparison, kept_table
 from fewshot.report.comparison import Comparison
 from fewshot.report.kept_table import KeptTable
@@ -32,7 +33,8 @@ UNFIT = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError
 class Group:
     """Methods on the same tasks. `study` and `command` are empty where no document tells of them.
 
-    plots: the names of the pictures that show them (`fewshot.report.plots`).
+    plots: the names of the pictures that show them (`fewshot.report.plots`). name: the folder of the document
+    in that of the results. reported: method → what was published of it.
     """
 
     study: str
@@ -40,6 +42,8 @@ class Group:
     baseline: str
     results: list[MethodResult]
     plots: tuple[str, ...] = ("accuracy", "curves")
+    name: str = ""
+    reported: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def records(self) -> list[Record]:
@@ -119,10 +123,10 @@ def gather(folder: Path) -> Results:
         if left_out:
             raise FewshotError(
                 f"{store.path}: no record among its {plural(left_out, 'line')} is of this version: "
-                f"run the studies again with another {field('out')}, or make the report with the version "
+                f"run the studies again with another {named('out')}, or make the report with the version "
                 "that wrote them"
             )
-        raise FewshotError(f"no records in {folder}: run a study first, with {field('out', folder)}")
+        raise FewshotError(f"no records in {folder}: run a study first, with {named('out', folder)}")
     notes = []
     if left_out:
         notes.append(f"left out of trials.jsonl: {plural(left_out, 'line')}, torn or of another version.")
@@ -198,8 +202,16 @@ def _studied(documents: list[tuple[str, dict]], records: list[Record]) -> tuple[
         known, unknown = _plots(document)
         notes += [f"{name} names an unknown plot, '{plot}': left out." for plot in unknown]
         command = command if isinstance(command, str) else ""
-        groups.append(Group(document["study"], command, baseline, results, known))
+        place = name.rpartition("/")[0]
+        groups.append(Group(document["study"], command, baseline, results, known, place, _reported(document)))
     return groups, notes
+
+
+def _reported(document: dict) -> dict[str, str]:
+    """Return method → what was published of it, as a document says it."""
+    reported = document.get("reported")
+    pairs = reported.items() if isinstance(reported, dict) else ()
+    return {method: text for method, text in pairs if isinstance(text, str)}
 
 
 def _plots(document: dict) -> tuple[tuple[str, ...], list[str]]:

@@ -20,12 +20,14 @@ def result(
     records_path: str | Path,
     command: str,
     plots: Sequence[str] = (),
+    reported: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the document, ready for `json.dumps(…, allow_nan=False)`; accuracies are in percent.
 
     Every trial is listed with the key of its record, failed ones with null for what they did not measure.
     What is undefined, such as the std of one seed, is null.
-    command: the command line that gave it. plots: names of the pictures (`fewshot.report.plots`).
+    command: the command line that gave it. plots: names of the pictures (`fewshot.report.plots`). reported:
+    method → what was published of it.
     """
     return _json_safe(
         {
@@ -33,6 +35,7 @@ def result(
             "command": command,
             "protocol": protocol,
             "baseline": baseline,
+            "reported": dict(reported or {}),
             "methods": [_method(result) for result in results],
             "plots": list(plots),
             "figures": [str(path) for path in figures],
