@@ -17,6 +17,7 @@ from fewshot.compare.strategies import not_fetched, strategies, usual_methods
 from fewshot.data.dataset import PRIORS
 from fewshot.methods.catalogue import methods
 from fewshot.trials.plan import load_images
+from fewshot.trials.trackers import names as trackers
 
 FORMATS = ("keras", "saved_model", "tflite", "onnx")
 
@@ -62,6 +63,7 @@ def _parser() -> cli.Parser:
     cli.add_data(parser)
     cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
     output = cli.add_output(parser, "records, pictures and the winner")
+    cli.add_track(output)
     output.add_argument("--no-export", action="store_true", help="do not train and save the winner")
     output.add_argument(
         "--format",
@@ -88,6 +90,7 @@ def _run(args: argparse.Namespace) -> None:
         progress=Board(cli.flag),
         command=args.command,
         notes=() if args.method else not_fetched(),
+        track=trackers(args.track),
     )
     print(cli.as_json(findings.document()) if args.json else findings.text(cli.flag))
 

@@ -29,6 +29,7 @@ from fewshot.methods.specification import canonical_name, published
 from fewshot.trials.plan import Draws, Machine, Plan, Training, load_images, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
+from fewshot.trials.trackers import names as trackers
 from fewshot.trials.trial import Trial
 from fewshot.wording import plural
 
@@ -57,6 +58,7 @@ class Request:
     fresh: bool
     quick: bool
     out: Path
+    track: tuple[str, ...]
     json: bool
     command: str
     options: argparse.Namespace
@@ -133,7 +135,7 @@ class Study:
         cli.add_data(parser)
         cli.add_training(parser)
         cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
-        cli.add_output(parser, fresh="compute all trials anew, also recorded ones")
+        cli.add_track(cli.add_output(parser, fresh="compute all trials anew, also recorded ones"))
         self.options(parser)
         cli.add_common(parser)
         return parser
@@ -163,6 +165,7 @@ class Study:
             fresh=args.fresh,
             quick=args.quick,
             out=Path(args.out),
+            track=trackers(args.track),
             json=args.json,
             command=args.command,
             options=args,
@@ -234,7 +237,7 @@ def measure(plan: Plan, request: Request) -> Measured:
     from tqdm import tqdm
 
     width, total = max(map(len, plan.learners)), len(plan.trials)
-    with Store(request.out).open() as store:
+    with Store(request.out).open(request.track) as store:
         _print_header(plan, request)
         bar = tqdm(total=0, unit="trial", disable=True)
 

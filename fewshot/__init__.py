@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         register_optimizer,
         register_protocol,
         register_recipe,
+        register_tracker,
     )
     from fewshot.api.results import Results
     from fewshot.api.run import run
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from fewshot.training.recipe import Recipe
     from fewshot.trials.plan import Machine
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Comparison",
@@ -72,6 +73,7 @@ __all__ = [
     "register_optimizer",
     "register_protocol",
     "register_recipe",
+    "register_tracker",
     "run",
 ]
 

@@ -17,6 +17,7 @@ from fewshot.report import comparison
 from fewshot.report.page.markup import tag
 from fewshot.report.page.parts import table as html_table
 from fewshot.report.table import aligned
+from fewshot.trials.trackers import names as trackers
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,6 +91,7 @@ def compare(
     out: str | Path = "results",
     export: bool = True,
     formats: Sequence[str] = ("keras",),
+    track: str | Sequence[str] = (),
     progress: bool = True,
 ) -> Comparison:
     """Return which strategy is best for images: `fs.compare("photos/", budget="10m")`.
@@ -108,7 +110,7 @@ def compare(
     export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
     progress : tell how it goes.
     image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
-    jobs, threads, device, cluster, out : as in `fs.run`.
+    jobs, threads, device, cluster, out, track : as in `fs.run`.
 
     Raises
     ------
@@ -117,6 +119,7 @@ def compare(
     """
     limit = seconds(budget)
     check_budget(limit)
+    track = trackers(track)
     candidates = strategies() if methods is None else in_order(resolve_all(methods, {}))
     images = loaded(
         data,
@@ -141,5 +144,6 @@ def compare(
         formats=formats,
         progress=Board() if progress else Progress(),
         notes=not_fetched() if methods is None else (),
+        track=track,
     )
     return Comparison(findings)

@@ -21,6 +21,7 @@ from fewshot.learners.contract import learners
 from fewshot.models import networks
 from fewshot.training.optimizers import optimizers
 from fewshot.training.recipe import recipes
+from fewshot.trials.trackers import trackers
 
 register_backbone = backbones.register
 register_dataset = datasets.register
@@ -32,3 +33,4 @@ register_online = policies.register
 register_optimizer = optimizers.register
 register_protocol = protocols.register
 register_recipe = recipes.register
+register_tracker = trackers.register

@@ -20,6 +20,7 @@ from fewshot.training.recipe import Recipe
 from fewshot.trials.plan import MOST_SEEDS, Machine, Plan, Training, make_plan
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store
+from fewshot.trials.trackers import names as trackers
 from fewshot.trials.trial import Trial
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run(
     out: str | Path = "results",
     fresh: bool = False,
     curves: bool = False,
+    track: str | Sequence[str] = (),
     progress: bool = True,
 ) -> Results:
     """Run methods on the same tasks and return what they reach; the first is the baseline.
@@ -74,6 +76,8 @@ def run(
     out : the folder of records, shared with the command line: what is there is not computed again.
     fresh : compute recorded trials anew.
     curves : measure the held-out images along the training, too.
+    track : show trials and curves there, too: "tensorboard" or "mlflow", in a folder of that name in `out`, or
+        with a place, such as "mlflow:http://localhost:5000".
     progress : show a bar.
 
     Raises
@@ -83,6 +87,7 @@ def run(
     """
     for name, value in (("fresh", fresh), ("curves", curves), ("progress", progress)):
         flag(name, value)
+    track = trackers(track)
     learners = resolve_all(methods, recipe_fields(training, epochs, updates))
     images = loaded(
         data,
@@ -97,14 +102,20 @@ def run(
     )
     machine = machine_of(jobs, threads, device, cluster)
     plan = make_plan(learners, images.images(learners.values()), images.draws, _seeds(seeds), machine, curves)
-    return run_plan(plan, out, fresh, progress)
+    return run_plan(plan, out, fresh, progress, track)
 
 
-def run_plan(plan: Plan, out: str | Path = "results", fresh: bool = False, progress: bool = True) -> Results:
+def run_plan(
+    plan: Plan,
+    out: str | Path = "results",
+    fresh: bool = False,
+    progress: bool = True,
+    track: Sequence[str] = (),
+) -> Results:
     """Run a plan under a bar, and return its results."""
     computed = 0
     out = Path(out).expanduser()
-    with Store(out).open() as store, contextlib.ExitStack() as block:
+    with Store(out).open(track) as store, contextlib.ExitStack() as block:
         bar = None
 
         def begin(total: int) -> None:

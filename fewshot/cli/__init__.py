@@ -10,7 +10,7 @@ from typing import Any
 _MODULES = {
     "cli.options": (
         *("add_common", "add_data", "add_device", "add_draws", "add_jobs", "add_json", "add_machine"),
-        *("add_methods", "add_out", "add_output", "add_seed", "add_seeds", "add_training"),
+        *("add_methods", "add_out", "add_output", "add_seed", "add_seeds", "add_track", "add_training"),
         *("dataset", "draws", "machine"),
     ),
     "cli.parser": ("Parser", "as_json", "complete", "flag", "prog", "readable", "run"),

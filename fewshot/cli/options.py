@@ -14,6 +14,7 @@ from fewshot.data import DataSpec
 from fewshot.data.catalogue import datasets, default_protocols, listed
 from fewshot.data.protocols import protocols
 from fewshot.trials.plan import SHOTS, Draws, Machine
+from fewshot.trials.trackers import trackers
 
 Container = argparse._ActionsContainer  # a parser or a group of its options
 
@@ -230,6 +231,20 @@ def add_out(group: Container, kept: str, default: str | None = "results", metava
         metavar=metavar,
         help=kept + (" (default: %(default)s)" if default else ""),
     )
+
+
+def add_track(group: Container) -> None:
+    """Add `--track`: where trials are shown beside the records."""
+    listed = "; ".join(f"{name}: {_phrase(trackers[name].summary)}" for name in trackers)
+    action = group.add_argument(
+        "--track",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME[:WHERE]",
+        help=f"show trials and curves there, too: {listed} (default of WHERE: a folder NAME in --out)",
+    )
+    offer(action, lambda **asked: list(trackers))
 
 
 def add_json(group: Container) -> None:

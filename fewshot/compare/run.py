@@ -56,6 +56,7 @@ def compare(
     progress: Progress | None = None,
     command: str = "",
     notes: Sequence[str] = (),
+    track: Sequence[str] = (),
 ) -> Findings:
     """Return which strategy is best for the images, and write pictures, document and model.
 
@@ -83,6 +84,8 @@ def compare(
         The command line, for the document and the model's card.
     notes
         What `progress` is told before all else.
+    track
+        Where trials are shown, too (`fewshot.trials.trackers`).
 
     Raises
     ------
@@ -101,7 +104,7 @@ def compare(
     pool, place = pool_of(plan, splits), place_of(Path(out), images.small)
     progress.say(*notes, *images.small.notes, *_announcement(plan, splits, pool), *place.notes)
     reserve = min(EXPORTING, KEPT * budget) if export else 0.0
-    with Store(out).open() as store:
+    with Store(out).open(track) as store:
         with plan.machine.open(plan.trials) as executor, progress:
             tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
             trainings = export + (splits.test is not None)

@@ -79,6 +79,7 @@ def run(
     records = [None if fresh else _stored(trial, key, store) for trial, key in zip(trials, keys, strict=True)]
     for trial, record in zip(trials, records, strict=True):
         if record:
+            store.show(record)
             on_record(trial, record, False)
     pending = {i: trial for i, trial in enumerate(trials) if records[i] is None}
     _check(pending.values())

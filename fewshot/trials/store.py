@@ -14,7 +14,7 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
@@ -23,6 +23,7 @@ import numpy as np
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import held, mark_output, replacing
 from fewshot.trials.record import Record
+from fewshot.trials.trackers import Trackers
 from fewshot.wording import plural
 
 FORMAT = 1
@@ -63,11 +64,18 @@ class Store(Generic[R]):
         self._record_type = record_type
         self._predictions = self.folder / "predictions"
         self._records: dict[str, R] = {}
+        self._trackers: Trackers | None = None
 
     @contextlib.contextmanager
-    def open(self) -> Iterator["Store"]:
-        """Read what is there and hold the folder for writing; `FewshotError` if another run holds it."""
+    def open(self, track: Iterable[str] = ()) -> Iterator["Store"]:
+        """Read what is there and hold the folder for writing; `FewshotError` if another run holds it.
+
+        track: where trials are shown, too (`fewshot.trials.trackers`).
+        """
         with contextlib.ExitStack() as block:
+            self._trackers = Trackers(track, self.folder) if track else None
+            if self._trackers:
+                block.callback(self._trackers.close)
             with self._explained():
                 self._predictions.mkdir(parents=True, exist_ok=True)
                 mark_output(self.folder)
@@ -95,6 +103,12 @@ class Store(Generic[R]):
                 file.flush()
                 os.fsync(file.fileno())
         self._records[record.key] = record
+        self.show(record)
+
+    def show(self, record: R) -> None:
+        """Show a record of this folder in the trackers, if there are any."""
+        if self._trackers:
+            self._trackers.add(cast(Record, record))
 
     def arrays(self, key: str) -> dict[str, np.ndarray] | None:
         """Return what was kept beside a record; None where the file is missing or damaged."""
