@@ -65,8 +65,9 @@ def registries() -> str:
 
 
 def contributing() -> str:
-    """Return CONTRIBUTING.md without its title."""
-    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n")[2]
+    """Return CONTRIBUTING.md without its title, its links as from the page that shows it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n")[2]
+    return text.replace("](docs/", "](../")
 
 
 def _cell(text: str) -> str:

@@ -1,17 +1,17 @@
 """Tables and pictures of the documentation, drawn from kept results.
 
-    make results                                   # draws every table and picture anew
-    make result FROM=results NAME=augment          # keeps a study's numbers as docs/results/augment.json, and draws
+    make results                               # draws every table and picture anew
+    make result FROM=results NAME=augment      # keeps a study's numbers in docs/results/augment.json, and draws
 
 A page says where a table belongs, by the name of its file in `docs/results/`:
 
     <!-- result augment -->
     <!-- end -->
 
-What stands between the marks is written by this script; `<!-- result augment without s/trial -->` leaves a column
-out, `<!-- summary -->` is the README's table, whose rows `docs/results/summary.json` names. Where a page shows
-`images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py` fails where page,
-picture and file differ.
+What stands between the marks is written by this script; `<!-- result augment without s/trial -->` leaves a
+column out, `<!-- summary -->` is the README's table, whose rows `docs/results/summary.json` names. Where a page
+shows `images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py` fails
+where page, picture and file differ.
 """
 
 import json
@@ -103,7 +103,7 @@ def told(result: KeptResult) -> str:
 
 
 def summary() -> str:
-    """Return the README's table: rows of several kept results, each with its difference to its own baseline."""
+    """Return the README's table: rows of several kept results, each beside its own baseline."""
     rows = [["strategy", "accuracy", "Δ to its baseline, 95 % interval", "seconds a task", "command"]]
     for row in json.loads(SUMMARY.read_text(encoding="utf-8")):
         cells = row_of(kept(row["result"]), row["method"])

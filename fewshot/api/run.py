@@ -76,8 +76,8 @@ def run(
     out : the folder of records, shared with the command line: what is there is not computed again.
     fresh : compute recorded trials anew.
     curves : measure the held-out images along the training, too.
-    track : show trials and curves there, too: "tensorboard" or "mlflow", in a folder of that name in `out`, or
-        with a place, such as "mlflow:http://localhost:5000".
+    track : show trials and curves there, too: "tensorboard" or "mlflow", in a folder of that name in `out`,
+        or with a place, such as "mlflow:http://localhost:5000".
     progress : show a bar.
 
     Raises

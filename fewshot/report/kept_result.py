@@ -1,8 +1,9 @@
 """Results to keep beside the documentation: one JSON file a table, with what made it.
 
-`fewshot report results --keep docs/results/augment.json` writes one; tables and pictures of the documentation
-are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and p are computed
-from them again. Tables that are not made of trials, or whose trials were not kept, are held as their cells.
+`fewshot report results --keep docs/results/augment.json` writes one; tables and pictures of the
+documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and p
+are computed from them again. Tables that are not made of trials, or whose trials were not kept, are held as
+their cells.
 """
 
 import dataclasses
@@ -88,8 +89,8 @@ class KeptResult:
         The command line that measured it.
     origin : mapping of str to str
         When, by which version and commit, on which machine and with which libraries, as far as that is known
-        (the names are `ORIGIN`); "note" for what else a reader has to know, such as that the machine had other
-        work to do.
+        (the names are `ORIGIN`); "note" for what else a reader has to know, such as that the machine had
+        other work to do.
     cells : sequence of columns
         Each its heading and its cells: a table that is not made of trials, or whose trials were not kept.
     baseline, metric : str

@@ -78,7 +78,9 @@ class Trackers:
             except Exception as error:  # of a server, a disk or a library: no reason to stop computing
                 del self._trackers[text]
                 told = " ".join(str(error).split())[:200] or type(error).__name__
-                print(f"{text} shows no more trials: {told}; the same command adds them later", file=sys.stderr)
+                print(
+                    f"{text} shows no more trials: {told}; the same command adds them later", file=sys.stderr
+                )
 
 
 def curves(record: Record) -> dict[str, list[tuple[int, float]]]:
@@ -104,7 +106,9 @@ def settings(record: Record) -> dict[str, str]:
     protocol = {name: value for name, value in record.protocol.items() if name != "content"}
     learner = {name: value for name, value in record.learner.items() if name != "libraries"}
     head = {"method": record.method, "seed": record.seed, "threads": record.threads, "device": record.device}
-    return {name: str(value) for name, value in _flat({**head, "protocol": protocol, "learner": learner}).items()}
+    return {
+        name: str(value) for name, value in _flat({**head, "protocol": protocol, "learner": learner}).items()
+    }
 
 
 def _flat(value: object, name: str = "") -> dict[str, object]:

@@ -1,6 +1,7 @@
 """MLflow: a run a trial, in an experiment for each protocol; in a folder or on a server."""
 
 import datetime
+import importlib
 import logging
 import os
 from pathlib import Path
@@ -31,8 +32,8 @@ def mlflow(where: str) -> "MLflow":
         from mlflow import MlflowClient
 
         if not server:
-            import alembic as _  # noqa: F401
-            import sqlalchemy as _  # noqa: F401
+            importlib.import_module("alembic")  # of MLflow's database, which its smallest package lacks
+            importlib.import_module("sqlalchemy")
     except ImportError as error:
         missing = "needs the package mlflow: pip install 'fewshot-testbed[mlflow]'"
         raise UsageError(f"{field('track', 'mlflow')} {missing}") from error

@@ -1,6 +1,7 @@
 """TensorBoard: a run a trial, in the folder of its method."""
 
 import datetime
+import importlib
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def tensorboard(where: str) -> "TensorBoard":
     if "://" in where:
         raise UsageError(f"{field('track')}: TensorBoard reads a folder. Received: '{where}'")
     try:
-        from tensorboard.summary.writer import event_file_writer as _  # noqa: F401
+        importlib.import_module("tensorboard.summary.writer.event_file_writer")
     except ImportError as error:
         missing = "needs the package tensorboard: pip install 'fewshot-testbed[tensorboard]'"
         raise UsageError(f"{field('track', 'tensorboard')} {missing}") from error
