@@ -1,7 +1,7 @@
 """Tables and pictures of the documentation, drawn from kept results.
 
-    make results                               # draws every table and picture anew
-    make result FROM=results NAME=augment      # keeps a study's numbers in docs/results/augment.json, and draws
+    make results                             # draws every table and picture anew
+    make result FROM=results NAME=augment    # keeps a study's numbers as docs/results/augment.json
 
 A page says where a table belongs, by the name of its file in `docs/results/`:
 
@@ -9,8 +9,8 @@ A page says where a table belongs, by the name of its file in `docs/results/`:
     <!-- end -->
 
 What stands between the marks is written by this script; `<!-- result augment without s/trial -->` leaves a
-column out, `<!-- summary -->` is the README's table, whose rows `docs/results/summary.json` names. Where a page
-shows `images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py` fails
+column out. `<!-- summary -->` is the README's table, whose rows `docs/results/summary.json` names. Where a
+page shows `images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py` fails
 where page, picture and file differ.
 """
 

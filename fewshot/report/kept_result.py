@@ -1,8 +1,8 @@
 """Results to keep beside the documentation: one JSON file a table, with what made it.
 
 `fewshot report results --keep docs/results/augment.json` writes one; tables and pictures of the
-documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and p
-are computed from them again. Tables that are not made of trials, or whose trials were not kept, are held as
+documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and
+p are computed from them again. Tables that are not made of trials, or whose trials were not kept, are held as
 their cells.
 """
 
