@@ -307,6 +307,16 @@ def test_the_command_counts_measures_and_draws(command):
     assert [path.rsplit(".")[-1] for path in document["figures"]] == ["png", "svg"]
 
 
+def test_what_no_machine_holds_is_counted_and_not_measured(command):
+    """Nothing is allocated: the first layer's constants alone would take 240 GB."""
+    done = command("models", "--network", "lenet5", "--image-size", 100_000)
+    assert done.returncode == 0, done.stderr
+    assert "not measured: 'lenet5' for one image of 100,000×100,000 pixels would take " in done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("lenet5"))
+    assert int(row.split()[1].replace(",", "")) > 120 * 16 * 24_997**2  # of the first dense layer
+    assert "ms an image" not in done.stdout
+
+
 def test_accuracies_of_heads_on_features_are_not_the_network_s_own(tmp_path):
     from experiments.models import _accuracies
 
