@@ -38,6 +38,7 @@ LARGEST = "50mb"  # a photo
 LISTED = 10  # classes
 KEPT = 600  # seconds that a dropped photo is kept
 SIDE = 320  # pixels of the pictures, at most
+COLUMN = 300  # pixels of a column, at least
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,12 +98,14 @@ def _page(saved: "Saved", threshold: float):
 
     with gradio.Blocks(title="Try a model", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         gradio.HTML(_heading(saved))
-        with gradio.Row():
-            photo = gradio.Image(type="filepath", sources=["upload", "clipboard"], label="a photo")
+        with gradio.Row():  # on a phone, one below the other
+            with gradio.Column(min_width=COLUMN):
+                photo = gradio.Image(type="filepath", sources=["upload", "clipboard"], label="a photo")
             # The file as it was dropped, torn or not: it is decoded as photos are in training, and not
             # written anew. (Gradio takes a class of our own for a component with a front end of its own.)
             photo.preprocess = lambda payload: payload and payload.path
-            told = gradio.HTML()
+            with gradio.Column(min_width=COLUMN):
+                told = gradio.HTML()
         photo.change(lambda file: answer(saved, file, threshold), photo, told, api_visibility="private")
     return page
 
@@ -180,7 +183,7 @@ def _image(image: "Image.Image") -> Markup:
     image.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=85)
-    return tag("img", src=embedded(content.getvalue(), "jpeg"), alt="", style="max-width: 100%")
+    return tag("img", src=embedded(content.getvalue(), "jpeg"), alt="", style="width: min(100%, 16rem)")
 
 
 def _told(look: "Look", classes: list[str], threshold: float) -> Markup:

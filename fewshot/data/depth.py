@@ -72,7 +72,7 @@ def sample(path: Path) -> np.ndarray:
     from PIL import Image
 
     with Image.open(path, formats=formats()) as image:
-        return _some(image)
+        return _some(image, path)
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:
@@ -90,7 +90,7 @@ def limits_of(image: "Image.Image", path: Path, levels: Levels) -> tuple[float, 
         return None
     if limits := _declared(image, path) or levels.get(kind):
         return limits
-    return (0.0, 65535.0) if kind in (SIXTEEN, COLOUR) else value_range(_some(image))
+    return (0.0, 65535.0) if kind in (SIXTEEN, COLOUR) else value_range(_some(image, path))
 
 
 def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
@@ -99,7 +99,7 @@ def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
 
     low, high = limits
     with Image.open(path, formats=formats()) as image:
-        values = _values(image)
+        values = _values(image, path)
     alpha = values[..., 3:] >> 8 if values.shape[2:] == (4,) else None
     if alpha is not None:
         values = values[..., :3]
@@ -111,11 +111,11 @@ def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
     return Image.fromarray(shown if alpha is None else np.concatenate([shown, alpha.astype(np.uint8)], 2))
 
 
-def _values(image: "Image.Image") -> np.ndarray:
+def _values(image: "Image.Image", path: Path) -> np.ndarray:
     """Return the values of a deep photo, not read yet, upright: (height, width), and 3 or 4 of colours."""
     from PIL import Image, ImageOps
 
-    form, path = _form(image), image.filename
+    form = _form(image)
     upper = np.asarray(ImageOps.exif_transpose(image))
     if form not in LOWER:
         return upper
@@ -140,9 +140,9 @@ def _renamed(tile: Any, form: str) -> Any:
     return tile._replace(args=arguments) if hasattr(tile, "_replace") else (*tile[:3], arguments)
 
 
-def _some(image: "Image.Image") -> np.ndarray:
+def _some(image: "Image.Image", path: Path) -> np.ndarray:
     """Return some finite values, spread over a photo; how transparent it is does not count."""
-    values = _values(image)
+    values = _values(image, path)
     values = (values[..., :3] if values.ndim == 3 else values).ravel()
     values = values[:: -(-len(values) // SAMPLED)].astype(np.float64)
     return values[np.isfinite(values)]

@@ -68,7 +68,7 @@ def gradio(monkeypatch):
     """A stand-in for Gradio; returns the parts of the page."""
     module = ModuleType("gradio")
     module.__spec__ = ModuleSpec("gradio", None)
-    for name in ("Blocks", "Row", "HTML", "Image"):
+    for name in ("Blocks", "Row", "Column", "HTML", "Image"):
         setattr(module, name, type(name, (Part,), {}))
     monkeypatch.setitem(sys.modules, "gradio", module)
     for name in ("GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR"):
