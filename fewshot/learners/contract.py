@@ -137,6 +137,10 @@ class Learner:
         """Return in words what training on `n` images takes."""
         return f"{self.examples(n):9,} images"
 
+    def gains_together(self, shape: tuple[int, int, int], outputs: int) -> bool:
+        """Return whether `fit_together` is quicker than one after the other, on images of this shape."""
+        return self.trains_together
+
     def fit_together(self, trains: Sequence[Dataset], seeds: Sequence[int]) -> "list[Self | DivergedError]":
         """Train once for each seed, on its own images, where `trains_together`.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fewshot.training.engine import Engine
 
 ENGINE_VERSION = 1  # raise it when the engine's results change
+TOGETHER = 96  # filters: the widest network of which many seeds at once were measured to gain, on an H100
 USUAL = 256  # pixels of a side up to which networks as they come fit into any memory
 
 
@@ -86,6 +87,17 @@ class KerasLearner(NetworkLearner):
             self._members.append(engine.weights())
         self.fitted = self._fitted(len(examples), curves, before)
         return self
+
+    def gains_together(self, shape: tuple[int, int, int], outputs: int) -> bool:
+        """Return whether the network is narrow: its seeds at once become convolutions of many groups.
+
+        Those are slow where they are wide, and a wide network fills a GPU by itself.
+        """
+        if not self.trains_together or self.features != PIXELS:
+            return self.trains_together
+        from fewshot.models.cost import outline, widest
+
+        return widest(outline(self.network, shape, outputs)) <= TOGETHER
 
     def fit_together(
         self, trains: Sequence[Dataset], seeds: Sequence[int]

@@ -64,6 +64,15 @@ def _largest(network: keras.Model) -> int:
     return max(math.prod(layer.output.shape[1:]) for layer in _leaves(network))
 
 
+def widest(network: keras.Model) -> int:
+    """Return the filters of the widest convolution, 0 where there is none."""
+    return max((layer.output.shape[-1] for layer in _leaves(network) if _convolves(layer)), default=0)
+
+
+def _convolves(layer: keras.Layer) -> bool:
+    return any(len(weight.shape) == 4 for weight in layer.weights)
+
+
 def _leaves(network: keras.Model) -> Iterator[keras.Layer]:
     for layer in network.layers:
         yield from _leaves(layer) if isinstance(layer, keras.Model) else [layer]

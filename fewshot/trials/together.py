@@ -1,9 +1,11 @@
 """Trials whose seeds are trained together: on a GPU, ten small networks take about as long as one.
 
-An executor for `fewshot.trials.run.run`, in the place of worker processes, which would share the GPU.
+An executor for `fewshot.trials.run.run`, in the place of worker processes, which would share the GPU. The
+seeds of a wide network are trained one after the other all the same, and a line says so.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -49,10 +51,21 @@ class Together:
             key = json.dumps(trial.identity() | {"seed": None}, sort_keys=True) if together else f"{position}"
             groups.setdefault(key, []).append((position, trial))
         for group in groups.values():
-            for start in range(0, len(group), MOST):
+            most = MOST if len(group) > 1 and _gains(group[0][1]) else 1
+            for start in range(0, len(group), most):
                 if left() <= 0:
                     raise OutOfTime
-                yield from _together(group[start : start + MOST], work)
+                yield from _together(group[start : start + most], work)
+
+
+def _gains(trial: Trial) -> bool:
+    """Return whether the seeds of such a trial are better trained together; say it where they are not."""
+    backend.start(trial.threads, trial.device)
+    images = open_splits(trial.data.folder).train
+    gains = trial.learner.gains_together(images.image_shape, len(images.classes))
+    if not gains:
+        print(f"{trial.method} is wide: its seeds are trained one after the other", file=sys.stderr)
+    return gains
 
 
 def _together(group: list[tuple[int, Trial]], work: Work) -> Iterator[tuple[int, Any]]:

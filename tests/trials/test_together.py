@@ -1,11 +1,63 @@
 """Seeds trained together on JAX: the same as one by one, but for rounding."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
+from helpers import Brightness, trials_of
+
+from fewshot.learners.keras_network import KerasLearner
+from fewshot.training.recipe import Recipe
+from fewshot.trials import together
+
+
+@dataclass
+class Grouped(Brightness):
+    """Says with how many seeds at once it was trained: in the place of the updates."""
+
+    wide: bool = False
+
+    trains_together: ClassVar[bool] = True
+
+    def gains_together(self, shape, outputs):
+        assert (shape, outputs) == ((16, 16, 3), 10)
+        return not self.wide
+
+    def fit_together(self, trains, seeds):
+        fitted = [copy.copy(self).fit(train, seed) for train, seed in zip(trains, seeds, strict=True)]
+        for learner in fitted:
+            learner.fitted = replace(learner.fitted, updates=len(fitted))
+        return fitted
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("wide", [False, True])
+def test_seeds_of_wide_networks_are_trained_one_after_the_other(data, results, monkeypatch, capsys, wide):
+    monkeypatch.setattr(together, "fits", lambda trial: True)
+    records = results(trials_of(data, Grouped(wide=wide)), executor=together.Together())
+    assert [record.updates for record in records if record.ok] == ([1, 1, 1] if wide else [3, 3, 3])
+    said = "a is wide: its seeds are trained one after the other"
+    assert capsys.readouterr().err.splitlines() == ([said] if wide else [])
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize(
+    ("network", "gains"),
+    [("compact", True), ("compact:width=32", False), ("wrn:depth=10", False), ("wrn:depth=10,width=1", True)],
+)
+def test_a_network_is_wide_beyond_what_was_measured_to_gain(network, gains):
+    assert KerasLearner(network).gains_together((32, 32, 3), 10) is gains
+
+
+def test_ensembles_are_not_trained_together():
+    learner = KerasLearner(recipe=Recipe(ensemble_size=3))
+    assert not learner.gains_together((32, 32, 3), 10)
+
 
 SCRIPT = """
 import json, sys
