@@ -30,9 +30,10 @@ DEIC_HELD_OUT = 1000  # a class, at the end of the tuning pool: as many as CIFAR
 FOLDS = 10  # at most: a tenth is held out, so that what is measured knows nearly all images
 
 # Traits: `ways`, the default number of classes in place of the dataset's (None for all); `seeds`, that of
-# tasks, where there is one; `whole`, trials are long trainings on whole datasets; `shots`, False where the
-# rule takes all training images that it does not hold out; `balanced`, False where it holds out images of
-# the classes as they come; `everything`, every task has all images of the training part; `published`, what
+# tasks, where there is one; `whole`, trials are long trainings on whole datasets; `long`, trials may take
+# long all the same, and a training that is cut off resumes where it stood; `shots`, False where the rule
+# takes all training images that it does not hold out; `balanced`, False where it holds out images of the
+# classes as they come; `everything`, every task has all images of the training part; `published`, what
 # papers report under the rule as it is by default (`fewshot.data.published`).
 protocols = Registry("protocol")
 
@@ -299,7 +300,7 @@ def near_duplicates(train: Dataset, held_out: Dataset) -> tuple[np.ndarray, np.n
     return numbers
 
 
-@protocols.register("deic", ways=None, seeds=DEIC_SPLITS, published=DEIC)
+@protocols.register("deic", ways=None, seeds=DEIC_SPLITS, long=True, published=DEIC)
 def deic(protocol: Protocol, splits: Splits, seed: int) -> Draw:
     """All classes × 50 images in dataset order, all test images: the DEIC benchmark's splits (three seeds).
 

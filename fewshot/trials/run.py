@@ -208,9 +208,9 @@ def _apart(images: Dataset, index: np.ndarray) -> int:
 
 
 def _with_checkpoint(trial: Trial, path: Path) -> Trial:
-    """Return a trial that keeps what it has learnt, where it trains on a whole dataset: that takes long."""
-    whole = protocols[trial.protocol.name].traits.get("whole")
-    return replace(trial, checkpoint=path) if whole else trial
+    """Return a trial that keeps what it has learnt, where training takes long: on a whole dataset, say."""
+    traits = protocols[trial.protocol.name].traits
+    return replace(trial, checkpoint=path) if traits.get("whole") or traits.get("long") else trial
 
 
 def _is_retried(record: Record) -> bool:

@@ -22,6 +22,7 @@ from fewshot.learners.keras_network import KerasLearner
 from fewshot.stats.comparison import analyse
 from fewshot.training.recipe import Recipe
 from fewshot.trials.executor import LIVES
+from fewshot.trials.run import _with_checkpoint
 from fewshot.trials.store import Store
 from fewshot.trials.trial import Trial
 
@@ -271,3 +272,9 @@ def test_many_trials_in_one_process_do_not_fill_the_memory(digits, results):
     results(trials, on_record=lambda trial, record, fresh: sizes.append(resident()))
     assert len(sizes) == 35
     assert sizes[-1] - sizes[4] < 40e6
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("deic", True), ("full", True), ("testbed", False)])
+def test_long_trainings_keep_checkpoints(data, tmp_path, protocol, kept):
+    trial = Trial("a", Brightness(), Protocol(protocol, None), data, 0)
+    assert _with_checkpoint(trial, tmp_path).checkpoint == (tmp_path if kept else None)
