@@ -348,8 +348,9 @@ def best():
 def long():
     """2,000 passes through little data, with ten times the usual decay: for wide networks, on a GPU.
 
-    As many passes and as much decay as ChimeraMix's baselines take (arXiv 2202.11616), which draw batches of
-    ten at a rate of .0046; rate, its course, augmentation and smoothing are those of `best`.
+    As many passes and about as much decay as ChimeraMix takes (arXiv 2202.11616), whose batches are of ten at
+    a rate of .0046; rate, its course, augmentation and smoothing are those of `best`. On a CPU without
+    bfloat16 take precision=float32, which is quicker there.
     """
     return Recipe(
         learning_rate=0.1,
