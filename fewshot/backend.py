@@ -267,9 +267,9 @@ _setup_seconds, _setting_up = 0.0, False
 
 @contextlib.contextmanager
 def setting_up() -> Iterator[None]:
-    """Count the block's seconds as setting up: compiling, or bringing images into the device's memory.
+    """Count the block's seconds as setting up: building networks, compiling, loading images into the device.
 
-    Neither is training, as those count who train in seconds. A block inside another is a part of it.
+    None is training, as those count who train in seconds. A block inside another is a part of it.
     """
     global _setup_seconds, _setting_up
     if _setting_up:

@@ -39,8 +39,8 @@ def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:
 def runs(by_method: Records) -> tuple[dict[str, dict], list[str]]:
     """Return, for each method, the mean accuracy with its standard error, and the seconds of its runs.
 
-    As a document, and as the lines of a table. Seconds are those of training and prediction; compiling, and
-    bringing the images into the device's memory, are apart: that is how those count who train in seconds.
+    As a document, and as the lines of a table. Seconds are those of training and prediction; building the
+    network, compiling and loading the images are apart: that is how those count who train in seconds.
     """
     entries = {}
     for method, records in by_method.items():

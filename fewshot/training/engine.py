@@ -93,8 +93,9 @@ class Engine:
 
         start: the weights that every layer but the last begins with instead.
         """
-        seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
-        self.load(self._build().variables)
+        with backend.setting_up():
+            seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
+            self.load(self._build().variables)
         for layer, given in zip(_weighted(self.network)[:-1], [w for w in start or [] if w], strict=False):
             layer.set_weights(given)
         assign(self.optimizer.variables, self._slots)

@@ -385,7 +385,11 @@ def whole():
 
 @recipes.register("whole-long")
 def whole_long():
-    """120 epochs on a whole dataset: `whole`, four times as long, its decay for kernels alone."""
+    """120 epochs on a whole dataset: `whole`, four times as long, its decay for kernels alone.
+
+    arXiv 1708.04552 has 96.01 % of CIFAR-10 for ResNet-18 with this cutout after 200 epochs, and arXiv
+    1812.01187 no decay of biases and normalisations. No moving average: the rate ends at zero.
+    """
     return replace(whole(), epochs=120, decay_kernels_only=True)
 
 

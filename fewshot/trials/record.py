@@ -48,8 +48,8 @@ class Record:
     seed, threads, device
         The task, and what it was computed with.
     setup_seconds : float
-        Of `seconds`, those of compiling and of bringing images into the device's memory; None in records of
-        older versions.
+        Of `seconds`, those of building the network, of compiling, and of loading images into the device's
+        memory; None where they are not told apart, and in records of older versions.
     n_test, n_pool : int
         Held-out images, and those that they were drawn from; near-duplicates count once.
     date, machine, fewshot

@@ -92,14 +92,12 @@ def test_the_last_batch_left_out():
 
 
 def test_the_rate_of_whitening_biases(task):
-    """Theirs alone follows it: at 0 they stay, and all else moves."""
-    images = task.train.x
-    for rate, moves in ((0.0, True), (1e-9, False)):
-        recipe = Recipe(updates=1, learning_rate=0.1, whitening_rate=rate)
-        learner = KerasLearner("airbench:width=4", recipe).fit(replace(task.train, x=images), 0)
-        whiten = next(layer for layer in learner.members()[0].layers if hasattr(layer, "adapt"))
-        assert (np.abs(whiten.bias.numpy()).max() > 1e-6) == moves
-    assert np.abs(learner.members()[0].layers[-2].kernel.numpy()).max() > 0
+    """Theirs alone follows it: all but zero, they stay, and other biases move."""
+    recipe = Recipe(updates=1, learning_rate=0.1, whitening_rate=1e-9)
+    network = KerasLearner("airbench:width=4", recipe).fit(task.train, 0).members()[0]
+    whitening, *others = (v.numpy() for v in network.trainable_variables if len(v.shape) == 1)
+    assert np.abs(whitening).max() < 1e-6
+    assert min(np.abs(bias).max() for bias in others) > 1e-3
 
 
 def test_decay_for_kernels_alone():
@@ -121,11 +119,11 @@ def test_decay_for_kernels_alone():
 
 def test_half_precision_scales_its_gradients(task):
     """The losses are near float32's, and the weights, which updates change, stay in float32."""
-    losses = {}
+    few, losses = task.train.take(np.arange(0, 100, 10)), {}
     for precision in ("float16", "float32"):
-        learner = KerasLearner("compact:width=4", Recipe(epochs=4, precision=precision)).fit(task.train, 0)
+        learner = KerasLearner("baseline:width=2", Recipe(updates=3, precision=precision)).fit(few, 0)
         losses[precision] = learner.fitted.curve["loss"]
-        assert {weights.dtype for weights in learner._members[0]} >= {np.dtype("float32")}
+        assert {weights.dtype for weights in learner._members[0]} == {np.dtype("float32")}
     assert losses["float16"] != losses["float32"]
     assert np.allclose(losses["float16"], losses["float32"], rtol=0.01)
 

@@ -145,12 +145,3 @@ def test_every_update_is_pytorch_s(updates):
         for kernel, value in zip(kernels, mine, strict=False):
             assert np.allclose(value, kernel.numpy().transpose(2, 3, 1, 0), atol=0.02)
         assert np.allclose(mine[-1], bias.detach().numpy(), rtol=1e-4)
-
-
-def test_a_recipe_s_muon_learns_and_resumes_its_momenta(task):
-    from fewshot.learners.keras_network import KerasLearner
-
-    recipe = Recipe(optimizer="muon", learning_rate=0.02, momentum=0.6, nesterov=True, epochs=20, batch=10)
-    learner = KerasLearner(recipe=recipe).fit(task.train, 0)
-    assert learner.fitted.curve["loss"][-1] < 0.5 * learner.fitted.curve["loss"][0]
-    assert len(learner._engine.optimizer.variables) == 2 + len(learner._members[0])

@@ -53,8 +53,10 @@ def test_the_engine_reads_no_field_that_it_was_not_compiled_for():
     from pathlib import Path
 
     from fewshot.training import engine, optimizers
+    from fewshot.training.optimizers import muon
 
-    for module, pattern in ((engine, r"self\._recipe\.(\w+)"), (optimizers, r"recipe\.(\w+)")):
+    modules = (engine, r"self\._recipe\.(\w+)"), (optimizers, r"recipe\.(\w+)"), (muon, r"recipe\.(\w+)")
+    for module, pattern in modules:
         read = set(re.findall(pattern, Path(module.__file__).read_text(encoding="utf-8")))
         assert read <= {f.name for f in fields(Recipe)} | {"py", "recipe"}
         for name in read & set(SETTINGS):

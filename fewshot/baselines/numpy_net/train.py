@@ -17,6 +17,7 @@ from fewshot.training.curves import Curve, Trace
 from fewshot.training.recipe import Recipe
 
 UNFIT = (
+    "decay_kernels_only",
     "online",
     "ema",
     "lookahead",
