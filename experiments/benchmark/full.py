@@ -21,6 +21,7 @@ from fewshot.machine import cores
 from fewshot.report.table import aligned
 from fewshot.training.recipe import recipes
 
+PRECISIONS = ("float32", "bfloat16")  # half precision is as fast as the second
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {
     "resnet18": ("whole", "16.2 / 1.07"),
@@ -29,7 +30,6 @@ NETWORKS = {
     "airbench": ("speedrun", "–"),
 }
 OTHERS = "whole", "–"  # recipe and report of any other network
-PRECISIONS = ("float32", "bfloat16")
 CPU_UPDATES = 3  # a round, where a whole epoch would take minutes
 SIDE, PRODUCTS = {"cpu": 2048, "gpu": 8192}, 10  # matrices whose products are the measure of the chip
 
