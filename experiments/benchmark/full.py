@@ -21,7 +21,7 @@ from fewshot.machine import cores
 from fewshot.report.table import aligned
 from fewshot.training.recipe import recipes
 
-PRECISIONS = ("float32", "bfloat16")  # half precision is as fast as the second
+PRECISIONS = ("float32", "bfloat16")
 # The baselines report's seconds an epoch, on its CPU and on an A100.
 NETWORKS = {
     "resnet18": ("whole", "16.2 / 1.07"),
