@@ -69,17 +69,18 @@ class Engine:
         self._in_turn = any(layer.in_turn for layer in self._policy)
         self.optimizer = optimizers.make(recipe)
         self._lookahead = Lookahead(self.network.variables) if recipe.lookahead else None
-        slow = self._lookahead.variables if self._lookahead else []
+        ahead, given = self._lookahead, getattr(self.optimizer, "given", [])
         player = Player(
             self._objective,
             self.network.trainable_variables,
             self.optimizer,
-            given=[*self.optimizer.given, *slow[-1:]],
-            after=self._lookahead and self._lookahead.step,
+            given=[*given, ahead.share] if ahead else given,
+            after=ahead and ahead.step,
             loss_scale=LOSS_SCALE if recipe.precision == "float16" else 1.0,
         )
         self._slots = values(self.optimizer.variables)
-        self._beside = [*(v for layer in self._policy for v in layer.variables), *slow]
+        self._beside = [v for layer in self._policy for v in layer.variables]
+        self._beside += ahead.variables if ahead else []
         self.loop = loop([player], self.network.non_trainable_variables + self._beside)
         self._forwards = {(0, False): backend.compile_forward(self.network, _probabilities)}
 
