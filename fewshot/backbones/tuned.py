@@ -27,7 +27,12 @@ def _features(*, backbone, size, weights, pool, **_) -> str:
     )
 
 
-@networks.register("tuned", least_size=1, pretrained=_weights, features=_features)
+def _frozen(*, stem, **switches) -> str | None:
+    """Return the features that the head sees before anything is trained; None where they are others."""
+    return _features(**switches) if stem == "imagenet" else None
+
+
+@networks.register("tuned", least_size=1, pretrained=_weights, features=_features, frozen=_frozen)
 def tuned(
     shape,
     outputs,

@@ -65,11 +65,13 @@ class KerasLearner(NetworkLearner):
         checkpoint: Path | None = None,
         start: list[list[np.ndarray]] | None = None,
         last: int = 0,
+        head: Sequence[np.ndarray] | None = None,
     ) -> "KerasLearner":
         """Train from new weights, or resume from a checkpoint. Needs `fewshot.backend.start` before.
 
-        start: the weights of every layer to begin with. last: so many of the last layers with weights are
-        trained, 0 all. The curve is the mean of the networks', each of which has a checkpoint of its own.
+        start: the weights of every layer but the last to begin with; head: those of the last, kernel and
+        bias. last: so many of the last layers with weights are trained, 0 all. The curve is the mean of the
+        networks', each of which has a checkpoint of its own.
         """
         recipe = self.recipe
         with backend.setting_up():
@@ -82,7 +84,8 @@ class KerasLearner(NetworkLearner):
         for member in range(recipe.ensemble_size):
             member_seed = stream_seed(seed, f"member {member}") if member else seed
             member_checkpoint = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}.npz")
-            curves.append(asdict(engine.fit(examples, recipe, member_seed, watch, member_checkpoint, start)))
+            curve = engine.fit(examples, recipe, member_seed, watch, member_checkpoint, start, head)
+            curves.append(asdict(curve))
             before += engine.seconds_before
             self._members.append(engine.weights())
         self.fitted = self._fitted(len(examples), curves, before)

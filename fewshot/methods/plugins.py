@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fewshot.learners.estimator
+import fewshot.learners.head_first
 import fewshot.learners.heads
 import fewshot.learners.numpy_network
 import fewshot.learners.transfer  # noqa: F401  (all that is ours is registered before anything of a plugin)

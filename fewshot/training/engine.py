@@ -11,7 +11,7 @@ Import this after `fewshot.backend.start`.
 import functools
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -89,16 +89,23 @@ class Engine:
         """The number of trainable weights."""
         return sum(int(np.prod(v.shape)) for v in self.network.trainable_variables)
 
-    def reset(self, seed: int, start: list[list[np.ndarray]] | None = None) -> None:
+    def reset(
+        self,
+        seed: int,
+        start: list[list[np.ndarray]] | None = None,
+        head: Sequence[np.ndarray] | None = None,
+    ) -> None:
         """Draw the weights of `seed`; reset the optimiser and every seed generator of the network.
 
-        start: the weights that every layer but the last begins with instead.
+        start: the weights that every layer but the last begins with instead. head: those of the last.
         """
         with backend.setting_up():
             seed_globally(seed)  # the weights of `torch.manual_seed(seed)`: see TorchUniform
             self.load(self._build().variables)
         for layer, given in zip(_weighted(self.network)[:-1], [w for w in start or [] if w], strict=False):
             layer.set_weights(given)
+        if head is not None:
+            _weighted(self.network)[-1].set_weights(head)
         assign(self.optimizer.variables, self._slots)
         seed_globally(stream_seed(seed, "online"))
         for layer, fresh in zip(self._policy, online.build(self._recipe.online), strict=True):
@@ -126,6 +133,7 @@ class Engine:
         watch: Dataset | None = None,
         checkpoint: Path | None = None,
         start: list[list[np.ndarray]] | None = None,
+        head: Sequence[np.ndarray] | None = None,
     ) -> Curve:
         """Train from the weights of `seed`, or those to start with; return the learning curve.
 
@@ -135,7 +143,7 @@ class Engine:
         Training loss and accuracy are as the updates saw them; `watch` is evaluated at the curve's points.
         Raises `DivergedError` at the first loss that is no number.
         """
-        self.begin(examples, seed, start)
+        self.begin(examples, seed, start, head)
         self.seconds_before = 0.0
         placed = self.loop.place(arrays(examples))
         epoch = recipe.epoch_steps(len(examples))
@@ -159,9 +167,15 @@ class Engine:
         self.average()
         return trace.curve()
 
-    def begin(self, examples: Examples, seed: int, start: list[list[np.ndarray]] | None = None) -> None:
+    def begin(
+        self,
+        examples: Examples,
+        seed: int,
+        start: list[list[np.ndarray]] | None = None,
+        head: Sequence[np.ndarray] | None = None,
+    ) -> None:
         """Reset, and show the examples to the layers that look at them before the first update."""
-        self.reset(seed, start)
+        self.reset(seed, start, head)
         for layer in self.network.layers if start is None else ():
             if isinstance(layer, Whiten):
                 layer.adapt(examples.x)

@@ -1,10 +1,15 @@
 """Fine-tuning a backbone in the testbed: which layers move, and how far."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fewshot.errors import UsageError
+from fewshot.learners.estimator import EstimatorLearner
+from fewshot.learners.head_first import HeadFirstLearner
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.methods.specification import parse
 from fewshot.models import build
 from fewshot.training.recipe import Recipe
 
@@ -78,6 +83,42 @@ def test_a_seed_repeats_to_the_last_digit(task):
     first = probabilities(0)
     assert not np.array_equal(probabilities(1), first)
     assert np.array_equal(probabilities(0), first)
+
+
+HEAD_FIRST = HeadFirstLearner(KerasLearner(TEXT, Recipe(updates=1, learning_rate=1e-12, weight_decay=0)))
+
+
+@pytest.mark.parametrize("head", ["logistic-cv", "lda"])
+def test_the_head_comes_first(task, head):
+    """Before anything is trained the network says what the head says that was fitted to frozen features."""
+    learner = replace(HEAD_FIRST, head_first=head).fit(task.train, 0)
+    features = "squeezenet@48:weights=random"
+    alone = EstimatorLearner(head, features=features).fit(task.train, 0)
+    np.testing.assert_allclose(learner.predict(task.test.x[:50]), alone.predict(task.test.x[:50]), atol=2e-3)
+    assert learner.feature_seconds(10) == 0
+    assert not learner.shared()
+
+
+def test_a_method_s_head_comes_first():
+    specification = parse(f"{TEXT},last=3,head_first=ridge-gcv,learning_rate=0.001")
+    learner = specification.learner()
+    assert learner == HeadFirstLearner(
+        KerasLearner(
+            f"{TEXT.replace('squeezenet,size=48', 'squeezenet,last=3,size=48')}", Recipe(learning_rate=0.001)
+        ),
+        head_first="ridge-gcv",
+    )
+    assert parse(str(specification)) == specification
+    with pytest.raises(UsageError, match="did you mean 'ridge-gcv'"):
+        parse(f"{TEXT},head_first=ridge-gvc")
+
+
+@pytest.mark.parametrize("network", ["baseline", f"{TEXT},stem=cifar"])
+def test_a_head_comes_first_where_features_are_what_it_sees(network):
+    with pytest.raises(UsageError, match="pretrained backbones"):
+        HeadFirstLearner(KerasLearner(network)).check((32, 32, 3))
+    with pytest.raises(UsageError, match="is for networks"):
+        HeadFirstLearner(EstimatorLearner("ridge"))
 
 
 @pytest.mark.parametrize(

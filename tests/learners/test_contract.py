@@ -21,6 +21,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.learners.contract import Learner, Wrapper, learners, wrappers
 from fewshot.learners.estimator import EstimatorLearner, GivenEstimatorLearner
+from fewshot.learners.head_first import HeadFirstLearner
 from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.numpy_network import NumpyLearner
@@ -38,7 +39,11 @@ REPRESENTATIVES: dict[str, Learner] = {
     "an estimator on pixels": EstimatorLearner("centroid"),
     "an estimator on features": EstimatorLearner("ridge:alpha=1", features=FEATURES),
     "an estimator as an object": GivenEstimatorLearner(LogisticRegression(max_iter=50)),
+    "a head on features of length 1": EstimatorLearner("lda:scale=centred-l2", features=FEATURES),
     "heads": HeadsLearner(backbones=FEATURES),
+    "the head first": HeadFirstLearner(
+        KerasLearner("tuned:backbone=tiny,size=48,weights=random", replace(SHORT, learning_rate=0.001))
+    ),
     "transfer": TransferLearner(NETWORK, transfer="digits", last=1, pretrain_epochs=1),
     "synthetic": gan.learner.SyntheticLearner(EstimatorLearner("centroid"), synthetic=4, gan=TINY_GAN),
     "the tests' own": Brightness(),
@@ -50,6 +55,7 @@ OTHERWISE: dict[str, object] = {
     "estimator": {EstimatorLearner: "logistic", GivenEstimatorLearner: RidgeClassifier()},
     "features": "tiny@56:weights=random",
     "gan": "report",
+    "head_first": "lda",
     "heads": "lda+svm",
     "keep": "agree",
     "network": {KerasLearner: "baseline", NumpyLearner: "numpy-fc3"},
