@@ -114,7 +114,7 @@ def check(owner: str, values: Mapping[str, object], limits: Limits) -> None:
             continue
         if isinstance(limit, Range):
             _check_number(owner, key, value, limit, repr(value))
-        elif str(value) not in limit:
+        elif str(value) not in map(str, limit):
             raise unknown(f"{key} of {owner}", str(value), limit)
 
 

@@ -264,7 +264,8 @@ def check_settings(learner: Learner) -> None:
     A name's settings are checked as they are parsed, by the same `fewshot.settings.check`.
     """
     kind = type(learner)
-    check(kind.__name__, vars(learner), settings_of(kind)[1])
+    limits = settings_of(kind)[1]
+    check(kind.__name__, {name: getattr(learner, name) for name in limits}, limits)
     if isinstance(learner, Wrapper):
         check_settings(learner.base)
 
