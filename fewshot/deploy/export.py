@@ -152,7 +152,7 @@ def copied(saved: Saved, path: str | os.PathLike, formats: Sequence[str] = (KERA
         images = rng(0, "copied").integers(0, 256, (CHECKED, size, size, 3), dtype=np.uint8)
         wanted = saved.predict(images)
         written = {KERAS: {**saved.card["formats"][KERAS], "file": path.name}}
-        written |= {name: _converted(name, saved.model, staged, images, wanted) for name in others}
+        written |= {name: _converted(name, saved.model, staged, list(images), wanted) for name in others}
         card = {**saved.card, "model": path.name, "formats": written}
         _write_card(staged, card)
     return card

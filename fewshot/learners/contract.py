@@ -73,7 +73,7 @@ class Learner:
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
     prepares_each_image: bool = False  # whether `prepare` does the same to an image in any company
     weighs: bool = False  # whether `fit` heeds `train.weights`; for others `train` repeats images instead
-    starts_from_weights: bool = False  # whether `fit` takes `start` and `last`, as `KerasLearner.fit` does
+    starts_from_weights: bool = False  # whether `fit` takes `start`, `last`, `head`, as `KerasLearner` does
 
     def train(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None

@@ -75,7 +75,8 @@ class HeadFirstLearner(Wrapper):
         """Return kernel (D, classes) and bias (classes,) of the head, fitted to the training images."""
         rows = extract(self._features(), train.x)
         estimator = baselines.build(self.head_first, seed)
-        weights = {baselines.weights_parameter(estimator): train.weights} if train.prior == "natural" else {}
+        weighted = baselines.weights_parameter(estimator)
+        weights = {weighted: train.weights} if weighted and train.prior == "natural" else {}
         present, labels = np.unique(train.y, return_inverse=True)
         kernel = np.zeros((rows.shape[1], len(train.classes)), np.float32)
         bias = np.full(len(train.classes), ABSENT, np.float32)

@@ -205,6 +205,8 @@ def otherwise(learner: Learner, name: str) -> object:
     value = getattr(learner, name)
     if isinstance(learner, TransferLearner) and name == "base":
         return replace(NETWORK, network="baseline")
+    if isinstance(learner, HeadFirstLearner) and name == "base":
+        return replace(learner.base, network=learner.base.network.replace("size=48", "size=40"))
     if name in OTHERWISE:
         other = OTHERWISE[name]
         return other[type(learner)] if isinstance(other, dict) else other
