@@ -36,8 +36,8 @@ def load(
 ):
     """Return a backbone, a `keras.Model` for images of `shape`, looked at in `size`×`size` (or its own).
 
-    weights: None for the pretrained ones, "random" for the control, or the path of a file. pool: how features are
-    pooled, of KerasHub's.
+    weights: None for the pretrained ones, "random" for the control, or the path of a file. pool: how features
+    are pooled, of KerasHub's.
     """
     import keras
 

@@ -61,7 +61,8 @@ class Family:
 
     presets: the folder of its presets in KerasHub. licence: of the weights that their authors publish.
     pools: how its features can be pooled beside its own way. fixed: whether it takes one size alone, the one
-    that it was trained in.
+    that it was trained in. opaque: whether it keeps layers of KerasHub's own, so that it is neither trained
+    on nor saved.
     """
 
     presets: str
@@ -69,6 +70,7 @@ class Family:
     gated: bool = False
     pools: tuple[str, ...] = ()
     fixed: bool = False
+    opaque: bool = False
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -80,11 +82,11 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "MetaCLIP2Backbone": Family("metaclip_2", "CC-BY-NC-4.0, not for commercial use"),
         "ViTBackbone": Family("vit", "Apache-2.0", pools=POOLS),
         "DeiTBackbone": Family("deit", "Apache-2.0", pools=POOLS),
-        "SwinTransformerBackbone": Family("swin_transformer", "MIT", fixed=True),
+        "SwinTransformerBackbone": Family("swin_transformer", "MIT", fixed=True, opaque=True),
         "ResNetBackbone": Family("resnet", "Apache-2.0"),
         "DenseNetBackbone": Family("densenet", "Apache-2.0"),
-        "EfficientNetBackbone": Family("efficientnet", "Apache-2.0"),
-        "MobileNetBackbone": Family("mobilenet", "Apache-2.0"),
+        "EfficientNetBackbone": Family("efficientnet", "Apache-2.0", opaque=True),
+        "MobileNetBackbone": Family("mobilenet", "Apache-2.0", opaque=True),
         "VGGBackbone": Family("vgg", "Apache-2.0"),
     }
 )
@@ -199,6 +201,16 @@ def check(name: str, size: int | None, pool: str) -> int:
         ways = f"{', '.join(family.pools)}, or none" if family.pools else "its own alone: leave it out"
         raise UsageError(f"'{name}' has no pool={pool}. It pools by {ways}")
     return size
+
+
+def check_open(name: str) -> None:
+    """Raise `UsageError` for a backbone that keeps layers of KerasHub's own: it can only be used frozen."""
+    preset = locate(name)
+    if preset.kind.opaque:
+        raise UsageError(
+            f"'{name}' can be neither trained on nor exported: {preset.family} keeps layers of KerasHub's "
+            "own. Use it frozen"
+        )
 
 
 def present(name: str) -> bool:
@@ -327,7 +339,7 @@ def _pickled(folder: Path) -> str:
     pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
     if not pickles:
         return ""
-    return f" ({pickles[0]} may be a pickle, which runs code as it is read, and is never opened: get .safetensors)"
+    return f" ({pickles[0]} may be a pickle, which runs code, and is never opened: get .safetensors)"
 
 
 def _described(folder: Path) -> list[Path]:

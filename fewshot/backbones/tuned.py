@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fewshot.backbones import backbones, digest, load
-from fewshot.backbones.hub import is_hub
+from fewshot.backbones.hub import check_open, is_hub
 from fewshot.errors import UsageError
 from fewshot.models import networks
 from fewshot.settings import Layers, Part, Range, Size, join
@@ -64,6 +64,8 @@ def tuned(
 
     if backbone.startswith("keras/"):
         raise UsageError(f"'{backbone}' is one block here, whose layers cannot be told apart: use it frozen")
+    if is_hub(backbone):
+        check_open(backbone)
     if lora and last:
         raise UsageError("lora trains no layer of the backbone's own: leave last out")
     if stem == "cifar" and is_hub(backbone):

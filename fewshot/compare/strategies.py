@@ -66,15 +66,16 @@ def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
 
 
 def not_fetched() -> list[str]:
-    """Return what is left out of the usual methods as its weights are not here, a line each: what they cost."""
-    return [
-        f"not compared: {method.name}. Its weights are not here; to name it fetches them: {hub.cost(method.name)}"
-        for method in _of_hub(fetched=False)
-    ]
+    """Return what the usual methods leave out, as its weights are not here, and what these cost."""
+    methods = _of_hub(fetched=False)
+    if not methods:
+        return []
+    costs = "; ".join(f"{method.name} ({hub.cost(method.name)})" for method in methods)
+    return [f"not compared, as their weights are not here (to name one fetches them): {costs}"]
 
 
 def _of_hub(fetched: bool) -> list[Method]:
-    """Return the methods on backbones of KerasHub whose weights are here, or are not; none without KerasHub."""
+    """Return the methods on KerasHub's backbones whose weights are here, or are not; none without it."""
     if not hub.installed():
         return []
     return [method for method in catalogue.tagged("hub") if hub.present(method.name) == fetched]

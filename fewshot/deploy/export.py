@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot import __version__, backend
-from fewshot.backbones.features import parse
+from fewshot.backbones import hub
+from fewshot.backbones.features import Term, parse
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.depth import Levels
 from fewshot.data.photo import load_pixels
@@ -97,8 +98,7 @@ def save(
     others = _check(learner, train, path, formats, photos)
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
-        whole = graph.model(learner, train.image_shape, temperature)
-        whole.save(staged)
+        graph.model(learner, train.image_shape, temperature).save(staged)
         model = read(staged)
         chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
         wanted = calibration.scaled(learner.predict(train.x[chosen]), temperature)
@@ -125,8 +125,7 @@ def save(
             "images": np.bincount(train.y).tolist(),
             "prior": train.prior,
             "learner": learner.identity(),
-            "backbones": [term.provenance() for text in learner.pretrained() for term in parse(text)],
-            "needs": ["keras-hub"] if graph.needs_hub(whole) else [],  # to be imported before plain Keras
+            "backbones": [term.provenance() for term in _backbones(learner)],
             "data": Splits("", train).fingerprint(),
             "versions": {"fewshot": __version__, **backend.versions(*LIBRARIES, backend.name())},
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -178,6 +177,9 @@ def _check(
     """Return the formats beside Keras's; `UsageError` for what cannot be exported, before training."""
     others = _others(path, formats)
     learner.check_export()
+    for term in _backbones(learner):
+        if hub.is_hub(term.backbone):
+            hub.check_open(term.backbone)
     height, width, _ = train.image_shape
     if height != width:
         raise UsageError(f"a model for prediction takes square images. Received: {height}×{width}")
@@ -189,6 +191,10 @@ def _check(
             f"{len(train)} images in all their views come with as many files: {len(photos)} here"
         )
     return others
+
+
+def _backbones(learner: Learner) -> list[Term]:
+    return [term for text in learner.pretrained() for term in parse(text)]
 
 
 def _references(photos: Sequence[Path], train: Dataset) -> dict | None:

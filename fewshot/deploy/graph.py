@@ -17,8 +17,7 @@ def model(learner: Learner, shape: tuple[int, int, int], temperature: float = 1.
 
     The model takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
     (N, classes), float32. All that is averaged, networks and mirror images, is averaged inside. It is made
-    of Keras's own layers and operations alone: plain Keras opens it, in safe mode. Where a backbone of
-    KerasHub has layers that only KerasHub knows, `needs_hub` says so.
+    of Keras's own layers and operations alone: plain Keras opens it, in safe mode.
     """
     full = learner.keras_model(shape)
     outputs = Temperature(temperature, name="temperature")(full.output)
@@ -51,11 +50,6 @@ def standard(model: keras.Model) -> keras.Model:
         return outputs
 
     return keras.models.clone_model(model, clone_function=copy, call_function=call)
-
-
-def needs_hub(model: keras.Model) -> bool:
-    """Return whether a model has layers of KerasHub's own, so that it opens where KerasHub is imported."""
-    return any(type(layer).__module__.startswith("keras_hub") for layer in model._flatten_layers())
 
 
 def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:

@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot.backbones import hub
 from fewshot.data.decoding import decoded, with_levels
 from fewshot.data.depth import Levels
 from fewshot.data.photo import load_image, load_pixels
@@ -212,23 +210,11 @@ def read(path: Path) -> "keras.Model":
     """
     import keras
 
-    if _names_hub(path):
-        hub.need()
-        import keras_hub  # noqa: F401  (Keras then knows its layers)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever comes up
         raise UsageError(f"cannot read the model {path}: {one_line(error):.300}") from error
     return model
-
-
-def _names_hub(path: Path) -> bool:
-    """Tell whether a model file has layers of KerasHub's own; what is no model file has none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return b'"keras_hub' in archive.read("config.json")
-    except (OSError, KeyError, zipfile.BadZipFile):
-        return False
 
 
 def card_path(path: Path) -> Path:

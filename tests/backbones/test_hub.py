@@ -1,17 +1,25 @@
-"""Backbones of KerasHub: tiny presets, made here, saved and loaded back; the same features as the library's."""
+"""Backbones of KerasHub: tiny presets, made here, saved, loaded back; features equal to the library's."""
 
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import hub as made
 import numpy as np
 import pytest
+from hub import MEAN, STD
 
 from fewshot.backbones import features, hub, load
+from fewshot.compare.strategies import not_fetched, strategies
+from fewshot.data.dataset import Dataset
+from fewshot.deploy.export import export
 from fewshot.errors import FewshotError, UsageError
+from fewshot.methods.resolve import resolve
+from fewshot.methods.specification import parse
 
 pytestmark = [
     pytest.mark.usefixtures("started"),
@@ -38,8 +46,6 @@ def copied(presets, tmp_path):
     """Return a copy of a preset's folder, to be spoilt."""
 
     def copy(kind="dinov2"):
-        import shutil
-
         return shutil.copytree(presets(kind), tmp_path / kind)
 
     return copy
@@ -119,6 +125,25 @@ def test_licences_are_said(presets):
     assert hub.cost("dinov2-small") == "about 90 MB, Apache-2.0"
     (term,) = features.parse(f"hub/{presets('clip')}")
     assert term.provenance()["licence"] == "MIT"
+
+
+def test_what_a_folder_of_timm_says(tmp_path):
+    said = {"mean": MEAN, "std": STD, "input_size": [3, 224, 224], "interpolation": "bicubic"}
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "pretrained_cfg": said}))
+    preset = hub.read(tmp_path)
+    assert (preset.form, preset.family, preset.size) == ("timm", "ResNetBackbone", 224)
+    assert np.allclose(preset.mean, np.array(MEAN) * 255)
+    assert np.allclose(preset.std, np.array(STD) * 255)
+    assert preset.interpolation == "bicubic"
+    with pytest.raises(FewshotError, match=r"model\.safetensors is missing"):
+        hub.locate(f"hub/{tmp_path}")
+
+
+def test_addresses_are_parts_of_methods():
+    specification = parse("imagenet/hub/hf://owner/vit-base-384+dinov2-small@70:head=lda,pool=mean")
+    assert specification.features == "hub/hf://owner/vit-base-384+dinov2-small@70:pool=mean"
+    assert parse(str(specification)) == specification
+    assert [term.size for term in features.parse(specification.features)] == [384, 70]
 
 
 def _flip(path, at=-3):
@@ -290,9 +315,82 @@ def test_what_is_fetched_by_half_never_counts(presets, own_cache, monkeypatch):
             (local_dir / name).write_bytes((presets("hugging-face") / name).read_bytes())
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    with pytest.raises(FewshotError, match="is not whole: model.safetensors is missing"):
+    with pytest.raises(FewshotError, match=r"is not whole: model\.safetensors is missing"):
         hub.locate("hub/hf://owner/tiny")
     assert not hub.present("hub/hf://owner/tiny")
+
+
+# Learners on them, and what they become
+
+
+@pytest.fixture(scope="module")
+def train():
+    random, y = np.random.default_rng(0), np.repeat([0, 1], 6)
+    x = (60 * y[:, None, None, None] + random.integers(0, 120, (12, made.SIDE, made.SIDE, 3))).astype(
+        np.uint8
+    )
+    return Dataset(x, y.astype(np.int64), ("dark", "bright"))
+
+
+TRAINED = "size=32,epochs=2,batch=4,learning_rate=0.01"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("imagenet/hub/{}@32:head=ridge,pool=both", "dinov2"),
+        ("heads:backbones=hub/{},views=whole,scales=zscore,heads=lda", "siglip"),
+        (f"tuned:backbone=hub/{{}},{TRAINED},last=4", "dinov2"),
+        (f"tuned:backbone=hub/{{}},{TRAINED},lora=2", "clip"),
+    ],
+)
+def test_an_exported_model_is_of_keras_alone_and_says_the_same(method, kind, presets, train, tmp_path):
+    learner = resolve(method.format(presets(kind)))[1]
+    learner.check(train.image_shape)
+    card = export(learner, train, 0, tmp_path / "model.keras", {"method": method})
+    assert card["formats"]["keras"]["max_difference"] < 1e-4
+    (backbone,) = card["backbones"]
+    assert backbone["licence"] == {"clip": "MIT"}.get(kind, "Apache-2.0")
+    assert backbone["weights"] == hub.digest(f"hub/{presets(kind)}")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        assert b"keras_hub" not in file.read("config.json")
+
+
+def test_lora_trains_matrices_beside_queries_and_values_alone(presets):
+    from fewshot.models import networks
+
+    network = networks.build(f"tuned:backbone=hub/{presets('clip')},size=32,lora=2", (32, 32, 3), 2)
+    names = [variable.path.rpartition("/")[2] for variable in network.trainable_variables]
+    assert sorted(names) == sorted(["bias", "kernel", *2 * ["lora_kernel_a", "lora_kernel_b"]])
+    with pytest.raises(UsageError, match="has no attention that lora could be beside"):
+        networks.build(f"tuned:backbone=hub/{presets('resnet')},size=32,lora=2", (32, 32, 3), 2)
+
+
+def test_what_keeps_the_librarys_own_layers_is_used_frozen(presets, images, train, tmp_path):
+    from fewshot.models import networks
+
+    folder = presets("swin")
+    found = np.array(load(f"hub/{folder}")(images.astype("float32")))
+    assert close(found, made.own_features(folder, images))
+    learner = resolve(f"imagenet/hub/{folder}:head=ridge")[1]
+    with pytest.raises(UsageError, match="SwinTransformerBackbone keeps layers of KerasHub's own"):
+        export(learner, train, 0, tmp_path / "model.keras", {})
+    with pytest.raises(UsageError, match="can be neither trained on nor exported"):
+        networks.build(f"tuned:backbone=hub/{folder}", (32, 32, 3), 2)
+    with pytest.raises(UsageError, match="looks at images in 32×32 alone"):
+        features.parse(f"hub/{folder}@64")
+
+
+def test_compare_takes_what_is_there_and_says_what_the_rest_costs(monkeypatch):
+    monkeypatch.setattr(hub, "present", lambda name: name == "dinov2-small")
+    names = [strategy.name for strategy in strategies()]
+    assert "dinov2-small" in names
+    assert "siglip2-base" not in names
+    (line,) = not_fetched()
+    assert "siglip2-base (about 1,501 MB, Apache-2.0)" in line
+    monkeypatch.setattr(hub, "installed", lambda: False)
+    assert not_fetched() == []
+    assert "dinov2-small" not in [strategy.name for strategy in strategies()]
 
 
 ON_JAX = """
