@@ -10,8 +10,8 @@ A page says where a table belongs, by the name of its file in `docs/results/`:
 
 What stands between the marks is written by this script; `<!-- result augment without s/trial -->` leaves a
 column out. `<!-- summary -->` is the README's table, whose rows `docs/results/summary.json` names. Where a
-page shows `images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py` fails
-where page, picture and file differ.
+page shows `images/augment.png`, that picture is drawn from the same file. `tests/docs/test_kept_results.py`
+fails where page, picture and file differ.
 """
 
 import json

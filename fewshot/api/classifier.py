@@ -44,24 +44,37 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    method : a name (`fs.methods()` lists them), a function `(shape, outputs) -> keras.Model`, a scikit-learn
+    method
+        A name (`fs.methods()` lists them), a function `(shape, outputs) -> keras.Model`, a scikit-learn
         classifier or a learner; or "auto": `fs.compare` finds the best strategy.
-    training : fields of a network's recipe, such as {"learning_rate": 0.1}.
-    epochs, updates : how long a network is trained.
-    prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
-        they come.
-    image_size : pixels to which photos from files are brought (default: 32, for backbones up to 224).
-    budget : the time that "auto" may take, such as "10m".
-    out : where "auto" keeps its records, verdict and model.
-    random_state : the seed of weights, shuffling and augmentation, a whole number; "auto" has its own.
-    threads, device : to compute with, where this process has not computed yet (default: all cores).
+    training
+        Fields of a network's recipe, such as {"learning_rate": 0.1}.
+    epochs, updates
+        How long a network is trained.
+    prior
+        What classes with unequal numbers of images count in training: "alike", or "natural", as often as they
+        come.
+    image_size
+        Pixels to which photos from files are brought (default: 32, for backbones up to 224).
+    budget
+        The time that "auto" may take, such as "10m".
+    out
+        Where "auto" keeps its records, verdict and model.
+    random_state
+        The seed of weights, shuffling and augmentation, a whole number; "auto" has its own.
+    threads, device
+        To compute with, where this process has not computed yet (default: all cores).
 
     Attributes
     ----------
-    classes_ : the labels, sorted: the columns of `predict_proba`.
-    learner_ : the fitted learner; None with "auto".
-    model_ : the model that `fs.compare` saved, with "auto"; None otherwise.
-    n_features_in_ : the numbers in a row, where X is rows.
+    classes_
+        The labels, sorted: the columns of `predict_proba`.
+    learner_
+        The fitted learner; None with "auto".
+    model_
+        The model that `fs.compare` saved, with "auto"; None otherwise.
+    n_features_in_
+        The numbers in a row, where X is rows.
 
     Notes
     -----

@@ -102,15 +102,23 @@ def compare(
 
     Parameters
     ----------
-    data : a folder of photos, or whatever `fs.load` takes or returned.
-    budget : a time, such as "90s", "20m" or "1h", or seconds; for all of it, export included.
-    methods : what to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
-    prior : what classes with unequal numbers of images count in training and in the answer: "alike"
+    data
+        A folder of photos, or whatever `fs.load` takes or returned.
+    budget
+        A time, such as "90s", "20m" or "1h", or seconds; for all of it, export included.
+    methods
+        What to compare, as in `fs.run` (default: the strategies, `fs.methods("compare")`).
+    prior
+        What classes with unequal numbers of images count in training and in the answer: "alike"
         (default, but for `protocol="full"` of a dataset with a name), or "natural", as often as they come.
-    export, formats : train the winner on all images and save it, in these formats: `comparison.model`.
-    progress : tell how it goes.
-    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
-    jobs, threads, device, cluster, out, track : as in `fs.run`.
+    export, formats
+        Train the winner on all images and save it, in these formats: `comparison.model`.
+    progress
+        Tell how it goes.
+    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir
+        As in `fs.load`.
+    jobs, threads, device, cluster, out, track
+        As in `fs.run`.
 
     Raises
     ------

@@ -105,19 +105,29 @@ def load(
 
     Parameters
     ----------
-    data : the name of a dataset ("cifar10", "digits", …), a folder with one sub-folder per class, a table
+    data
+        The name of a dataset ("cifar10", "digits", …), a folder with one sub-folder per class, a table
         of paths and labels, a zip of either, or arrays `(x, y)` or `(x, y, classes)`: x uint8 (N, height,
         width, 3); y whole numbers or texts.
-    image_size : pixels of a folder's images, which are squares (default: 32, for backbones 224).
-    protocol : the rule that draws tasks (default: that of the dataset; "distinct" for folders and arrays).
-    ways, shots : classes a task, training images a class; where left out, the data decide.
-    classes : the names of fixed classes, in place of drawn ones.
-    balanced : as many held-out images of each class.
-    limit_train : of the protocol "full", at most so many training images.
-    prior : how unequal classes count in training: "alike", or "natural", as often as they come (default:
+    image_size
+        Pixels of a folder's images, which are squares (default: 32, for backbones 224).
+    protocol
+        The rule that draws tasks (default: that of the dataset; "distinct" for folders and arrays).
+    ways, shots
+        Classes a task, training images a class; where left out, the data decide.
+    classes
+        The names of fixed classes, in place of drawn ones.
+    balanced
+        As many held-out images of each class.
+    limit_train
+        Of the protocol "full", at most so many training images.
+    prior
+        How unequal classes count in training: "alike", or "natural", as often as they come (default:
         alike, but for the whole of a dataset with a name, `protocol="full"`).
-    data_dir : where the files of a named dataset lie, in place of any download.
-    columns : of a table, the names of the columns of path, label and perhaps part (default: the usual ones).
+    data_dir
+        Where the files of a named dataset lie, in place of any download.
+    columns
+        Of a table, the names of the columns of path, label and perhaps part (default: the usual ones).
 
     Raises
     ------

@@ -161,17 +161,25 @@ def export(
 
     Parameters
     ----------
-    method, data, training, epochs, updates : as in `fs.run`. Of data with fixed classes, their images alone
+    method, data, training, epochs, updates
+        As in `fs.run`. Of data with fixed classes, their images alone
         are taken.
-    path : where to save; the card, `NAME.json`, and other formats go beside it.
-    formats : "keras" is always written; "saved_model", "tflite" and "onnx" are further ones.
-    seed : of weights, shuffling and augmentation.
-    results : what `fs.run` found of the method on tasks of all these classes: its held-out predictions
+    path
+        Where to save; the card, `NAME.json`, and other formats go beside it.
+    formats
+        "keras" is always written; "saved_model", "tflite" and "onnx" are further ones.
+    seed
+        Of weights, shuffling and augmentation.
+    results
+        What `fs.run` found of the method on tasks of all these classes: its held-out predictions
         calibrate the model, and the card says what accuracy to expect.
-    card : what the card shall say besides.
-    prior : what classes with unequal numbers of images count in training: "alike", or "natural", as often as
+    card
+        What the card shall say besides.
+    prior
+        What classes with unequal numbers of images count in training: "alike", or "natural", as often as
         they come (default: as `fs.load` has it for these data).
-    threads, device : as in `fs.load_model`.
+    threads, device
+        As in `fs.load_model`.
 
     Raises
     ------

@@ -60,25 +60,39 @@ def run(
 
     Parameters
     ----------
-    methods : names as on the command line (`fs.methods()` lists them), functions
+    methods
+        Names as on the command line (`fs.methods()` lists them), functions
         `(shape, outputs) -> keras.Model`, scikit-learn classifiers, learners; or a dictionary of such, whose
         keys are the names in tables. What a notebook or script defines is identified by its source: after an
         edit it is computed anew.
-    data : as `fs.load` takes it, or what that returned.
-    seeds : how many tasks, or which (default: 10, or as many as the protocol has).
-    training : fields of every network's recipe, such as {"learning_rate": 0.1}.
-    epochs, updates : how long every network is trained.
-    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir : as in `fs.load`.
-    jobs, threads : worker processes, and threads of each (default: a process a core, of one thread; on a GPU
+    data
+        As `fs.load` takes it, or what that returned.
+    seeds
+        How many tasks, or which (default: 10, or as many as the protocol has).
+    training
+        Fields of every network's recipe, such as {"learning_rate": 0.1}.
+    epochs, updates
+        How long every network is trained.
+    image_size, protocol, ways, shots, classes, balanced, limit_train, data_dir
+        As in `fs.load`.
+    jobs, threads
+        Worker processes, and threads of each (default: a process a core, of one thread; on a GPU
         one process).
-    device : "auto", "cpu" or "gpu".
-    cluster : "local", or the address of a Dask scheduler.
-    out : the folder of records, shared with the command line: what is there is not computed again.
-    fresh : compute recorded trials anew.
-    curves : measure the held-out images along the training, too.
-    track : show trials and curves there, too: "tensorboard" or "mlflow", in a folder of that name in `out`,
+    device
+        "auto", "cpu" or "gpu".
+    cluster
+        "local", or the address of a Dask scheduler.
+    out
+        The folder of records, shared with the command line: what is there is not computed again.
+    fresh
+        Compute recorded trials anew.
+    curves
+        Measure the held-out images along the training, too.
+    track
+        Show trials and curves there, too: "tensorboard" or "mlflow", in a folder of that name in `out`,
         or with a place, such as "mlflow:http://localhost:5000".
-    progress : show a bar.
+    progress
+        Show a bar.
 
     Raises
     ------

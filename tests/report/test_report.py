@@ -131,6 +131,7 @@ def test_result_document():
         "trials.jsonl",
         "python -m x",
         ["accuracy"],
+        {"flip": "66.11 ± 2.71"},
     )
     keys = [record(seed, 60.0).key for seed in (0, 1)]
     shared = {"classes": ["cat", "dog"], "n_train": 100, "updates": 1000, "images_seen": 32000}
@@ -140,6 +141,7 @@ def test_result_document():
         "command": "python -m x",
         "protocol": {"name": "pairs", "shots": 50},
         "baseline": "baseline",
+        "reported": {"flip": "66.11 ± 2.71"},
         "methods": [
             {
                 "method": "baseline",
