@@ -7,7 +7,9 @@ their cells.
 """
 
 import dataclasses
+import datetime
 import json
+import platform
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fewshot
 from fewshot.errors import FewshotError
 from fewshot.io.digests import key_of
 from fewshot.io.files import replacing
@@ -203,9 +206,19 @@ def of_group(group: Group, note: str = "") -> KeptResult:
 
 
 def of_table(kept: KeptTable, note: str = "") -> KeptResult:
-    """Return what is kept of a table that a command printed. note: what else a reader has to know."""
+    """Return what is kept of a table that a command printed. note: what else a reader has to know.
+
+    Such a table does not say when and where it was measured: the origin is that of the keeping.
+    """
     remarks = " ".join((*kept.notes, *([note] if note else [])))
-    origin = {"commit": commit(), "note": remarks}
+    origin = {
+        "date": datetime.date.today().isoformat(),
+        "fewshot": fewshot.__version__,
+        "commit": commit(),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "note": remarks,
+    }
     return KeptResult(kept.study, kept.about, told_command(kept.command), origin, kept.columns)
 
 

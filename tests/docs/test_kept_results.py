@@ -12,6 +12,7 @@ from helpers import keep, kept
 from experiments.report import main
 from fewshot.errors import FewshotError
 from fewshot.report import kept_result
+from fewshot.report.kept_table import KeptTable
 from fewshot.report.result import result
 from fewshot.stats.comparison import analyse
 
@@ -129,6 +130,20 @@ def test_what_is_kept_gives_the_same_statistics(tmp_path):
             before.mean, before.std, before.ci95, before.delta, before.failed,
         )  # fmt: skip
     assert len((tmp_path / "kept.json").read_text().splitlines()) < 60  # a trial a line: changes can be read
+
+
+def test_a_printed_table_is_kept_as_its_cells(tmp_path):
+    columns = (("class", "dog", "cat"), ("KID", "2.21 ± 0.06", "1.68 ± 0.05"))
+    printed = KeptTable("gans", "two classes", columns, ("KID: less is better.",), "fewshot gans --out x")
+    (tmp_path / "out" / "gans").mkdir(parents=True)
+    printed.write(tmp_path / "out" / "gans")
+    assert report(tmp_path / "out", "--keep", tmp_path / "kept.json", "--note", "busy") == 0
+    again = kept_result.read(tmp_path / "kept.json")
+    assert again.columns() == [list(column) for column in columns]
+    assert again.command == "fewshot gans"
+    assert again.origin["note"] == "KID: less is better. busy"
+    assert again.origin["date"]
+    assert again.results == []
 
 
 def test_which_study_is_meant_is_said(tmp_path, capsys):
