@@ -58,6 +58,16 @@ def test_commands_are_taken_by_the_parsers(page, monkeypatch, capsys):
         assert code == 0, f"{text}: {capsys.readouterr().err}"
 
 
+def test_the_quick_commands_run(study, tmp_path, capsys):
+    out, printed = study  # by the command that all pages show where no download is wanted
+    quick = {" ".join(arguments(text)) for page in PAGES for text in commands(page) if "digits" in text}
+    assert {text for text in quick if "--quick" in text} == {"augment --data digits --method flip --quick"}
+    assert printed.returncode == 0
+    assert printed.args[3:8] == ["--data", "digits", "--quick", "--method", "flip"]
+    for line in (["methods"], ["report", str(out), "--out", str(tmp_path / "page.html")], ["--version"]):
+        assert FRONT.main(line) == 0, capsys.readouterr().err
+
+
 @each_page
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -1,8 +1,10 @@
 """Trackers: what a run shows in TensorBoard and MLflow is what it recorded, read back by these libraries."""
 
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from helpers import ALONE, Brightness, forgetting, kept, trials_of
@@ -10,6 +12,7 @@ from helpers import ALONE, Brightness, forgetting, kept, trials_of
 import fewshot as fs
 from experiments import augment
 from fewshot.errors import UsageError
+from fewshot.methods.plugins import load
 from fewshot.trials.processes import Processes
 from fewshot.trials.run import run
 from fewshot.trials.store import Store
@@ -97,6 +100,15 @@ def test_a_folder_or_a_server_only(text, tmp_path):
         Trackers([text], tmp_path)
 
 
+def test_a_place_that_cannot_be_is_one_line(tmp_path, shown):
+    @trackers.register("narrow")
+    def narrow(where):
+        raise RuntimeError("no\nroom")
+
+    with pytest.raises(UsageError, match="track='narrow:here' cannot be opened: no room"):
+        Trackers(["narrow:here"], tmp_path)
+
+
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
 def test_a_missing_package_is_named(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
@@ -114,6 +126,18 @@ def test_command_line_and_python_show_the_same(tmp_path, shown):
     by_python, by_command = ({record.key for record in tracker.records} for tracker in shown)
     assert len(by_python) == 4
     assert by_python == by_command
+
+
+def test_the_plugin_of_the_guide_is_a_tracker(tmp_path):
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "tracking.md"
+    source = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)[-1]
+    (tmp_path / "mine.py").write_text(source)
+    with forgetting(trackers):
+        load(str(tmp_path / "mine.py"))
+        shown = Trackers([f"lines:{tmp_path / 'lines.txt'}"], tmp_path)
+        shown.add(kept("bn", 3, 71.5))
+        shown.close()
+    assert (tmp_path / "lines.txt").read_text() == "bn 3 71.5\n"
 
 
 def scalars(folder):

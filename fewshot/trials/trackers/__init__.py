@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from fewshot.errors import UsageError, field
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.registry import Registry, import_all
 from fewshot.trials.record import Record
+from fewshot.wording import one_line, shortened
 
 trackers = Registry("tracker")
 
@@ -61,7 +62,13 @@ class Trackers:
         self._trackers: dict[str, Tracker] = {}
         for text in names(texts):
             name, _, where = text.partition(":")
-            self._trackers[text] = trackers[name](where or str(folder / name))
+            try:
+                self._trackers[text] = trackers[name](where or str(folder / name))
+            except FewshotError:
+                raise
+            except Exception as error:  # of a place that cannot be, by whatever library
+                told = shortened(one_line(error))
+                raise UsageError(f"{field('track', text)} cannot be opened: {told}") from error
 
     def add(self, record: Record) -> None:
         """Show a trial in every tracker; one that fails is named, and left alone from then on."""
@@ -77,7 +84,7 @@ class Trackers:
                 getattr(tracker, what)(*args)
             except Exception as error:  # of a server, a disk or a library: no reason to stop computing
                 del self._trackers[text]
-                told = " ".join(str(error).split())[:200] or type(error).__name__
+                told = shortened(one_line(error))[:200]
                 print(
                     f"{text} shows no more trials: {told}; the same command adds them later", file=sys.stderr
                 )
