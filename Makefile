@@ -9,9 +9,9 @@ RUN = $(VENV)/bin/python
 
 .PHONY: install demo test lint format docs results result clean
 
-install: $(VENV)/ready  ## Make the environment and install the command: .venv/bin/fewshot
+install: $(VENV)/installed  ## Make the environment and install the command: .venv/bin/fewshot
 
-demo: $(VENV)/ready  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
+demo: $(VENV)/installed  ## Fetch CIFAR-10 and run the main job: does mirroring the images help?
 	$(RUN) -m experiments.augment --method flip --seeds 10
 
 test: lint  ## Lint, formatting, import contracts, types and all tests that need no network
@@ -38,10 +38,14 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found: install one, or 'make PYTHON=/path/to/python'" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/ready: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable '.[test]'
 	@touch $@
 
