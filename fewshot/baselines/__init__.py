@@ -34,6 +34,12 @@ def seeded(estimator, seed: int):
     return estimator.set_params(**dict.fromkeys(seeds, seed))
 
 
+def first_step(estimator):
+    """Return the first step of a pipeline of several; None for other estimators."""
+    steps = getattr(estimator, "steps", [])
+    return steps[0][1] if len(steps) > 1 else None
+
+
 def weights_parameter(estimator) -> str | None:
     """Return by which name `fit` takes what each row counts; None where the estimator knows no weights."""
     from sklearn.utils.validation import has_fit_parameter
@@ -75,5 +81,15 @@ def probabilities(estimator, features: np.ndarray, classes: int) -> np.ndarray:
 import_all(
     __name__,
     __path__,
-    but=("classifiers", "dense", "heads", "neighbours", "numpy_net", "patches", "ssim", "tiles"),
+    but=(
+        "classifiers",
+        "dense",
+        "heads",
+        "neighbours",
+        "numpy_net",
+        "patches",
+        "patches_graph",
+        "ssim",
+        "tiles",
+    ),
 )

@@ -223,6 +223,32 @@ def _two_sided(scores: np.ndarray) -> np.ndarray:
 
 def ridge(rows: Rotated) -> Parts:
     """Regression of ±1 with the penalty whose leave-one-photo-out error is least."""
+    penalties = PENALTIES * rows.square
+    aims, answers, kept, wrong = _left_out(rows, penalties)
+    root = np.sqrt(rows.weights)[:, None]
+    best = np.square(wrong).mean((1, 2)).argmin()
+    held_out = _two_sided((aims - wrong[best]) / root)
+    coefficients = kept[best][:, None] * answers / np.sqrt(rows.energy)[:, None]
+    bias = (rows.weights @ (aims / root)) / rows.weights.sum()
+    steep = rows.steepness(held_out)
+    coefficients, bias = _two_sided(coefficients) * steep, _two_sided(bias) * steep
+    return coefficients, bias, held_out * steep, penalties[best]
+
+
+def ridge_held_out(rows: Rotated, penalty: float) -> np.ndarray:
+    """Return scores (n, C) of ridge regression of ±1 with a penalty, of each photo by all the others."""
+    aims, _, _, wrong = _left_out(rows, np.array([penalty]))
+    return _two_sided((aims - wrong[0]) / np.sqrt(rows.weights)[:, None])
+
+
+def _left_out(
+    rows: Rotated, penalties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what ridge regression is to say, and by how much it is wrong of photos that it has not seen.
+
+    aims: (n, targets), ±1 times the roots of the weights. answers: (r, targets), the aims along the axes.
+    kept: (penalties, r), how much of these is left. wrong: (penalties, n, targets).
+    """
     root = np.sqrt(rows.weights)[:, None]
     targets = 2.0 * (rows.y[:, None] == np.arange(rows.classes)) - 1
     targets = targets[:, 1:] if rows.classes == 2 else targets
@@ -230,7 +256,6 @@ def ridge(rows: Rotated) -> Parts:
     left = rows.z * root / np.sqrt(rows.energy)  # orthonormal, and orthogonal to the constant
     aims = targets * root
     answers, mean = left.T @ aims, constant.T @ aims
-    penalties = PENALTIES * rows.square
     kept = rows.energy / (rows.energy + penalties[:, None])  # (penalties, r)
     rest = aims - constant @ mean - left @ (kept[:, :, None] * answers)  # (penalties, n, targets)
     wrong = np.empty_like(rest)
@@ -248,13 +273,7 @@ def ridge(rows: Rotated) -> Parts:
             hat = (part * share) @ part.swapaxes(1, 2) + shared
             errors = np.linalg.solve(np.eye(size) * (1 + 1e-10) - hat, rest[penalty, positions])
             wrong[penalty, positions] = errors
-    best = np.square(wrong).mean((1, 2)).argmin()
-    held_out = _two_sided((aims - wrong[best]) / root)
-    coefficients = kept[best][:, None] * answers / np.sqrt(rows.energy)[:, None]
-    bias = (rows.weights @ targets) / rows.weights.sum()
-    steep = rows.steepness(held_out)
-    coefficients, bias = _two_sided(coefficients) * steep, _two_sided(bias) * steep
-    return coefficients, bias, held_out * steep, penalties[best]
+    return aims, answers, kept, wrong
 
 
 def _by_size(groups: np.ndarray) -> list[np.ndarray]:

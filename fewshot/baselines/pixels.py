@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fewshot import backend
 from fewshot.baselines import estimators
-from fewshot.settings import Count, NotNegative, Positive, Range, Side
+from fewshot.settings import Count, NotNegative, Part, Positive, Range, Side
 
 Distance = Literal["l1", "l2", "cosine", "ssim"]
 Scale = Literal["none", "minmax", "zscore-scalar", "zscore-channel", "zscore-pixel"]
@@ -49,6 +49,9 @@ def patches(
     alpha: Positive = 1000.0,
     threshold: NotNegative = 1.0,
     pool: Side = 2,
+    levels: Side = 1,
+    symmetric: bool = False,
+    power: Part = 1.0,
 ):
     """Responses to random patches of the training images, pooled, and ridge regression (Coates & Ng 2011)."""
     from sklearn.linear_model import RidgeClassifier
@@ -57,5 +60,5 @@ def patches(
 
     from fewshot.baselines.patches import Patches
 
-    features = Patches(count, size, threshold, pool)
+    features = Patches(count, size, threshold, pool, levels, symmetric, power)
     return make_pipeline(features, StandardScaler(), RidgeClassifier(alpha))

@@ -13,7 +13,7 @@
 
 A registered learner is a method by its name, and its fields are the method's settings: `mine:strength=2`. A
 wrapper has a field `base`, another learner, and is switched on by the setting of its name:
-`ridge:synthetic=1000`.
+`ridge:synthetic=1000`. An ensemble has the fields `members` and `weights`: `mean(best, patches)`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ LooksAt = Literal["small", "large", "views"]  # as `fewshot.trials.plan.Images` 
 
 learners = Registry("learner", namespace="method")
 wrappers = Registry("wrapper")
+ensembles = Registry("ensemble", namespace="method")
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,22 @@ class Learner:
         """Return the seconds on one core that `prepare` takes for so many images, roughly."""
         return 0.0
 
+    def held_out(self, train: Dataset, seed: int) -> np.ndarray | None:
+        """Return probabilities (n, classes) of the images that `fit` saw, as if it had not seen each.
+
+        By the fitted learner, which stays as it is; NaN for images that cannot be left out. None where this
+        takes as long as several fits, or where the probabilities are calibrated anyway.
+        """
+        return None
+
+    def parts(self) -> "tuple[Learner, ...]":
+        """Return the learners that look at the same images as one: the members of an ensemble."""
+        return ()
+
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
         settings: dict[str, object] = asdict(self) if is_dataclass(self) else {}
-        return settings | {"versions": {"learner": _version(type(self))}}
+        return settings | {"versions": {"learner": definition_version(type(self))}}
 
     def identity(self) -> dict:
         """Return the kind of learner and what it describes itself by: what records keep of it."""
@@ -208,7 +221,7 @@ class Wrapper(Learner):
         settings = {
             field.name: getattr(self, field.name) for field in fields(cast(Any, self)) if field.name != "base"
         }
-        return {"base": self.base.identity(), **settings, "versions": {"learner": _version(type(self))}}
+        return {"base": self.base.identity(), **settings, "versions": {"learner": definition_version(type(self))}}
 
     def feature_seconds(self, images: int) -> float:
         """Return the seconds that the base's features take."""
@@ -270,9 +283,9 @@ def check_settings(learner: Learner) -> None:
         check_settings(learner.base)
 
 
-def _version(kind: type) -> int | str:
+def definition_version(kind: type) -> int | str:
     """Return the version that a class is registered with; of a user's that is not, a digest of its source."""
-    for registry in (learners, wrappers):
+    for registry in (learners, wrappers, ensembles):
         for definition in map(registry.__getitem__, registry):
             # By name, too: a worker process gets a notebook's class by value.
             if definition.make is kind or (

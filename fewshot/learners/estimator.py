@@ -21,6 +21,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
+from fewshot.learners.held_out import by_folds
 from fewshot.learners.inputs import averaged_model, check_copies, folded, prepare_features, views
 from fewshot.wording import one_line
 
@@ -91,32 +92,78 @@ class EstimatorLearner(Learner):
         Weights alone are not enough (`fewshot.baselines.heads`). Nothing where classes are equal, or too few
         photos of one can be held out.
         """
-        from fewshot.baselines.heads import correction, deal, doubtful
+        from fewshot.baselines.heads import correction, doubtful
 
         nothing = 1.0, np.zeros(len(train.classes))
         present, y = np.unique(train.y, return_inverse=True)
         counts = np.bincount(y)
-        if len(set(counts.tolist())) == 1 or len(train) > CORRECTED:
+        if len(set(counts.tolist())) == 1:
             return nothing
-        fold = deal(y, np.arange(len(y)) if train.groups is None else train.groups, seed)
-        tested = fold >= 0
+        if len(train) > CORRECTED:
+            return nothing
+        held_out = self._by_folds(train, seed, nothing)
+        if held_out is None:
+            return nothing
+        tested = ~np.isnan(held_out).any(1)
         if len(np.unique(y[tested])) < len(present):
             return nothing
-        logs = np.zeros((len(y), len(present)))
-        for number in range(fold.max() + 1):
-            out, part = np.flatnonzero(fold == number), copy.copy(self)
-            try:
-                part._estimator, _ = self._fitted_to(train.take(np.flatnonzero(fold != number)), seed)
-            except UsageError:  # some cannot do with fewer images
-                return nothing
-            part._factor, part._shift = nothing
-            logs[out] = np.log(np.maximum(part.predict(train.x[out])[:, present], SMALLEST))
+        logs = np.log(np.maximum(held_out[tested][:, present], SMALLEST))
         weights = train.weights[tested]
         targets = doubtful(y[tested], len(present), counts.min())
-        factor, found = correction(logs[tested], targets, weights / weights.sum())
+        factor, found = correction(logs, targets, weights / weights.sum())
         shift = nothing[1]
         shift[present] = found
         return factor, shift
+
+    def held_out(self, train: Dataset, seed: int) -> np.ndarray | None:
+        """Return probabilities of images left out: of ridge regression in closed form, else by short fits."""
+        if len(train) > CORRECTED:
+            return None
+        left_out = self._left_out(train, seed)
+        correction = self._factor, self._shift
+        return self._by_folds(train, seed, correction) if left_out is None else left_out
+
+    def _by_folds(
+        self, train: Dataset, seed: int, correction: tuple[float, np.ndarray]
+    ) -> np.ndarray | None:
+        """Return probabilities (n, classes) of images by estimators that were fitted to the other folds."""
+
+        def fitted(images: Dataset) -> "EstimatorLearner":
+            part = copy.copy(self)
+            part._estimator, _ = self._fitted_to(images, seed)
+            part._factor, part._shift = correction
+            return part
+
+        try:
+            return by_folds(train, seed, fitted)
+        except UsageError:  # some cannot do with fewer images
+            return None
+
+    def _left_out(self, train: Dataset, seed: int) -> np.ndarray | None:
+        """Return probabilities (n, classes) of each image by all others under ridge regression; else None.
+
+        What comes before the regression is not fitted anew: scales and filters, which know no classes.
+        """
+        from scipy.special import softmax
+        from sklearn.linear_model import RidgeClassifier
+
+        from fewshot.baselines.heads import Rotated, ridge_held_out
+
+        steps = getattr(self._estimator, "steps", [("", self._estimator)])
+        if type(steps[-1][1]) is not RidgeClassifier or np.ndim(steps[-1][1].alpha):
+            return None
+        examples = expand(train, self.offline, seed)
+        rows = _rows(self.features, examples.x)
+        for _, step in steps[:-1]:
+            rows = step.transform(rows)
+        copies = len(rows) // len(train)
+        groups = np.arange(len(train)) if train.groups is None else train.groups
+        present, y = np.unique(train.y, return_inverse=True)
+        rotated = Rotated(rows, *(np.tile(part, copies) for part in (y, groups, groups, train.weights)))
+        scores = ridge_held_out(rotated, steps[-1][1].alpha)[: len(train)]
+        held_out = np.zeros((len(train), self._classes))
+        held_out[:, present] = softmax(scores, 1)
+        return self._corrected(held_out)
 
     def _new_estimator(self, seed: int) -> Any:
         return baselines.build(self.estimator, seed)
@@ -204,10 +251,17 @@ class EstimatorLearner(Learner):
 
         on_pixels = self.features == PIXELS
         inputs = x = keras.Input(shape if on_pixels else (self._width,))
+        estimator, width = self._estimator, self._width
         if on_pixels:
-            x = layers.Flatten()(layers.Rescaling(1 / 255)(x))  # `fewshot.baselines.rows`
-        scale, kernel, bias = as_dense(self._estimator, self._width, self._dense_trait())
-        scaler, kernel, _ = folded(scale, kernel, self._width, "scale")
+            x = layers.Rescaling(1 / 255)(x)  # `fewshot.baselines.rows`
+            first = baselines.first_step(estimator)
+            if hasattr(first, "keras_features"):  # no weighted sums, but a part of a model all the same
+                x, estimator = first.keras_features(x), estimator[1:]
+                width = x.shape[1]
+            else:
+                x = layers.Flatten()(x)
+        scale, kernel, bias = as_dense(estimator, width, self._dense_trait())
+        scaler, kernel, _ = folded(scale, kernel, width, "scale")
         dense = layers.Dense(len(bias), name="linear")
         head = keras.Model(inputs, dense(scaler(x)), name="estimator")
         shift = self._shift[self._estimator.classes_]

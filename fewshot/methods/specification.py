@@ -24,11 +24,12 @@ from fewshot.backbones.hub import POOLS
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
 from fewshot.errors import UsageError, unknown
-from fewshot.learners.contract import Learner, learners, settings_of, wrappers
+from fewshot.learners.contract import Learner, ensembles, learners, settings_of, wrappers
 from fewshot.learners.estimator import EstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.mean import MeanLearner  # noqa: F401  (registered by its definition)
 from fewshot.learners.numpy_network import NumpyLearner
-from fewshot.methods import plugins
+from fewshot.methods import ensemble, plugins
 from fewshot.methods.catalogue import methods
 from fewshot.methods.heads import ONLINE, registry_of
 from fewshot.models import networks
@@ -73,6 +74,8 @@ class Specification:
     offline: str = "none"
     tta_flip: bool = False
     wrappers: tuple[Wrapping, ...] = ()
+    members: "tuple[Specification, ...]" = ()
+    weights: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         """Return the one text that `parse` reads as this."""
@@ -85,6 +88,8 @@ class Specification:
             values["tta_flip"] = True
         for wrapping in self.wrappers:
             values |= dict(wrapping.settings)
+        if self.members:
+            return settings.join(ensemble.written(self.head, self.members, self.weights), values)
         if self.features == PIXELS:
             return settings.join(self.head, values)
         backbones, given = settings.split(self.features)
@@ -98,6 +103,9 @@ class Specification:
         return learner.with_training(training)
 
     def _unwrapped(self) -> Learner:
+        if self.members:
+            members = tuple(member.learner() for member in self.members)
+            return ensembles[self.head](members, self.weights, **dict(self.switches))
         registry, text = registry_of(self.head), settings.join(self.head, dict(self.switches))
         if registry is estimators:
             return EstimatorLearner(text, self.offline, self.features, self.tta_flip)
@@ -151,7 +159,8 @@ class _Text:
     """A method's text, taken apart and not yet typed, old names replaced.
 
     name: as tables show it: `shown`, `mark` and the settings as they are written. given: setting → value,
-    those included that the name stands for. features: the backbones, where the head is on some.
+    those included that the name stands for. features: the backbones, where the head is on some. members: of
+    an ensemble, with its weights.
     """
 
     head: str
@@ -161,6 +170,8 @@ class _Text:
     shown: str = ""
     mark: str = ":"
     written: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    members: "tuple[_Text, ...]" = ()
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,10 +184,15 @@ class _Owner:
     limits: settings.Limits
 
 
-def _read(text: str) -> _Text:
-    """Return the head of a text and its settings, those that its name stands for included."""
+def _read(text: str, within: tuple[str, ...] = ()) -> _Text:
+    """Return the head of a text and its settings, those that its name stands for included.
+
+    within: the names of the catalogue and the ensembles that it is a part of.
+    """
     plugins.load_installed()
     text = text.strip()
+    if ensemble.name_of(text):
+        return _read_ensemble(text, within)
     if text.startswith(ONLINE):
         policies, _, rest = text.removeprefix(ONLINE).partition(",")
         return _renamed(
@@ -185,8 +201,10 @@ def _read(text: str) -> _Text:
     head, rest = settings.cut(text)
     head = methods.current_name(head)
     if head in methods.specifications:
-        base = _read(methods.specifications[head])
-        return _renamed(text, base.head, base.given, rest, head, ":", base.features)
+        if head in within:
+            raise UsageError(f"the method '{head}' is made of itself")
+        base = _read(methods.specifications[head], (*within, head))
+        return _renamed(text, base.head, base.given, rest, head, ":", base.features, base.members, base.weights)
     if head.startswith(IMAGENET):
         if head == IMAGENET:
             raise unknown("backbone", "", backbones)
@@ -201,11 +219,36 @@ def _read(text: str) -> _Text:
         expression = offline.canonical(text if f"{expression}:".endswith(FILE) else expression)
         rest = f":{rest}" if rest else ""
         return _renamed(text, NETWORK, {"offline": expression}, rest, expression, ":")
+    if head in ensembles:
+        raise UsageError(f"'{head}' is an ensemble, and wants members: {head}(best, patches)")
     raise unknown("method", head, dict.fromkeys([*methods, *methods.aliases]))
 
 
+def _read_ensemble(text: str, within: tuple[str, ...]) -> _Text:
+    """Return an ensemble's members, weights and settings; what is wrong of a member, with a caret under it."""
+    parts = ensemble.parse(text, setting_names)
+    read: list[_Text] = []
+    for member in parts.members:
+        with member.blamed(text):
+            if within.count(ensemble.INSIDE) >= ensemble.DEEPEST:
+                raise UsageError(f"ensembles of ensembles: nested deeper than {ensemble.DEEPEST + 1} levels")
+            read.append(_read(member.text, (*within, ensemble.INSIDE)))
+            if _specification(read[-1]) in map(_specification, read[:-1]):
+                raise UsageError("the same member stands there twice: give it more weight instead")
+    shown = ensemble.written(parts.name, [member.name for member in read], parts.weights)
+    return _renamed(text, parts.name, {}, parts.rest, shown, ":", "", tuple(read), parts.weights)
+
+
 def _renamed(
-    text: str, head: str, fixed: Mapping[str, str], rest: str, shown: str, mark: str, features: str = ""
+    text: str,
+    head: str,
+    fixed: Mapping[str, str],
+    rest: str,
+    shown: str,
+    mark: str,
+    features: str = "",
+    members: tuple[_Text, ...] = (),
+    weights: tuple[float, ...] = (),
 ) -> _Text:
     """Return the parts of a text with the settings in `rest` over those that are fixed, by today's names.
 
@@ -213,7 +256,7 @@ def _renamed(
     """
     _, written = settings.split(f"{settings.cut(text)[0]}{rest}")
     head = written.get("head", head) if features else head
-    taken = _Text(head, {**fixed, **written}, features)
+    taken = _Text(head, {**fixed, **written}, features, members=members)
     known = {name for owner in _owners(taken) for name in owner.defaults}
     today = {key: settings.current_name(key, known) for key in written}
     if len(set(today.values())) < len(today):
@@ -221,7 +264,7 @@ def _renamed(
     parts = [_part(today[part.strip().partition("=")[0]], part) for part in rest[1:].split(",") if rest]
     name = f"{shown}{mark}{','.join(parts)}" if parts else shown
     written = {today[key]: value for key, value in written.items()}
-    return _Text(head, {**fixed, **written}, features, name, shown, mark, written)
+    return _Text(head, {**fixed, **written}, features, name, shown, mark, written, members, weights)
 
 
 def _part(key: str, written: str) -> str:
@@ -231,17 +274,14 @@ def _part(key: str, written: str) -> str:
 
 def _owners(text: _Text) -> list[_Owner]:
     """Return who owns the settings of a method."""
-    registry = registry_of(text.head)
+    registry = ensembles if text.members else registry_of(text.head)
     if registry is None or (text.features and registry not in (networks, estimators)):
         raise unknown("head", text.head, [*feature_heads(), *estimators])
     active = [name for name in wrappers if name in text.given]
     owners, taken = [], {key for name in active for key in wrappers[name].traits.get("takes", ())}
-    if registry is learners:
-        owners.append(
-            _Owner(
-                "switches", f"a field of the learner '{text.head}'", *settings_of(learners[text.head].make)
-            )
-        )
+    if registry in (learners, ensembles):
+        described = f"a field of the {registry.kind} '{text.head}'"
+        owners.append(_Owner("switches", described, *settings_of(registry[text.head].make)))
     else:
         described = f"a setting of the {registry.kind} '{text.head}'"
         assert isinstance(registry, settings.Configurable)  # as all but learners are
@@ -271,7 +311,7 @@ def _owners(text: _Text) -> list[_Owner]:
 def _specification(text: _Text) -> Specification:
     """Return the typed specification of a text."""
     owners = _owners(text)
-    method = f"the method '{settings.cut(text.name)[0]}'"
+    method = f"the ensemble '{text.head}'" if text.members else f"the method '{settings.cut(text.name)[0]}'"
     values: dict[str, dict[str, Any]] = {owner.part: {} for owner in owners}
     for key, value in text.given.items():
         having = [owner for owner in owners if key in owner.defaults]
@@ -308,6 +348,8 @@ def _specification(text: _Text) -> Specification:
             for owner in owners
             if owner.part in wrappers
         ),
+        members=tuple(map(_specification, text.members)),
+        weights=text.weights,
     )
 
 

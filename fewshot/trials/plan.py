@@ -218,8 +218,18 @@ class Images:
     views: Prepared
 
     def of(self, learner: Learner) -> Prepared:
-        """Return the images in the rendition that a learner looks at."""
-        return {"small": self.small, "large": self.large, "views": self.views}[learner.looks_at]
+        """Return the images in the rendition that a learner looks at, all parts of it at the same one.
+
+        Raises `UsageError` where they do not.
+        """
+        images = {"small": self.small, "large": self.large, "views": self.views}[learner.looks_at]
+        for part in learner.parts():
+            if self.of(part) != images:
+                raise UsageError(
+                    "the members of an ensemble look at different renditions of a folder's photos "
+                    f"({part.looks_at} and {learner.looks_at} images): average methods that look at the same"
+                )
+        return images
 
 
 def large_size(photos: Sequence[Path]) -> int:

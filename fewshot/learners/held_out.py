@@ -1,0 +1,27 @@
+"""Predictions of training images by fits that had not seen them: what shows how much answers are worth."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fewshot.data.dataset import Dataset
+from fewshot.learners.contract import Learner
+
+
+def by_folds(train: Dataset, seed: int, fitted: Callable[[Dataset], Learner]) -> np.ndarray | None:
+    """Return probabilities (n, classes) of images by learners fitted to the other folds; None for no folds.
+
+    NaN for images that no fold holds out: there are up to five, near-duplicates on one side. fitted: returns
+    a new learner, fitted to some of the images.
+    """
+    from fewshot.baselines.heads import deal
+
+    groups = np.arange(len(train)) if train.groups is None else train.groups
+    fold = deal(np.unique(train.y, return_inverse=True)[1], groups, seed)
+    if fold.max(initial=-1) < 0:
+        return None
+    held_out = np.full((len(train), len(train.classes)), np.nan)
+    for number in range(fold.max() + 1):
+        out = fold == number
+        held_out[out] = fitted(train.take(np.flatnonzero(~out))).predict(train.x[out])
+    return held_out
