@@ -8,7 +8,7 @@ import pytest
 from experiments import augment
 from fewshot import settings
 from fewshot.errors import UsageError
-from fewshot.learners.contract import learners, settings_of, wrappers
+from fewshot.learners.contract import ensembles, learners, settings_of, wrappers
 from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.learners.transfer import TransferLearner
@@ -34,7 +34,7 @@ def described():
                     limits = registry.limits(name)
                     for setting, default in registry.switches(name).items():
                         yield f"{kind} {name}", setting, default, limits.get(setting)
-    for registry in (learners, wrappers):
+    for registry in (learners, wrappers, ensembles):
         for name in registry:
             if registry[name].origin is None:
                 defaults, limits = settings_of(registry[name].make)

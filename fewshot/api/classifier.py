@@ -233,6 +233,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _photos(self, files: Sequence[Path], learner: Learner, fits: bool) -> np.ndarray:
         if fits:
+            for part in learner.parts():
+                if part.looks_at != learner.looks_at:
+                    raise learner.disagreement(part)
             self._levels = levels_of(files)
             self._size = self.image_size or (IMAGE_SIZE if learner.looks_at == "small" else large_size(files))
             whole_number("image_size", self._size)

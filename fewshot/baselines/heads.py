@@ -241,9 +241,7 @@ def ridge_held_out(rows: Rotated, penalty: float) -> np.ndarray:
     return _two_sided((aims - wrong[0]) / np.sqrt(rows.weights)[:, None])
 
 
-def _left_out(
-    rows: Rotated, penalties: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _left_out(rows: Rotated, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return what ridge regression is to say, and by how much it is wrong of photos that it has not seen.
 
     aims: (n, targets), ±1 times the roots of the weights. answers: (r, targets), the aims along the axes.

@@ -28,8 +28,9 @@ class Patches(TransformerMixin, BaseEstimator):
 
     count: filters. size: side of a patch. threshold: what an answer must exceed. pool: regions a side (2:
     quadrants). levels: divisions into regions side by side, each with one region a side more than the last
-    (a pyramid, as Lazebnik, Schmid & Ponce, CVPR 2006, have it). symmetric: whether every filter comes with its mirror image, and features are averaged over
-    an image and its mirror image. power: what features are raised to; 0.5, a root, gives weak ones a say.
+    (a pyramid, as Lazebnik, Schmid & Ponce, CVPR 2006, have it). symmetric: whether every filter comes with
+    its mirror image, and features are averaged over an image and its mirror image. power: what features are
+    raised to; 0.5, a root, gives weak ones a say.
     """
 
     def __init__(

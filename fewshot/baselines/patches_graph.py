@@ -28,7 +28,9 @@ def features(fitted: "Patches", images: Any, contrast: float) -> Any:
     deviations = ops.sqrt(ops.relu(_variance(images, size)) + contrast)
     maps = products(images) / deviations - np.asarray(fitted.mean_ @ projection, np.float32)
     products.set_weights([kernel.astype(np.float32)])
-    parts = [part for sign in (1.0, -1.0) for part in _pooled(fitted, ops.relu(sign * maps - fitted.threshold))]
+    parts = [
+        part for sign in (1.0, -1.0) for part in _pooled(fitted, ops.relu(sign * maps - fitted.threshold))
+    ]
     joined = layers.Concatenate()(parts)
     return joined if fitted.power == 1 else ops.power(joined, fitted.power)
 

@@ -8,6 +8,7 @@ from fewshot.learners.contract import Learner
 from fewshot.methods.catalogue import Method
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.methods.resolve import resolve
+from fewshot.methods.specification import members_of
 from fewshot.settings import cut
 
 UNKNOWN_COST = 10.0  # seconds of a trial on one core, as a guess before the first is measured
@@ -98,6 +99,8 @@ def usual_methods() -> list[Method]:
 
 
 def cost_of(name: str) -> float:
-    """Return the cost of a method, or of the one whose settings it changes."""
+    """Return the cost of a method, or of the one whose settings it changes; of an ensemble, its members'."""
+    if name not in catalogue and (members := members_of(name)):
+        return sum(map(cost_of, members))
     known = next((text for text in (name, cut(name)[0]) if text in catalogue), None)
     return (catalogue[known].cost_seconds if known else None) or UNKNOWN_COST

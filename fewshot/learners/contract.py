@@ -126,8 +126,15 @@ class Learner:
         return None
 
     def parts(self) -> "tuple[Learner, ...]":
-        """Return the learners that look at the same images as one: the members of an ensemble."""
+        """Return the learners inside that must all look at the same images: the members of an ensemble."""
         return ()
+
+    def disagreement(self, other: "Learner") -> UsageError:
+        """Return the error for a part that looks at other renditions of photos than the whole."""
+        return UsageError(
+            "the members of an ensemble look at different renditions of a folder's photos "
+            f"({other.looks_at} and {self.looks_at}): average methods that look at the same"
+        )
 
     def describe(self) -> dict:
         """Return all that determines results beside task, seed and threads, as JSON: part of the key."""
@@ -221,7 +228,11 @@ class Wrapper(Learner):
         settings = {
             field.name: getattr(self, field.name) for field in fields(cast(Any, self)) if field.name != "base"
         }
-        return {"base": self.base.identity(), **settings, "versions": {"learner": definition_version(type(self))}}
+        return {
+            "base": self.base.identity(),
+            **settings,
+            "versions": {"learner": definition_version(type(self))},
+        }
 
     def feature_seconds(self, images: int) -> float:
         """Return the seconds that the base's features take."""

@@ -123,9 +123,7 @@ class EstimatorLearner(Learner):
         correction = self._factor, self._shift
         return self._by_folds(train, seed, correction) if left_out is None else left_out
 
-    def _by_folds(
-        self, train: Dataset, seed: int, correction: tuple[float, np.ndarray]
-    ) -> np.ndarray | None:
+    def _by_folds(self, train: Dataset, seed: int, correction: tuple[float, np.ndarray]) -> np.ndarray | None:
         """Return probabilities (n, classes) of images by estimators that were fitted to the other folds."""
 
         def fitted(images: Dataset) -> "EstimatorLearner":

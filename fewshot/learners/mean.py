@@ -116,8 +116,8 @@ class MeanLearner(Learner):
         return max((member.looks_at for member in self.members), key=LOOKS.index)
 
     def parts(self) -> tuple[Learner, ...]:
-        """Return the members."""
-        return self.members
+        """Return the members, those of an ensemble in place of it."""
+        return tuple(part for member in self.members for part in (member.parts() or (member,)))
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise `UsageError` for images that a member cannot be trained on."""
@@ -217,7 +217,9 @@ def scale_of(held_out: np.ndarray, train: Dataset) -> float:
         return 1.0
     # Of one size first: temperatures are looked for in a range, and those of ridge regression may lie beyond.
     labels, weights = np.searchsorted(present, train.y[tested]), train.weights[tested]
-    return 1 / (unit * fit_temperature(softmax(logs / unit, 1), labels, weights * tested.sum() / weights.sum()))
+    return 1 / (
+        unit * fit_temperature(softmax(logs / unit, 1), labels, weights * tested.sum() / weights.sum())
+    )
 
 
 def _listed(numbers: np.ndarray) -> str:

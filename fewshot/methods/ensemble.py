@@ -151,4 +151,3 @@ def _weighed(members: list[MemberText], text: str) -> tuple[tuple[MemberText, ..
 
 def _error(message: str, text: str, at: int) -> UsageError:
     return UsageError(f"{message}\n  {text}\n  {' ' * at}^")
-

@@ -144,6 +144,14 @@ def changed(text: str, /, **values: object) -> str:
     return settings.join(read.shown, {**read.written, **values}, read.mark)
 
 
+def members_of(text: str) -> list[str]:
+    """Return the names of an ensemble's members; none of another method, or of what is no method."""
+    try:
+        return [member.name for member in _read(text).members]
+    except UsageError:
+        return []
+
+
 def setting_names(text: str) -> list[str]:
     """Return the settings that a method takes."""
     return [name for owner in _owners(_read(text)) for name in owner.defaults]
@@ -204,7 +212,9 @@ def _read(text: str, within: tuple[str, ...] = ()) -> _Text:
         if head in within:
             raise UsageError(f"the method '{head}' is made of itself")
         base = _read(methods.specifications[head], (*within, head))
-        return _renamed(text, base.head, base.given, rest, head, ":", base.features, base.members, base.weights)
+        return _renamed(
+            text, base.head, base.given, rest, head, ":", base.features, base.members, base.weights
+        )
     if head.startswith(IMAGENET):
         if head == IMAGENET:
             raise unknown("backbone", "", backbones)
@@ -225,7 +235,7 @@ def _read(text: str, within: tuple[str, ...] = ()) -> _Text:
 
 
 def _read_ensemble(text: str, within: tuple[str, ...]) -> _Text:
-    """Return an ensemble's members, weights and settings; what is wrong of a member, with a caret under it."""
+    """Return an ensemble's members, weights and settings; what is wrong has a caret under it."""
     parts = ensemble.parse(text, setting_names)
     read: list[_Text] = []
     for member in parts.members:

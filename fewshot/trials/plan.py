@@ -225,10 +225,7 @@ class Images:
         images = {"small": self.small, "large": self.large, "views": self.views}[learner.looks_at]
         for part in learner.parts():
             if self.of(part) != images:
-                raise UsageError(
-                    "the members of an ensemble look at different renditions of a folder's photos "
-                    f"({part.looks_at} and {learner.looks_at} images): average methods that look at the same"
-                )
+                raise learner.disagreement(part)
         return images
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from fewshot import baselines
 from fewshot.baselines.patches import CONTRAST, Patches
+from fewshot.data import Dataset
 from fewshot.errors import UsageError
+from fewshot.learners.estimator import EstimatorLearner
 
 
 def rows(n=6, side=12, seed=0):
@@ -77,3 +79,37 @@ def test_unfit_input():
     bad[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         Patches().fit(bad)
+
+
+@pytest.mark.parametrize("side", [12, 13])  # places that two regions divide evenly, and not
+def test_symmetric_features_are_the_mean_over_an_image_and_its_mirror_image(side):
+    images = np.random.default_rng(0).random((6, side, side, 3), np.float32)
+    x, mirrored = images.reshape(6, -1), images[:, :, ::-1].reshape(6, -1)
+    fitted = Patches(count=7, size=4, threshold=0.1, levels=2, symmetric=True, random_state=0).fit(x)
+    plain = Patches(count=14, size=4, threshold=0.1, levels=2, random_state=0).fit(x)
+    plain.whitening_, plain.mean_, plain.filters_ = fitted.whitening_, fitted.mean_, fitted.filters_
+    one, other = (plain.transform(part).reshape(6, 2 * 13, 14)[..., :7] for part in (x, mirrored))
+    assert fitted.transform(x).reshape(6, 26, 7) == pytest.approx((one + other) / 2, abs=1e-5)
+    assert np.allclose(fitted.transform(x), fitted.transform(mirrored), atol=1e-5)
+
+
+def test_levels_stand_side_by_side_and_are_raised_to_a_power():
+    x = rows()
+    parts = [Patches(count=5, size=4, pool=pool, random_state=0).fit(x).transform(x) for pool in (2, 3)]
+    both = Patches(count=5, size=4, pool=2, levels=2, power=0.5, random_state=0).fit(x).transform(x)
+    expected = [part.reshape(6, 2, -1) for part in parts]
+    assert both == pytest.approx(np.sqrt(np.concatenate(expected, 2)).reshape(6, -1), abs=1e-6)
+    with pytest.raises(UsageError, match="10 regions a side do not fit"):
+        Patches(size=4, pool=9, levels=2).fit(x)
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize(
+    "text", ["patches:count=9", "patches:count=9,levels=2,power=0.5,size=5,symmetric,threshold=0.5"]
+)
+def test_patches_become_a_keras_model(text):
+    images = np.random.default_rng(0).integers(0, 256, (12, 20, 20, 3), np.uint8)
+    images[0] = 255  # without any contrast
+    learner = EstimatorLearner(text).fit(Dataset(images, np.arange(12) % 2, ("a", "b")), 0)
+    model = learner.keras_model((20, 20, 3))
+    assert np.asarray(model(images.astype(np.float32))) == pytest.approx(learner.predict(images), abs=1e-4)

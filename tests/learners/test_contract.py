@@ -19,11 +19,12 @@ from fewshot.data import Dataset, open_splits, prepare
 from fewshot.data.catalogue import DataSpec
 from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
-from fewshot.learners.contract import Learner, Wrapper, learners, wrappers
+from fewshot.learners.contract import Learner, Wrapper, ensembles, learners, wrappers
 from fewshot.learners.estimator import EstimatorLearner, GivenEstimatorLearner
 from fewshot.learners.head_first import HeadFirstLearner
 from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.mean import MeanLearner
 from fewshot.learners.numpy_network import NumpyLearner
 from fewshot.learners.transfer import TransferLearner
 from fewshot.training.recipe import Recipe
@@ -46,24 +47,29 @@ REPRESENTATIVES: dict[str, Learner] = {
     ),
     "transfer": TransferLearner(NETWORK, transfer="digits", last=1, pretrain_epochs=1),
     "synthetic": gan.learner.SyntheticLearner(EstimatorLearner("centroid"), synthetic=4, gan=TINY_GAN),
+    "a mean": MeanLearner((EstimatorLearner("centroid"), NETWORK), (0.25, 0.75)),
     "the tests' own": Brightness(),
 }
 # Other values of the settings that are names; those of numbers and switches are made up.
 OTHERWISE: dict[str, object] = {
+    "average": "plain",
     "backbones": "tiny@56:weights=random",
     "base": Brightness(scale=3.0),
+    "calibrate": "none",
     "estimator": {EstimatorLearner: "logistic", GivenEstimatorLearner: RidgeClassifier()},
     "features": "tiny@56:weights=random",
     "gan": "report",
     "head_first": "lda",
     "heads": "lda+svm",
     "keep": "agree",
+    "members": (EstimatorLearner("ridge"), NETWORK),
     "network": {KerasLearner: "baseline", NumpyLearner: "numpy-fc3"},
     "offline": "flip",
     "recipe": replace(SHORT, learning_rate=0.5),
     "scales": "l2",
     "transfer": "none",
     "views": "whole+padded",
+    "weights": (0.5, 0.5),
 }
 SHAPE = (32, 32, 3)
 TOLERANCE = 1e-4  # of a probability
@@ -120,7 +126,7 @@ def test_every_kind_has_a_representative():
     here = REPRESENTED | {definition.make for definition in REGISTERED.values()}
     missing = kinds() - here
     assert not missing, f"add one that is quick to train to REPRESENTATIVES: {missing}"
-    assert {wrappers[name].make for name in wrappers} <= here
+    assert {registry[name].make for registry in (wrappers, ensembles) for name in registry} <= here
 
 
 @every_fitted

@@ -10,3 +10,4 @@ from fewshot.methods.named import hub
 from fewshot.methods.named import transfer
 from fewshot.methods.named import synthetic
 from fewshot.methods.named import pixels
+from fewshot.methods.named import ensembles

@@ -52,3 +52,11 @@ for _name, _summary, _cost, _tags in (
     ("patches", "ridge regression on responses to random patches", 3, ("compare",)),
 ):
     methods.define(_name, summary=_summary, tags=("baselines", "linear", *_tags), cost_seconds=_cost)
+
+methods.define(
+    "patches-best",
+    "patches:alpha=1600,count=200,levels=2,power=0.5,symmetric,threshold=1.5",
+    "patches that cannot tell left from right, in quadrants and ninths, their roots under ridge",
+    tags=("baselines", "linear"),
+    cost_seconds=4,
+)

@@ -1,0 +1,11 @@
+"""Ensembles of unlike methods, from new weights: what one of them gets wrong, another may know."""
+
+from fewshot.methods.catalogue import methods
+
+methods.define(
+    "mean-best",
+    "mean(0.4*best, 0.2*patches-best:size=4, 0.2*patches-best, 0.2*patches-best:size=10)",
+    "the best network from scratch and random patches of three sizes, averaged",
+    tags=("cnn", "ensembles"),
+    cost_seconds=95,
+)
