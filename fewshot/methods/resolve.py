@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from fewshot.errors import UsageError
 from fewshot.identity import origin_of
-from fewshot.learners.contract import Learner, Wrapper, check_settings, learners
+from fewshot.learners.contract import Learner, Wrapper, check_settings, ensembles, learners
 from fewshot.learners.estimator import GivenEstimatorLearner
 from fewshot.learners.keras_network import KerasLearner
 from fewshot.methods.specification import named
@@ -53,6 +53,8 @@ def _learner_name(learner: Learner) -> str:
     kind = type(learner)
     if isinstance(learner, Wrapper):
         return f"{_learner_name(learner.base)} {kind.__name__}"
+    if ensemble := next((name for name in ensembles if ensembles[name].make is kind), None):
+        return f"{ensemble}({', '.join(map(_learner_name, learner.parts()))})"
     if not is_dataclass(kind) or "__dataclass_fields__" not in vars(kind):
         raise UsageError(f"{kind.__name__} is no dataclass: its fields tell records of one kind apart")
     registered = next((name for name in learners if learners[name].make is kind), None)

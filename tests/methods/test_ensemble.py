@@ -53,6 +53,11 @@ def test_members_are_the_learners_of_their_own_texts():
     assert {"average", "calibrate", "synthetic"} & set(setting_names(name)) == {"average", "calibrate"}
 
 
+def test_an_ensemble_as_an_object_is_called_by_its_members():
+    members = resolve("ridge")[1], resolve("bn")[1]
+    assert resolve(MeanLearner(members))[0] == "mean(EstimatorLearner, KerasLearner)"
+
+
 def test_an_ensemble_costs_what_its_members_do():
     assert cost_of("mean(best, patches)") == cost_of("best") + cost_of("patches")
 

@@ -4,8 +4,8 @@ from fewshot.methods.catalogue import methods
 
 methods.define(
     "mean-best",
-    "mean(0.4*best, 0.2*patches-best:size=4, 0.2*patches-best, 0.2*patches-best:size=10)",
+    "mean(0.55*best, 0.15*patches-best:size=4, 0.15*patches-best, 0.15*patches-best:size=10)",
     "the best network from scratch and random patches of three sizes, averaged",
-    tags=("cnn", "ensembles"),
+    tags=("ensembles",),
     cost_seconds=95,
 )
