@@ -41,8 +41,8 @@ def load(
     """
     import keras
 
-    size = check(name, size, pool)
     preset = hub.locate(name) if hub.is_hub(name) else None
+    size = check(name, size, pool)
     inputs = keras.Input(shape or (size, size, 3))
     x = inputs
     if inputs.shape[1:3] != (size, size):

@@ -233,7 +233,10 @@ def _hidden(x: Tensor, block: Any, dense: tuple[str, str], name: str) -> Tensor:
         first, second = ops.split(_copied(mlp.weights_in, f"{name}_dense_1", x), 2, axis=-1)
         return _copied(mlp.weights_out, f"{name}_dense_2", ops.silu(first) * second)
     if hasattr(mlp, "gate_proj"):
-        gate, values = _copied(mlp.gate_proj, f"{name}_gate", x), _copied(mlp.up_proj, f"{name}_dense_1", x)
+        gate = _activated(
+            _copied(mlp.gate_proj, f"{name}_gate", x, activation=None), mlp.gate_proj.activation
+        )
+        values = _copied(mlp.up_proj, f"{name}_dense_1", x)
         return _copied(mlp.down_proj, f"{name}_dense_2", gate * values)
     up, down = attrgetter(*dense)(block)
     return _dense_pair(x, up, down, name, getattr(block, "activation", None))
@@ -243,9 +246,9 @@ def _scaled(x: Tensor, block: Any, part: str, name: str) -> Tensor:
     """Return tokens with each channel multiplied by a weight, where the block has such."""
     if not hasattr(block, part):
         return x
-    layer = layers.EinsumDense("ntc,c->ntc", output_shape=tuple(x.shape[1:]), name=name)
+    layer = layers.DepthwiseConv1D(1, use_bias=False, name=name)
     outputs = layer(x)
-    layer.set_weights([np.array(getattr(block, part).lambda1)])
+    layer.set_weights([np.array(getattr(block, part).lambda1)[None, :, None]])
     return outputs
 
 
@@ -257,7 +260,11 @@ def _dense_pair(x: Tensor, up: Any, down: Any, name: str, activation: Any = None
 
 
 def _activated(x: Tensor, function: Callable) -> Tensor:
-    """Return the activation: those that KerasHub defines itself, in Keras's operations."""
+    """Return the activation, in Keras's operations where KerasHub defines it itself, or ONNX lacks
+    TensorFlow's.
+    """
+    if function.__name__ == "gelu":
+        return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
     if function.__name__ == "quick_gelu":
         return x * ops.sigmoid(1.702 * x)
     if function.__name__ == "gelu_approximate":
