@@ -129,7 +129,7 @@ SHORT: Mapping[str, Short] = MappingProxyType(
         "dinov2-base": Short("dinov2_base", "DINOV2Backbone", 87_632_640, 1080),
         "siglip2-base": Short("siglip2_base_patch16_224", "SigLIPBackbone", 375_188_230, 900),
         "clip-vit-b32": Short("clip_vit_base_patch32", "CLIPBackbone", 151_277_363, 275),
-        "vit-base-21k": Short("vit_base_patch16_224_imagenet21k", "ViTBackbone", 85_798_656, 270),
+        "vit-base-21k": Short("vit_base_patch16_224_imagenet21k", "ViTBackbone", 85_798_656, 740),
     }
 )
 
