@@ -113,8 +113,8 @@ TIMM_TYPES = {
 class Short:
     """What a short name stands for.
 
-    milliseconds: of one core for an image of 224×224, roughly: processor time on a machine that was busy, where
-    EfficientNet-Lite0 took 29.
+    milliseconds: of one core for an image of 224×224, roughly: processor time on a machine that was busy,
+    where EfficientNet-Lite0 took 29.
     """
 
     preset: str
