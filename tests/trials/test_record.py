@@ -27,7 +27,10 @@ def test_fields_that_this_version_does_not_know_are_left_out():
     assert Record.from_json({**OK.to_json(), "format": 1, "colour": "red"}) == OK
 
 
-@pytest.mark.parametrize("field", ["date", "machine", "fewshot", "n_test", "n_pool"])
+LATER = ["date", "machine", "fewshot", "n_test", "n_pool", "setup_seconds"]
+
+
+@pytest.mark.parametrize("field", LATER)
 def test_what_older_versions_did_not_record_is_empty(field):
     content = OK.to_json()
     del content[field]
@@ -36,7 +39,7 @@ def test_what_older_versions_did_not_record_is_empty(field):
 
 @pytest.mark.parametrize(
     "field",
-    sorted(OK.to_json().keys() - {"date", "machine", "fewshot", "n_test", "n_pool"}),
+    sorted(OK.to_json().keys() - set(LATER)),
     ids=lambda field: field,
 )
 def test_every_other_field_is_needed(field):
