@@ -296,7 +296,7 @@ def _measure_part(name: str, data, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark's command line and return its exit code."""
-    return cli.run(_run, _parser, argv)
+    return cli.run(_run, _parser, argv, "interrupted; what is told above was measured")
 
 
 def _parser() -> cli.Parser:
