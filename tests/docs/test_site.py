@@ -12,7 +12,9 @@ from fewshot.cli import parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CALL = re.compile(r"(?:\w+=\S+ )*(?P<command>fewshot|python -m(?= experiments\.| gan\.)) (?P<rest>.*)")
+CALL = re.compile(
+    r"(?:\w+=\S+ )*(?:\.venv/bin/)?(?P<command>fewshot|python -m(?= experiments\.| gan\.)) (?P<rest>.*)"
+)
 MENTIONED = {"NAME", "COMMAND --help", *FRONT.commands}  # rather than called
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
