@@ -105,7 +105,8 @@ def parse(text: str, setting_names: Callable[[str], Iterable[str]]) -> EnsembleT
 
 def _closed(text: str, opened: int) -> tuple[int, list[int]]:
     """Return where the parenthesis closes, and the commas inside it that no other parentheses enclose."""
-    depth, commas = 0, []
+    depth = 0
+    commas: list[int] = []
     for at in range(opened, len(text)):
         depth += (text[at] == "(") - (text[at] == ")")
         if depth == 0:

@@ -58,5 +58,5 @@ methods.define(
     "patches:alpha=1600,count=200,levels=2,power=0.5,symmetric,threshold=1.5",
     "patches that cannot tell left from right, in quadrants and ninths, their roots under ridge",
     tags=("baselines", "linear"),
-    cost_seconds=4,
+    cost_seconds=6,
 )
