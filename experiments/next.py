@@ -76,11 +76,11 @@ def _run(args: argparse.Namespace) -> None:
     if len(read) <= args.n:
         counted = "is 1 photo" if len(read) == 1 else f"are {len(read)} photos"
         print(f"there {counted}: all are listed, the least sure first", file=sys.stderr)
-    chosen = select(features, probabilities, args.n, args.seed)
-    rows = [_row(directory, read[i], probabilities[i], saved.classes) for i in chosen]
+    selected = select(features, probabilities, args.n, args.seed)
+    rows = [_row(directory, read[i], probabilities[i], saved.classes) for i in selected]
     if args.sheet:
         with cli.writing(Path(args.sheet).parent):
-            _sheet([read[i] for i in chosen], rows, Path(args.sheet).expanduser(), saved.levels)
+            _sheet([read[i] for i in selected], rows, Path(args.sheet).expanduser(), saved.levels)
     text = _document(directory, len(read), rows) if args.json else _table(rows)
     print(text.encode("utf-8", "backslashreplace").decode())
 

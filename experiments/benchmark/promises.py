@@ -44,13 +44,13 @@ def measure(data: Prepared, rounds: int, device: str) -> dict[str, Any]:
     others: list[Row] = []
     for seed in range(rounds):
         for count in shots:
-            chosen, rest = cut(images, count, seed)
-            cuts[count].append(kept(chosen, rest, seed))
+            photos, rest = cut(images, count, seed)
+            cuts[count].append(kept(photos, rest, seed))
         if seed < FEW_ROUNDS and shots:
             for share in FLIPPED:
-                labels[share].append(found_labels(chosen, share, seed))
+                labels[share].append(found_labels(photos, share, seed))
             if len(images.classes) > 2:
-                others.append(told_apart(chosen, rest, seed))
+                others.append(told_apart(photos, rest, seed))
         print(f"round {seed + 1} of {rounds} is done", file=sys.stderr, flush=True)
     return {
         "data": data.name,
@@ -111,12 +111,12 @@ def _pool(train: Dataset) -> Dataset:
 def cut(images: Dataset, shots: int, seed: int) -> tuple[Dataset, Dataset]:
     """Return so many photos of each class, no two of one scene, and all photos of other scenes."""
     assert images.groups is not None
-    random, chosen = rng(seed, f"cut {shots}"), []
+    random, taken = rng(seed, f"cut {shots}"), []
     for label in range(len(images.classes)):
-        own = random.permutation(np.flatnonzero(images.y == label))
-        _, first = np.unique(images.groups[own], return_index=True)
-        chosen.append(own[np.sort(first)[:shots]])
-    index = np.concatenate(chosen)
+        positions = random.permutation(np.flatnonzero(images.y == label))
+        _, first = np.unique(images.groups[positions], return_index=True)
+        taken.append(positions[np.sort(first)[:shots]])
+    index = np.concatenate(taken)
     rest = np.flatnonzero(~np.isin(images.groups, images.groups[index]))
     return images.take(index), images.take(rest)
 
@@ -125,8 +125,8 @@ def held_out(images: Dataset, seed: int) -> np.ndarray:
     """Return what the method says of each photo, (N, classes), trained on those of other folds."""
     random, part = rng(seed, "folds"), np.empty(len(images), int)
     for label in range(len(images.classes)):
-        own = np.flatnonzero(images.y == label)
-        part[own] = (random.permutation(len(own)) + label) % FOLDS
+        positions = np.flatnonzero(images.y == label)
+        part[positions] = (random.permutation(len(positions)) + label) % FOLDS
     said = np.empty((len(images), len(images.classes)))
     for fold in np.unique(part):
         trained = _learner().fit(images.take(np.flatnonzero(part != fold)), seed)

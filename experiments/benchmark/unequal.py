@@ -50,9 +50,11 @@ def measure(data, rounds: int, device: str) -> dict[str, list[dict[str, Any]]]:
         pair = prng.permutation(len(train.classes))[:2]
         order = prng.permutation(POOL)
         of_class = [np.flatnonzero(train.y == label)[order] for label in pair]
-        held_out = train.x[np.concatenate([own[-HELD_OUT:] for own in of_class])]
+        held_out = train.x[np.concatenate([positions[-HELD_OUT:] for positions in of_class])]
         for counts in COUNTS:
-            index = np.concatenate([own[:count] for own, count in zip(of_class, counts, strict=True)])
+            index = np.concatenate(
+                [positions[:count] for positions, count in zip(of_class, counts, strict=True)]
+            )
             seen = {kind: (see(train.x[index]), see(held_out)) for kind, see in look.items()}
             share = np.array(counts) / sum(counts)
             for name, (kind, answers) in learners().items():
@@ -63,12 +65,12 @@ def measure(data, rounds: int, device: str) -> dict[str, list[dict[str, Any]]]:
                     told = float(recall.mean()), float(share @ recall), float(recall[0])
                     values.setdefault((name, counts, way), []).append(told)
         print(f"round {seed + 1} of {rounds} is done", file=sys.stderr, flush=True)
-    found: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
     for (name, counts, way), told in values.items():
         balanced, accuracy, small = np.mean(told, 0).tolist()
         row = {"balanced_accuracy": balanced, "accuracy": accuracy, "recall_of_the_smaller": small}
-        found.setdefault(name, []).append({"photos": counts, "way": way, **row})
-    return found
+        rows.setdefault(name, []).append({"photos": counts, "way": way, **row})
+    return rows
 
 
 def table(measured: dict) -> str:

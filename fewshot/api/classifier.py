@@ -273,14 +273,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                     rows = csv.writer(file)
                     rows.writerow(["path", "label"])
                     rows.writerows([Path(x).absolute(), names[y]] for x, y in zip(X, labels, strict=True))
-                found = compare(table, self.budget, image_size=self.image_size, progress=False, **options)
+                comparison = compare(
+                    table, self.budget, image_size=self.image_size, progress=False, **options
+                )
         else:
             self._range = _value_range(X) if _are_rows(X) else None
             images = _uint8(np.asarray(X), self._range)
-            found = compare((images, labels, names), self.budget, progress=False, **options)
-        if found.model is None:
+            comparison = compare((images, labels, names), self.budget, progress=False, **options)
+        if comparison.model is None:
             raise FewshotError(f"no strategy was found in this time: give more {field('budget')}")
-        return found.model
+        return comparison.model
 
     def __sklearn_tags__(self) -> Tags:
         """Say to scikit-learn what X may be."""

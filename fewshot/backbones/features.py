@@ -93,8 +93,8 @@ def parse(text: str) -> tuple[Term, ...]:
         name, at, size = part.partition("@")
         if at and not size.isdecimal():
             raise UsageError(f"'{part}': a size is written {name}@{check(name)}")
-        own = pool if is_hub(name) else ""
-        terms.append(Term(name, check(name, int(size) if at else None, own), weights, own))
+        pooled = pool if is_hub(name) else ""
+        terms.append(Term(name, check(name, int(size) if at else None, pooled), weights, pooled))
     if pool and not any(term.pool for term in terms):
         raise UsageError(f"'{text}': pool is for backbones of KerasHub, such as hub/dinov2-small")
     return tuple(terms)

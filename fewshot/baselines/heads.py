@@ -198,8 +198,8 @@ def correction(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> 
         gradient = slope.sum(0) + 2 * SHRUNK * shift
         return value, np.append(factor * (slope * scores).sum(), gradient)
 
-    found = minimize(loss, np.zeros(1 + scores.shape[1]), jac=True, method="L-BFGS-B").x
-    return float(np.exp(found[0])), found[1:]
+    solution = minimize(loss, np.zeros(1 + scores.shape[1]), jac=True, method="L-BFGS-B").x
+    return float(np.exp(solution[0])), solution[1:]
 
 
 def doubtful(y: np.ndarray, classes: int, photos: int) -> np.ndarray:

@@ -41,7 +41,7 @@ class Answer:
     accuracy: Estimate | None
 
 
-def answer(tournament: Tournament, error_ratio: float = 1.0) -> Answer:
+def answer_of(tournament: Tournament, error_ratio: float = 1.0) -> Answer:
     """Return what a tournament says by now.
 
     error_ratio: the error of the winner trained on all images over that on a draw's, as for `promise`.

@@ -21,7 +21,7 @@ FEATURES = "efficientnet-lite0@224"  # of the first backbone, which lie in the s
 
 
 def inspected(
-    found: Answer, images: Images, pool: Pool, machine: Machine, say: Callable[[str], None]
+    answer: Answer, images: Images, pool: Pool, machine: Machine, say: Callable[[str], None]
 ) -> Inspection | None:
     """Return what is suspicious about the images; None where draws differ in their classes.
 
@@ -45,7 +45,7 @@ def inspected(
         except FewshotError as error:
             say(f"no outliers are looked for among the photos: {error.args[0]}")
     shown = seen if seen.x.ndim == 5 else looked_at(images.large)
-    said, files = found.said.get(found.winner or ""), images.small.files(pool.part)
+    said, files = answer.said.get(answer.winner or ""), images.small.files(pool.part)
     apart = None if said is None else np.asarray(said.mean(), np.float64)
     if apart is not None and pool.classes:
         apart = apart[index][:, list(pool.classes)]
@@ -66,16 +66,16 @@ def inspected(
 
 def _apart(images: Images, pool: Pool) -> list[Apart]:
     """Return those of a folder's photos that are not looked at, but are near-duplicates of ones that are."""
-    found = []
+    findings = []
     for name, part in open_splits(images.small.folder).parts.items():
         if name == pool.part or part.groups is None:
             continue
         files, shown = images.small.files(name), _to_show(images, name)
-        found += [
+        findings += [
             Apart(files[i], part.classes[part.y[i]], int(part.groups[i]), np.asarray(shown[i]))
             for i in np.flatnonzero(np.isin(part.groups, pool.groups)).tolist()
         ]
-    return found
+    return findings
 
 
 def _to_show(images: Images, part: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.compare.answer import answer, is_behind
+from fewshot.compare.answer import answer_of, is_behind
 from fewshot.compare.board import Progress, minutes
 from fewshot.compare.clock import Clock, check_budget
 from fewshot.compare.findings import Findings, error_ratio
@@ -110,16 +110,16 @@ def compare(
             trainings = export + (splits.test is not None)
             course = _Course(tournament, strategies, plan, images, draws, progress, trainings)
             course.run()
-            found = answer(tournament)
-            if not found.rows:
+            answer = answer_of(tournament)
+            if not answer.rows:
                 reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
                 raise FewshotError(f"no strategy could run: {'; '.join(reasons)}")
-            points = course.points.get(found.winner or "", {})
-            found = answer(tournament, error_ratio(points, pool))
+            points = course.points.get(answer.winner or "", {})
+            answer = answer_of(tournament, error_ratio(points, pool))
             tested = course.measure_test_part()
-        inspection = inspected(found, images, pool, plan.machine, progress.say)
+        inspection = inspected(answer, images, pool, plan.machine, progress.say)
         findings = Findings(
-            found,
+            answer,
             tournament.left_out,
             points,
             tested,
@@ -130,7 +130,7 @@ def compare(
             place,
             command,
         )
-        if export and found.winner:
+        if export and answer.winner:
             findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
             findings = _with_looks(findings, plan, clock, tournament.pace)
     findings = findings.written()
@@ -247,7 +247,7 @@ class _Course:
 
     def _keep(self) -> None:
         """Keep enough of the budget for training the winner at the end."""
-        tournament, winner = self._tournament, answer(self._tournament).winner
+        tournament, winner = self._tournament, answer_of(self._tournament).winner
         if winner is not None and self._trainings:
             training = self._trainings * tournament.costs[winner]
             built = self._plan.learners[winner].feature_seconds(BUILT)
@@ -271,7 +271,7 @@ class _Course:
 
     def measure_curve(self) -> None:
         """Measure the leader with fewer images, as time allows; nothing where that has been done."""
-        tournament, winner = self._tournament, answer(self._tournament).winner
+        tournament, winner = self._tournament, answer_of(self._tournament).winner
         if winner is None or winner in self.points or tournament.pool.prior == "natural":
             return  # the curve is of as many images of each class
         classes, train = self._plan.data.classes, open_splits(self._images.small.folder).train
@@ -302,7 +302,7 @@ class _Course:
 
         Test images that are near-duplicates of training images tell nothing of new ones: they do not count.
         """
-        winner, pool = answer(self._tournament).winner, self._tournament.pool
+        winner, pool = answer_of(self._tournament).winner, self._tournament.pool
         splits = open_splits(self._images.small.folder)
         if winner is None or splits.test is None or not (pool.folds and pool.same_classes):
             return None
@@ -342,12 +342,12 @@ class _Course:
 
 def _so_far(tournament: Tournament) -> list[str]:
     """Return the verdict after the first strategy, in a line."""
-    found = answer(tournament)
-    if found.winner is None or found.promise is None:
+    answer = answer_of(tournament)
+    if answer.winner is None or answer.promise is None:
         return []
-    told = found.promise.expected
+    told = answer.promise.expected
     return [
-        f"so far, after {minutes(tournament.clock.gone())}: {found.winner} gets about "
+        f"so far, after {minutes(tournament.clock.gone())}: {answer.winner} gets about "
         f"{told.value:.0f} of 100 new photos right{between(told)}"
     ]
 

@@ -23,7 +23,7 @@ BEHIND = 3.0  # … where it is so many points below the mean of all
 
 
 def verdict(
-    found: Answer,
+    answer: Answer,
     classes: Mapping[str, int],
     curve: Curve | None,
     left_out: Mapping[str, str],
@@ -33,7 +33,7 @@ def verdict(
 
     Parameters
     ----------
-    found
+    answer
         Who won, and what it promises.
     classes
         Class → how many images it has.
@@ -44,15 +44,15 @@ def verdict(
     tested
         The winner's accuracy on images that stood apart until the end, where there were such.
     """
-    if found.winner is None:
+    if answer.winner is None:
         return [
             "Too few held-out photos to say what to use: give more time, or more photos.",
             *_left_out(left_out),
         ]
-    if found.promise is None:
-        return [*_of_draws(found), *_others(found.rows), *_left_out(left_out)]
-    told = found.accuracy or found.promise.expected
-    natural = found.promise.prior == "natural"
+    if answer.promise is None:
+        return [*_of_draws(answer), *_others(answer.rows), *_left_out(left_out)]
+    told = answer.accuracy or answer.promise.expected
+    natural = answer.promise.prior == "natural"
     chance = 100 * max(classes.values()) / sum(classes.values()) if natural else 100 / len(classes)
     lines = []
     if told.interval and told.interval[0] <= chance:
@@ -62,12 +62,12 @@ def verdict(
             else "Nothing here tells these classes apart"
         )
         lines.append(
-            f"{what}. The best, {found.winner}, is right on about {told.value:.0f} of 100 new "
+            f"{what}. The best, {answer.winner}, is right on about {told.value:.0f} of 100 new "
             f"photos{between(told)}, and guessing on {chance:.0f}."
         )
     else:
         lines.append(
-            f"Use {found.winner}: of 100 new photos, "
+            f"Use {answer.winner}: of 100 new photos, "
             f"{'classes as frequent as here' if natural else 'as many of each class'}, it will get about "
             f"{_of_100(told.value)} right{between(told)}."
         )
@@ -76,9 +76,9 @@ def verdict(
             f"On the {plural(tested.n, 'test photo')}, which nothing was trained or chosen on: "
             f"{tested.value:.0f} of 100 right{between(tested)}."
         )
-    lines += _classes(found, classes)
-    lines += _unequal(found.promise, classes)
-    lines += _others(found.rows)
+    lines += _classes(answer, classes)
+    lines += _unequal(answer.promise, classes)
+    lines += _others(answer.rows)
     lines += _more_photos(curve, classes, told)
     return lines + _left_out(left_out)
 
@@ -90,13 +90,13 @@ def classes_told(classes: Mapping[str, int]) -> str:
     return f"Classes: {', '.join(named[:NAMED])}{more}."
 
 
-def _of_draws(found: Answer) -> list[str]:
+def _of_draws(answer: Answer) -> list[str]:
     """Return what to use where draws differ in their classes: their mean is all that can be promised."""
-    told = found.accuracy
+    told = answer.accuracy
     if told is None:
         return []
     draws = plural(told.n, "draw")
-    return [f"Use {found.winner}: over {draws} of classes it gets {told.value:.1f} % right{between(told)}."]
+    return [f"Use {answer.winner}: over {draws} of classes it gets {told.value:.1f} % right{between(told)}."]
 
 
 def between(told: Estimate) -> str:
@@ -111,16 +111,18 @@ def _of_100(value: float) -> str:
     return "99 or more" if value > 99.5 else f"{value:.0f}"
 
 
-def _classes(found: Answer, classes: Mapping[str, int]) -> list[str]:
+def _classes(answer: Answer, classes: Mapping[str, int]) -> list[str]:
     """Return which class is weak, and what each will do."""
-    assert found.promise is not None
+    assert answer.promise is not None
     recalls = {
-        name: recall for name, recall in zip(classes, found.promise.recall, strict=True) if recall is not None
+        name: recall
+        for name, recall in zip(classes, answer.promise.recall, strict=True)
+        if recall is not None
     }
     weakest = min(recalls, key=lambda name: recalls[name].value)
     each = ", ".join(f"{name} {_of_100(recall.value)}" for name, recall in recalls.items())
     lines = [f"Of 100 photos of each class: {each}."] if len(recalls) <= 10 else []
-    behind = found.promise.balanced_accuracy.value - recalls[weakest].value
+    behind = answer.promise.balanced_accuracy.value - recalls[weakest].value
     if recalls[weakest].value < SURE and behind > BEHIND:
         lines.append(
             f"Weakest is {weakest}: {recalls[weakest].value:.0f} of 100{between(recalls[weakest])}, "

@@ -155,7 +155,7 @@ class _Flat:
             raise UsageError("this model has no logits of classes: where it looks cannot be shown")
         self.logits = list(self._scores.values())[-1]
         last = [self._made[id(tensor)] for tensor in self._last_maps()]
-        self.maps = [(made.square, made.tensor) for made in last if made.convolved]
+        self.maps = [(part.square, part.tensor) for part in last if part.convolved]
         if len(self.maps) < len(last) or not self.maps:
             raise UsageError("this model has no feature maps of convolutions: where it looks cannot be shown")
 
@@ -208,7 +208,7 @@ class _Flat:
 
     def _last_maps(self) -> list[keras.KerasTensor]:
         """Return the last tensors that know places, of all that the logits are made of."""
-        found: dict[int, keras.KerasTensor] = {}
+        maps: dict[int, keras.KerasTensor] = {}
         waiting, seen = [self.logits], set()
         while waiting:
             tensor = waiting.pop()
@@ -216,10 +216,10 @@ class _Flat:
                 continue
             seen.add(id(tensor))
             if len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) != (1, 1):
-                found[id(tensor)] = tensor
+                maps[id(tensor)] = tensor
             else:
                 waiting += self._made[id(tensor)].inputs
-        return list(found.values())
+        return list(maps.values())
 
 
 def _replacement(layer: Any) -> Callable:

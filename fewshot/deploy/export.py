@@ -100,12 +100,12 @@ def save(
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)
         model = read(staged)
-        chosen = np.linspace(0, len(train) - 1, CHECKED).astype(int)
-        wanted = calibration.scaled(learner.predict(train.x[chosen]), temperature)
+        positions = np.linspace(0, len(train) - 1, CHECKED).astype(int)
+        wanted = calibration.scaled(learner.predict(train.x[positions]), temperature)
         images = (
-            train.x[chosen]
+            train.x[positions]
             if train.x.ndim == 4
-            else _photos(photos, chosen, train.image_shape[0], card.get("levels"))
+            else _photos(photos, positions, train.image_shape[0], card.get("levels"))
         )
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
         written |= {name: _converted(name, model, staged, images, wanted) for name in others}
@@ -201,14 +201,16 @@ def _references(photos: Sequence[Path], train: Dataset) -> dict | None:
     """Return files and classes of the photos that new ones are compared with; None without files."""
     if len(photos) != len(train):
         return None
-    chosen = Novelty.chosen(len(train))
-    return {"files": [str(photos[i]) for i in chosen], "labels": train.y[chosen].tolist()}
+    positions = Novelty.chosen(len(train))
+    return {"files": [str(photos[i]) for i in positions], "labels": train.y[positions].tolist()}
 
 
-def _photos(files: Sequence[Path], chosen: np.ndarray, size: int, levels: Levels | None) -> list[np.ndarray]:
+def _photos(
+    files: Sequence[Path], positions: np.ndarray, size: int, levels: Levels | None
+) -> list[np.ndarray]:
     """Return the pixels of some photos, each in its own size, decoded as for training."""
     try:
-        return [load_pixels(files[i], size, levels) for i in chosen]
+        return [load_pixels(files[i], size, levels) for i in positions]
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError and others
         raise FewshotError(f"a photo cannot be read any more: {one_line(error)}") from error
 

@@ -113,14 +113,14 @@ class Inspection:
             ],
             "shortcuts": [
                 {
-                    "cue": one.cue,
-                    "balanced_accuracy": round(one.accuracy, 2),
-                    "error": round(one.error, 2),
-                    "chance": round(one.chance, 2),
-                    "model": None if one.model is None else round(one.model, 2),
-                    "warning": one.warning,
+                    "cue": shortcut.cue,
+                    "balanced_accuracy": round(shortcut.accuracy, 2),
+                    "error": round(shortcut.error, 2),
+                    "chance": round(shortcut.chance, 2),
+                    "model": None if shortcut.model is None else round(shortcut.model, 2),
+                    "warning": shortcut.warning,
                 }
-                for one in self.shortcuts
+                for shortcut in self.shortcuts
             ],
         }
 
@@ -145,7 +145,7 @@ class Inspection:
             more = f", the surest {TOLD}" if counts[kind] > TOLD else ""
             lines.append(f"{words}: {counts[kind]} of {self.count}{more}")
             lines += [f"  {_told(finding)}" for finding in self.of(kind)[:TOLD]]
-        lines += [_warned(one) for one in self.shortcuts if one.warning]
+        lines += [_warned(shortcut) for shortcut in self.shortcuts if shortcut.warning]
         return lines or [f"{self.count} photos looked at: nothing suspicious"]
 
     def sheets(self, folder: str | Path) -> list[Path]:

@@ -59,10 +59,10 @@ def suspected_labels(
     """
     labels = np.asarray(labels, np.int64)
     answers = None if probabilities is None else _calibrated(np.asarray(probabilities, np.float64), labels)
-    found = {suspect.position: suspect for suspect in _by_answers(labels, answers)}
+    suspects = {suspect.position: suspect for suspect in _by_answers(labels, answers)}
     for suspect in _by_twins(labels, answers, groups):
-        found[suspect.position] = suspect
-    return tuple(sorted(found.values(), key=lambda suspect: (-suspect.sure, suspect.position)))
+        suspects[suspect.position] = suspect
+    return tuple(sorted(suspects.values(), key=lambda suspect: (-suspect.sure, suspect.position)))
 
 
 def _calibrated(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -86,16 +86,21 @@ def inspect(
     def finding(kind: str, position: int, sure: float, why: str, **more: str) -> Finding:
         return Finding(kind, position, names[position], classes[labels[position]], float(sure), why, **more)
 
-    found, twins = [], {}
-    for one in suspected_labels(labels, probabilities, groups):
-        suggested = classes[one.suggested]
-        if one.twin is None:
+    findings, twins = [], {}
+    for suspect in suspected_labels(labels, probabilities, groups):
+        suggested = classes[suspect.suggested]
+        if suspect.twin is None:
             why = f"models that did not see it say {suggested}"
-            found.append(finding("wrong label", one.position, one.sure, why, suggested=suggested))
+            findings.append(finding("wrong label", suspect.position, suspect.sure, why, suggested=suggested))
         else:
-            twin = twins[one.position] = {"other": names[one.twin], "other_label": classes[labels[one.twin]]}
+            twin = twins[suspect.position] = {
+                "other": names[suspect.twin],
+                "other_label": classes[labels[suspect.twin]],
+            }
             why = f"the same photo as {twin['other']}, which is {twin['other_label']}: one label is wrong"
-            found.append(finding("label error", one.position, one.sure, why, suggested=suggested, **twin))
+            findings.append(
+                finding("label error", suspect.position, suspect.sure, why, suggested=suggested, **twin)
+            )
     elsewhere = {}
     for position, repeated in _repeats_of(apart, groups):
         other, other_label = readable(repeated.file), repeated.label
@@ -103,22 +108,24 @@ def inspect(
         twin = {"other": other, "other_label": other_label}
         if other_label == classes[labels[position]]:
             why = f"nearly the same photo as {other}: together they tell nothing of new photos"
-            found.append(finding("in two parts", position, 0.99, why, **twin))
+            findings.append(finding("in two parts", position, 0.99, why, **twin))
         elif position not in twins:
             why = f"the same photo as {other}, which is {other_label}: one label is wrong"
-            found.append(finding("label error", position, 0.99, why, suggested=other_label, **twin))
+            findings.append(finding("label error", position, 0.99, why, suggested=other_label, **twin))
     for position, original in _repeats(groups):
         if position not in twins and labels[position] == labels[original]:
             twin = {"other": names[original], "other_label": classes[labels[original]]}
             why = f"nearly the same photo as {twin['other']}, also {twin['other_label']}"
-            found.append(finding("duplicate", position, 0.99, why, **twin))
+            findings.append(finding("duplicate", position, 0.99, why, **twin))
     if features is not None:
-        found += [finding("outlier", i, sure, "unlike any other") for i, sure in outliers(features, groups)]
-    found += [finding(one.kind, one.position, one.sure, one.why) for one in faults(measurements)]
+        findings += [
+            finding("outlier", i, sure, "unlike any other") for i, sure in outliers(features, groups)
+        ]
+    findings += [finding(fault.kind, fault.position, fault.sure, fault.why) for fault in faults(measurements)]
     order = list(KINDS)
-    found.sort(key=lambda one: (order.index(one.kind), -one.sure, one.position))
+    findings.sort(key=lambda finding: (order.index(finding.kind), -finding.sure, finding.position))
     return Inspection(
-        tuple(found),
+        tuple(findings),
         shortcuts(measurements, labels, _accuracy(probabilities, labels), groups, seed),
         len(labels),
         images,
@@ -143,7 +150,7 @@ def _repeats(groups: np.ndarray | None) -> list[tuple[int, int]]:
 
 def _repeats_of(apart: Sequence[Apart], groups: np.ndarray | None) -> list[tuple[int, Apart]]:
     """Return each image that repeats one of another part, with the first such one there."""
-    first = {one.group: one for one in reversed(apart)}
+    first = {photo.group: photo for photo in reversed(apart)}
     numbers = [] if groups is None else groups.tolist()
     return [(position, first[group]) for position, group in enumerate(numbers) if group in first]
 

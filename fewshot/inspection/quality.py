@@ -35,15 +35,15 @@ class Fault:
 
 def faults(measurements: Sequence[Measurement | None]) -> tuple[Fault, ...]:
     """Return the faults of photos, the surest first; a photo has one of a kind at most."""
-    known = [(i, one) for i, one in enumerate(measurements) if one is not None]
-    flat = [(i, one) for i, one in known if one.contrast < FLAT]
-    lit = [(i, one) for i, one in known if one.contrast >= FLAT]
-    sized = [(i, one) for i, one in known if one.width]
-    found = [Fault(i, "flat", 1.0, _flat(one)) for i, one in flat]
-    found += _dark(lit) + _bright(lit) + _blurred(lit)
+    known = [(i, photo) for i, photo in enumerate(measurements) if photo is not None]
+    flat = [(i, photo) for i, photo in known if photo.contrast < FLAT]
+    lit = [(i, photo) for i, photo in known if photo.contrast >= FLAT]
+    sized = [(i, photo) for i, photo in known if photo.width]
+    listed = [Fault(i, "flat", 1.0, _flat(photo)) for i, photo in flat]
+    listed += _dark(lit) + _bright(lit) + _blurred(lit)
     if sized:
-        found += _tiny(sized) + _oddly_shaped(sized)
-    return tuple(sorted(found, key=lambda fault: (-fault.sure, fault.position)))
+        listed += _tiny(sized) + _oddly_shaped(sized)
+    return tuple(sorted(listed, key=lambda fault: (-fault.sure, fault.position)))
 
 
 def _dark(photos: Photos) -> list[Fault]:

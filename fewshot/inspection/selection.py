@@ -44,9 +44,9 @@ def select(features: np.ndarray, probabilities: np.ndarray, n: int, seed: int = 
     clusters = KMeans(count, n_init=3, random_state=stream_seed(seed, "next"))
     distances = clusters.fit_transform(points, sample_weight=unsure[considered] + 1e-3)
     members = [np.flatnonzero(clusters.labels_ == cluster) for cluster in range(count)]
-    chosen = [of[distances[of, cluster].argmin()] for cluster, of in enumerate(members) if len(of)]
-    rest = np.setdiff1d(np.arange(len(considered)), chosen)  # where many photos are equal
-    return considered[np.sort([*chosen, *rest[: n - len(chosen)]])]
+    central = [of[distances[of, cluster].argmin()] for cluster, of in enumerate(members) if len(of)]
+    rest = np.setdiff1d(np.arange(len(considered)), central)  # where many photos are equal
+    return considered[np.sort([*central, *rest[: n - len(central)]])]
 
 
 def _directions(features: np.ndarray) -> np.ndarray:

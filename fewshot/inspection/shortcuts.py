@@ -58,14 +58,14 @@ def shortcuts(
     seed
         Decides folds and forests.
     """
-    known = np.flatnonzero([one is not None for one in measurements])
-    photos = [one for one in measurements if one is not None]
+    known = np.flatnonzero([photo is not None for photo in measurements])
+    photos = [photo for photo in measurements if photo is not None]
     _, y = np.unique(np.asarray(labels)[known], return_inverse=True)
     if not len(y) or y.max() < 1 or np.bincount(y).min() < LEAST_IMAGES:
         return ()
     numbers = known if groups is None else np.asarray(groups)[known]
     chance = float(100 / (y.max() + 1))
-    found = []
+    learnt = []
     for cue, rows in _cues(photos).items():
         if np.ptp(rows, axis=0).max() == 0:  # one size for all: nothing to learn
             continue
@@ -74,7 +74,7 @@ def shortcuts(
         error = _error(answers == y, y)
         clear = accuracy - chance > DEVIATIONS * error
         best = 100.0 if model is None else model
-        found.append(
+        learnt.append(
             Shortcut(
                 cue,
                 accuracy,
@@ -84,20 +84,20 @@ def shortcuts(
                 warning=bool(clear and accuracy - chance >= COMPARABLE * (best - chance)),
             )
         )
-    return tuple(sorted(found, key=lambda shortcut: -shortcut.accuracy))
+    return tuple(sorted(learnt, key=lambda shortcut: -shortcut.accuracy))
 
 
 def _cues(photos: Sequence[Measurement]) -> dict[str, np.ndarray]:
     """Return cue → its numbers, (N, some)."""
     cues = {
-        "mean colour": np.array([one.colour for one in photos]),
-        "the pixels of the border": np.array([one.border for one in photos]),
+        "mean colour": np.array([photo.colour for photo in photos]),
+        "the pixels of the border": np.array([photo.border for photo in photos]),
     }
-    if all(one.width for one in photos):
-        sizes = np.array([(one.width, one.height) for one in photos], np.float64)
+    if all(photo.width for photo in photos):
+        sizes = np.array([(photo.width, photo.height) for photo in photos], np.float64)
         cues["width and height"] = np.column_stack([sizes, sizes[:, 0] / sizes[:, 1]])
-    if all(one.bytes for one in photos):
-        cues["the size of the file"] = np.array([[one.bytes] for one in photos], np.float64)
+    if all(photo.bytes for photo in photos):
+        cues["the size of the file"] = np.array([[photo.bytes] for photo in photos], np.float64)
     return cues
 
 

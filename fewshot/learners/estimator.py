@@ -110,9 +110,9 @@ class EstimatorLearner(Learner):
         logs = np.log(np.maximum(held_out[tested][:, present], SMALLEST))
         weights = train.weights[tested]
         targets = doubtful(y[tested], len(present), counts.min())
-        factor, found = correction(logs, targets, weights / weights.sum())
+        factor, shifts = correction(logs, targets, weights / weights.sum())
         shift = nothing[1]
-        shift[present] = found
+        shift[present] = shifts
         return factor, shift
 
     def held_out(self, train: Dataset, seed: int) -> np.ndarray | None:

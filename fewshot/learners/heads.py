@@ -132,8 +132,8 @@ class HeadsLearner(Learner):
         every = list(self._candidates(views))
         ahead, _ = self._judged(part, every, labels[few], photos[few], counted, seed)
         worth = set(map(_candidate, ahead))
-        chosen = [candidate for candidate in every if candidate in worth]
-        return self._judged(table, chosen, labels, photos, weights, seed)
+        kept = [candidate for candidate in every if candidate in worth]
+        return self._judged(table, kept, labels, photos, weights, seed)
 
     def _judged(
         self,
@@ -162,13 +162,13 @@ class HeadsLearner(Learner):
                 rotated = Rotated(np.concatenate(scaled, 1), y, groups, copied, counted)
                 for candidate in scaled_alike:
                     head = candidate.head
-                    found = fit_head(head, rotated)
-                    held_out = found.held_out.reshape(len(rows), n, -1).mean(0)
+                    fitted = fit_head(head, rotated)
+                    held_out = fitted.held_out.reshape(len(rows), n, -1).mean(0)
                     score, losses = _score(held_out, labels, weights)
                     if np.isfinite(score.log_loss):
                         scores[candidate] = score
                     member = Member(
-                        backbones, seen, beside, self.mirror, name, head, scales, found.kernel, found.bias
+                        backbones, seen, beside, self.mirror, name, head, scales, fitted.kernel, fitted.bias
                     )
                     # Of equal ones the first: the sort is stable.
                     best = sorted([*best, (score.log_loss, losses, member)], key=lambda part: part[0])
@@ -299,8 +299,8 @@ def _sample(labels: np.ndarray, photos: np.ndarray, seed: int) -> np.ndarray:
     """Return the positions of `FEW` photos, as many of each class, all near-duplicates of one with it."""
     random, classes = rng(seed, "heads sample"), np.unique(labels)
     each = max(2, FEW // len(classes))
-    chosen = [random.permutation(np.unique(photos[labels == label]))[:each] for label in classes]
-    return np.flatnonzero(np.isin(photos, np.concatenate(chosen)))
+    drawn = [random.permutation(np.unique(photos[labels == label]))[:each] for label in classes]
+    return np.flatnonzero(np.isin(photos, np.concatenate(drawn)))
 
 
 def _score(held_out: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> tuple[Score, np.ndarray]:

@@ -65,8 +65,8 @@ class MeanLearner(Learner):
         """Train every member, each with a checkpoint of its own; there is no curve."""
         fitted = []
         for number, member in enumerate(self.members):
-            own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{number}")
-            fitted.append(copy.copy(member).train(train, seed, checkpoint=own))
+            member_checkpoint = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{number}")
+            fitted.append(copy.copy(member).train(train, seed, checkpoint=member_checkpoint))
         self._fitted_members = tuple(fitted)
         self._classes = len(train.classes)
         self.factors = tuple(self._factor(member, train, seed) for member in fitted)

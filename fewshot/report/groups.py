@@ -137,9 +137,11 @@ def gather(folder: Path) -> Results:
     studied, more = _studied(documents, records)
     pictures = _pictures(folder, inner)
     comparisons, unreadable = _comparisons(folder, records, pictures)
-    left = _left(records, studied, {record.key for found in comparisons for record in found.records})
+    left = _left(
+        records, studied, {record.key for comparison in comparisons for record in comparison.records}
+    )
     studied.sort(key=lambda group: (group.tuning, group.study))
-    theirs = {found.folder for found in comparisons}
+    theirs = {comparison.folder for comparison in comparisons}
     others = [path for path in pictures if theirs.isdisjoint(path.parents)]
     notes += troubles + unreadable + no_tables + more
     return Results(store, comparisons, studied + left, tables, others, notes)

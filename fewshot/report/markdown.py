@@ -16,15 +16,15 @@ from fewshot.report.words import READING, Name, Sentence, summarise
 def document(results: Results, command: str) -> str:
     """Return the document. command: the command line that makes it."""
     blocks = [f"# Report: {escaped(results.store.folder.resolve().name)}", "## Summary"]
-    for found in results.comparisons:
-        verdict = escaped(" ".join(found.told.verdict))
-        blocks.append(f"- **{escaped(found.title)}** ({escaped(found.told.tasks)}): {verdict}")
+    for compared in results.comparisons:
+        verdict = escaped(" ".join(compared.told.verdict))
+        blocks.append(f"- **{escaped(compared.title)}** ({escaped(compared.told.tasks)}): {verdict}")
     for group in results.groups:
         sentences = " ".join(_sentence(sentence) for sentence in summarise(group))
         blocks.append(f"- **{escaped(group.title)}** ({escaped(group.tasks)}): {sentences}")
     blocks += [READING] if results.groups else []
-    for found in results.comparisons:
-        blocks += _comparison(found, results)
+    for compared in results.comparisons:
+        blocks += _comparison(compared, results)
     for group in results.groups:
         blocks += _group(group)
     for kept in results.tables:
@@ -94,8 +94,16 @@ def _photos(evidence: Evidence) -> list[str]:
     if evidence.inspected:
         blocks += ["### What is suspicious", *map(escaped, evidence.warnings())]
         rows = [
-            (one.file, one.label, one.suggested, f"{100 * one.sure:.0f} %", one.kind, one.why, one.other)
-            for one in evidence.suspects
+            (
+                suspect.file,
+                suspect.label,
+                suspect.suggested,
+                f"{100 * suspect.sure:.0f} %",
+                suspect.kind,
+                suspect.why,
+                suspect.other,
+            )
+            for suspect in evidence.suspects
         ]
         heads = ("file", "label", "perhaps", "how sure", "what", "why", "repeats")
         none = f"{evidence.inspected:,} photos looked at one by one: none is suspicious."

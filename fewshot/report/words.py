@@ -121,16 +121,18 @@ def _against(
     best: MethodResult, methods: list[str], scores: Mapping[str, Scores], least: float
 ) -> dict[str, Paired]:
     """Return each method minus the best; without p, which takes its time, where it decides nothing."""
-    own = scores[best.method]
+    leading = scores[best.method]
     photos = {method: photos_of(best.records, scores[method]) for method in methods}
     if least > LEVEL:
         others = {}
         for method in methods:
-            shared = scores[method].keys() & own.keys()
-            s = summary((scores[method][seed] - own[seed] for seed in shared), DIFFERENCES, photos[method])
+            shared = scores[method].keys() & leading.keys()
+            s = summary(
+                (scores[method][seed] - leading[seed] for seed in shared), DIFFERENCES, photos[method]
+            )
             others[method] = Paired(s.n, s.mean, s.std, s.ci95, None, 0)
         return {method: delta for method, delta in others.items() if delta.ci95}
-    others = {method: paired(scores[method], own, photos[method]) for method in methods}
+    others = {method: paired(scores[method], leading, photos[method]) for method in methods}
     others = {method: delta for method, delta in others.items() if delta.p is not None}
     corrected = holm([delta.p for delta in others.values()])
     return {m: replace(delta, p=p) for (m, delta), p in zip(others.items(), corrected, strict=True)}

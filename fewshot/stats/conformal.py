@@ -104,10 +104,10 @@ class Novelty:
         """
         features = _unit(np.asarray(features, np.float64))
         scenes = np.arange(len(features)) if groups is None else np.asarray(groups)
-        chosen = cls.chosen(len(features))
-        references = features[chosen].astype("<f2").astype(np.float64)  # as it is kept
+        positions = cls.chosen(len(features))
+        references = features[positions].astype("<f2").astype(np.float64)  # as it is kept
         cosines = features @ references.T
-        cosines[scenes[:, None] == scenes[chosen]] = -1
+        cosines[scenes[:, None] == scenes[positions]] = -1
         similar = -_distance(cosines)
         weights = _once(scenes, len(features))
         thresholds = {

@@ -21,7 +21,7 @@ import experiments.compare
 from experiments import augment
 from fewshot import backend, cli
 from fewshot.compare import run as comparing
-from fewshot.compare.answer import Answer, answer, is_behind
+from fewshot.compare.answer import Answer, answer_of, is_behind
 from fewshot.compare.board import Board
 from fewshot.compare.clock import Clock, share_of_core
 from fewshot.compare.hard import hard_images
@@ -181,7 +181,7 @@ def test_the_hopeless_get_few_draws(data, tmp_path):
         assert sorted(tournament.records["good"]) == list(range(10))
         assert len(tournament.records["bad"]) < 10
         assert is_behind(tournament, "bad")
-        found = answer(tournament)
+        found = answer_of(tournament)
     assert [(row.method, row.standing) for row in found.rows] == [("good", "winner"), ("bad", "worse")]
 
 
@@ -190,7 +190,7 @@ def test_a_strategy_that_cannot_run_drops_out_and_the_others_go_on(data, tmp_pat
     with _tournament(data, tmp_path, **learners) as (tournament, candidates):
         _run_course(tournament, candidates)
         assert list(tournament.records) == ["good"]
-        assert answer(tournament).winner == "good"
+        assert answer_of(tournament).winner == "good"
     assert "there is no such thing" in tournament.left_out["broken"]
     assert "no longer finite" in tournament.left_out["diverges"]
     assert "broken drops out" in capsys.readouterr().err

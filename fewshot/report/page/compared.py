@@ -161,15 +161,15 @@ def _photos(anchor: str, found: Found) -> Markup | None:
     lost = f" {missing:,} have no thumbnail, or no room on this page." if missing else ""
     items = [_photo(photo, pictures[found.folder / photo.thumbnail]) for photo in shown]
     kinds = [(kind, words) for kind, words in KINDS.items() if any(kind in p.kinds for p in shown)]
-    chosen = {
+    choices = {
         "kind": [("", "all"), *kinds],
         "class": [("", "all"), *((name, name) for name in found.told.classes)],
         "sure": [(str(i) if i else "", words) for i, words in enumerate(SURE)],
         "order": [(str(i), words) for i, words in enumerate(ORDERS)],
     }
     controls = [
-        tag("label", f"{name} ", tag("select", *(_option(*one) for one in options), name=name))
-        for name, options in chosen.items()
+        tag("label", f"{name} ", tag("select", *(_option(*option) for option in options), name=name))
+        for name, options in choices.items()
     ]
     return join(
         tag("h3", "Photos to look at"),

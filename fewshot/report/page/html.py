@@ -74,7 +74,7 @@ def page(results: Results, made_by: str) -> str:
 
 
 def _overview(results: Results) -> str:
-    compared = [record for found in results.comparisons for record in found.records]
+    compared = [record for comparison in results.comparisons for record in comparison.records]
     shown = [*compared, *(record for group in results.groups for record in group.records)]
     records = {record.key: record for record in shown}.values()
     methods = {result.method for group in results.groups for result in group.results}

@@ -59,8 +59,8 @@ class Coupled:
         if self._kernels_only:
             shares = [share * (len(v.shape) > 1) for share, v in zip(shares, variables, strict=True)]
         self._decays = [self.coupled_weight_decay * share for share in shares]
-        own = self._whitening_rate is not None
-        self._whitening = [own and getattr(variable, "whitening", False) for variable in variables]
+        apart = self._whitening_rate is not None
+        self._whitening = [apart and getattr(variable, "whitening", False) for variable in variables]
 
     def rate(self, number: int, learning_rate):
         """Return the rate of the variable of a number, where that of all is `learning_rate`."""

@@ -99,8 +99,8 @@ class Muon(Coupled):
 
     def rate(self, number, learning_rate):
         """Return the rate of the variable of a number."""
-        own = number in self._kernels or self._whitening[number]
-        return super().rate(number, learning_rate if own else learning_rate * self._rest_scale)
+        unscaled = number in self._kernels or self._whitening[number]
+        return super().rate(number, learning_rate if unscaled else learning_rate * self._rest_scale)
 
     def _moved(self, number: int, gradient, momentum: float):
         """Add a gradient to its momentum; return what of both is the step."""
