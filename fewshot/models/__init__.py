@@ -74,4 +74,4 @@ def least_size(text: str) -> int:
     return networks.trait(text, "least_size") or 1
 
 
-import_all(__name__, __path__, but=("cost", "layers"))  # which need Keras started
+import_all(__name__, __path__, but=("cost", "layers", "views"))  # which need Keras started
