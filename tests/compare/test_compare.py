@@ -101,8 +101,8 @@ def _slowly(data, folder, budget, seconds, costs, reserve=10.0):
         tournament._executor, tournament.clock = slow, Clock(budget, lambda: slow.time)
         monitored = run.outcome
 
-        def outcome(trial, task, learner, taken, probabilities=None):
-            return monitored(trial, task, learner, seconds[trial.method], probabilities)
+        def outcome(trial, task, learner, taken, *others):
+            return monitored(trial, task, learner, seconds[trial.method], *others)
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(run, "outcome", outcome)
