@@ -51,10 +51,10 @@ def load(
         # Left unsaid, Keras's layers for images tell all that follow them that they are being trained.
         x = resize(x, training=False)
     if preset:
-        from fewshot.backbones import hub_graph
+        from fewshot.backbones.hub import graph
 
         _check_hub(name, weights, top)
-        features = hub_graph.body(x, preset, size, pool, weights == RANDOM)
+        features = graph.body(x, preset, size, pool, weights == RANDOM)
         return keras.Model(inputs, features, name="hub")
     if network := _keras_name(name):
         from fewshot.backbones import applications
@@ -162,5 +162,5 @@ def _fill(model, name: str, weights: str | None) -> None:
 import_all(
     __name__,
     __path__,
-    but=("applications", "features", "hub", "hub_graph", "layers", "port", "readers", "torch_files"),
+    but=("applications", "features", "hub", "layers", "port", "readers", "torch_files"),
 )

@@ -10,14 +10,13 @@ import shutil
 import stat
 import zipfile
 import zlib
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from fewshot.data.tally import Tally, tallied
 from fewshot.data.walk import is_junk
 from fewshot.errors import UsageError
 from fewshot.io.cache import build_once, cache_dir
-from fewshot.io.digests import sha256_of
+from fewshot.io.digests import sha256_once
 from fewshot.wording import one_line, readable
 
 RATIO = 100  # times an archive's size that it may unpack to: photos hardly shrink
@@ -33,12 +32,11 @@ NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EI
 def unpacked(path: Path) -> Path:
     """Return the folder of an archive's files. Raises `UsageError` for one that is not safe, or is none."""
     try:
-        state = path.stat()
-        digest = _digest(path, state.st_size, state.st_mtime_ns)
+        size, digest = path.stat().st_size, sha256_once(path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     return build_once(
-        cache_dir() / "data" / f"archive-{digest[:24]}", lambda folder: _unpack(path, state.st_size, folder)
+        cache_dir() / "data" / f"archive-{digest[:24]}", lambda folder: _unpack(path, size, folder)
     )
 
 
@@ -53,11 +51,6 @@ def dropped(path: Path) -> tuple[Tally, ...]:
 
 
 BROKEN = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError
-
-
-@lru_cache(maxsize=4)
-def _digest(path: Path, size: int, changed: int) -> str:
-    return sha256_of(path)
 
 
 def _unpack(path: Path, size: int, folder: Path) -> None:

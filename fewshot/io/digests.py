@@ -1,5 +1,6 @@
 """Digests: what tells one content or one identity from another."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -15,3 +16,14 @@ def sha256_of(path: str | Path) -> str:
     """Return the SHA-256 of a file's content, as 64 hex digits. Raises `OSError`."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: str | Path) -> str:
+    """Return the same, computed once as long as the file's size and time of change stay. Raises `OSError`."""
+    status = Path(path).stat()
+    return _sha256_of(Path(path), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256_of(path: Path, size: int, changed: int) -> str:
+    return sha256_of(path)

@@ -14,10 +14,12 @@ import pytest
 from hub import MEAN, STD
 
 from fewshot.backbones import features, hub, load
+from fewshot.backbones.hub.folder import read
 from fewshot.compare.strategies import not_fetched, strategies
 from fewshot.data.dataset import Dataset
 from fewshot.deploy.export import export
 from fewshot.errors import FewshotError, UsageError
+from fewshot.io.digests import sha256_of
 from fewshot.methods.resolve import resolve
 from fewshot.methods.specification import parse
 
@@ -130,7 +132,7 @@ def test_licences_are_said(presets):
 def test_what_a_folder_of_timm_says(tmp_path):
     said = {"mean": MEAN, "std": STD, "input_size": [3, 224, 224], "interpolation": "bicubic"}
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "pretrained_cfg": said}))
-    preset = hub.read(tmp_path)
+    preset = read(tmp_path)
     assert (preset.form, preset.family, preset.size) == ("timm", "ResNetBackbone", 224)
     assert np.allclose(preset.mean, np.array(MEAN) * 255)
     assert np.allclose(preset.std, np.array(STD) * 255)
@@ -153,7 +155,7 @@ def _flip(path, at=-3):
 
 
 def _sums(folder):
-    lines = [f"{hub._sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
+    lines = [f"{sha256_of(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
