@@ -341,9 +341,11 @@ TRAINED = "size=32,epochs=2,batch=4,learning_rate=0.01"
     ("method", "kind"),
     [
         ("imagenet/hub/{}@32:head=ridge,pool=both", "dinov2"),
-        ("heads:backbones=hub/{},views=whole,scales=zscore,heads=lda", "siglip"),
-        (f"tuned:backbone=hub/{{}},{TRAINED},last=4", "dinov2"),
-        (f"tuned:backbone=hub/{{}},{TRAINED},lora=2", "clip"),
+        pytest.param(
+            "heads:backbones=hub/{},views=whole,scales=zscore,heads=lda", "siglip", marks=pytest.mark.slow
+        ),
+        pytest.param(f"tuned:backbone=hub/{{}},{TRAINED},last=4", "dinov2", marks=pytest.mark.slow),
+        pytest.param(f"tuned:backbone=hub/{{}},{TRAINED},lora=2", "clip", marks=pytest.mark.slow),
     ],
 )
 def test_an_exported_model_is_of_keras_alone_and_says_the_same(method, kind, presets, train, tmp_path):
@@ -368,6 +370,7 @@ def test_lora_trains_matrices_beside_queries_and_values_alone(presets):
         networks.build(f"tuned:backbone=hub/{presets('resnet')},size=32,lora=2", (32, 32, 3), 2)
 
 
+@pytest.mark.slow
 def test_what_keeps_the_librarys_own_layers_is_used_frozen(presets, images, train, tmp_path):
     from fewshot.models import networks
 
