@@ -3,7 +3,7 @@
 What an entry is found by is JAX's own affair: the program, its version, the device. Each kind of processor
 has a folder of its own, since machine code of one may not run on another that shares the disk.
 
-`JAX_ENABLE_COMPILATION_CACHE=false` (the option `--no-compile-cache`) switches it off, and
+`JAX_ENABLE_COMPILATION_CACHE=false` switches it off, and
 `JAX_COMPILATION_CACHE_DIR` names another place, which is then left as JAX has it.
 """
 

@@ -32,7 +32,7 @@ def records(out) -> dict[str, Record]:
 
 def timeless(records: Iterable[Record]) -> dict[str, Record]:
     """Return records by key, without what differs from run to run."""
-    return {record.key: replace(record, seconds=0.0, date="") for record in records}
+    return {record.key: replace(record, seconds=0.0, setup_seconds=None, date="") for record in records}
 
 
 @contextlib.contextmanager

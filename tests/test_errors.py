@@ -23,7 +23,12 @@ OF_OTHERS = {  # what is no option of ours
     "fewshot/report/page/matrix.py",  # variables in CSS
     "fewshot/report/page/vector.py",
 }
-OF_OTHERS_WORDS = ("--xla_", "`dask worker --nthreads 1 --nworkers N`")
+OF_OTHERS_WORDS = (
+    "--xla_",
+    "`dask worker --nthreads 1 --nworkers N`",
+    *("--always", "--abbrev=12", "--dirty=, changed", "--exclude=*"),  # git's
+    *("--backend-store-uri", "--logdir"),  # of the trackers' own pages
+)
 
 
 @pytest.mark.parametrize(

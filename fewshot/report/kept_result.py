@@ -1,7 +1,6 @@
 """Results to keep beside the documentation: one JSON file a table, with what made it.
 
-`fewshot report results --keep docs/results/augment.json` writes one; tables and pictures of the
-documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and
+Tables and pictures of the documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and
 p are computed from them again. Tables that are not made of trials, or whose trials were not kept, are held as
 their cells.
 """
@@ -31,7 +30,7 @@ from fewshot.trials.record import Record, known_fields
 
 FORMAT = 1
 ROOT = Path(__file__).parents[2]  # of a checkout; elsewhere no part of one
-PLACES = {"--out", "--cache-dir", "--data-dir", "--cluster"}  # options whose values mean nothing elsewhere
+PLACES = {"out", "cache_dir", "data_dir", "cluster"}  # settings whose values mean nothing elsewhere
 ORIGIN = ("date", "fewshot", "commit", "processor", "device", "threads", "python", "libraries", "note")
 
 
@@ -231,7 +230,8 @@ def told_command(line: str) -> str:
     if words[:2] == ["python", "-m"] and len(words) > 2:
         module = words[2].removeprefix("experiments").removeprefix(".")
         words = ["fewshot", *module.rstrip("_").replace("_", "-").split("."), *words[3:]]
-    kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & PLACES]
+    local = [word.startswith("--") and word[2:].replace("-", "_") in PLACES for word in words]
+    kept = [word for i, word in enumerate(words) if not (local[i] or i and local[i - 1])]
     return shlex.join(word for word in kept if word)
 
 

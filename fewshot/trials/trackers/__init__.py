@@ -3,7 +3,7 @@
     @trackers.register("mine")
     def mine(where): ...  # returns a Tracker; where: a path or an address
 
-`--track mine` or `track="mine"` shows every trial of a run there, once, recorded ones, too. Records stay what
+`track="mine"` shows every trial of a run there, once, recorded ones, too. Records stay what
 they are: a tracker only copies them, so that one that fails costs nothing.
 """
 
