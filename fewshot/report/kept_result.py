@@ -1,8 +1,8 @@
 """Results to keep beside the documentation: one JSON file a table, with what made it.
 
-Tables and pictures of the documentation are drawn from these files alone. A file holds the trials' numbers, so that means, intervals and
-p are computed from them again. Tables that are not made of trials, or whose trials were not kept, are held as
-their cells.
+Tables and pictures of the documentation are drawn from these files alone. A file holds the trials' numbers,
+so that means, intervals and p are computed from them again. Tables that are not made of trials, or whose
+trials were not kept, are held as their cells.
 """
 
 import dataclasses
@@ -231,8 +231,10 @@ def told_command(line: str) -> str:
         module = words[2].removeprefix("experiments").removeprefix(".")
         words = ["fewshot", *module.rstrip("_").replace("_", "-").split("."), *words[3:]]
     local = [word.startswith("--") and word[2:].replace("-", "_") in PLACES for word in words]
-    kept = [word for i, word in enumerate(words) if not (local[i] or i and local[i - 1])]
-    return shlex.join(word for word in kept if word)
+    after = [False, *local]  # the values of such options
+    return shlex.join(
+        word for word, *gone in zip(words, local, after, strict=False) if word and not any(gone)
+    )
 
 
 def commit() -> str:
