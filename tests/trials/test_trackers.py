@@ -1,8 +1,8 @@
 """Trackers: what a run shows in TensorBoard and MLflow is what it recorded, read back by these libraries."""
 
 import importlib.util
-import re
 import os
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
