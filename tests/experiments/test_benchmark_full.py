@@ -34,7 +34,8 @@ def test_networks_are_chosen_and_each_is_told_of_when_it_is_measured(data, monke
     chosen = ["wrn:width=1", "airbench"]
     rows = benchmark_full.measure(data, 1, "cpu", chosen)["rows"]
     assert [row["network"] for row in rows] == ["wrn:width=1"] * 2 + ["airbench"] * 2
-    assert [row["compiled"] for row in rows] == [recipes[name]().epochs for name in ("whole", "whole", "speedrun", "speedrun")]
+    used = ("whole", "whole", "speedrun", "speedrun")
+    assert [row["compiled"] for row in rows] == [recipes[name]().epochs for name in used]
     assert told[0].splitlines() == ["wrn:width=1, float32"]
     assert told[1].splitlines()[0].startswith("  s/epoch 2.00, images/s 25,000")
 
