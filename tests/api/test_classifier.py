@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import forgetting
+from helpers import Brightness, forgetting
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -15,17 +15,17 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewshot as fs
+from fewshot.learners.contract import learners
 from fewshot.models import cost, networks
 from fewshot.stats import calibration
-from tests.helpers import Brightness
 
 pytestmark = pytest.mark.usefixtures("started")
 
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """A function that is given as a method is registered."""
-    with forgetting(networks):
+    """A function or a learner that is given as a method is registered."""
+    with forgetting(networks, learners):
         yield
 
 
