@@ -67,6 +67,7 @@ def test_json_is_one_document_of_the_promised_shape(study, command):
         "command",
         "protocol",
         "baseline",
+        "reported",
         "methods",
         "plots",
         "figures",
