@@ -575,7 +575,7 @@ def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, f
 
 def test_a_test_part_is_not_measured_on_other_classes_than_those_compared(monkeypatch):
     """All classes were once trained and tested, whatever classes were asked for."""
-    monkeypatch.setattr(comparing, "answer", lambda tournament: types.SimpleNamespace(winner="ridge"))
+    monkeypatch.setattr(comparing, "answer_of", lambda tournament: types.SimpleNamespace(winner="ridge"))
     monkeypatch.setattr(comparing, "open_splits", lambda folder: types.SimpleNamespace(test="images"))
     pool = Pool("train", 10, same_classes=False, groups=np.arange(40), folds=True)
     images = types.SimpleNamespace(small=types.SimpleNamespace(folder=None))
