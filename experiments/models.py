@@ -8,7 +8,6 @@ python -m experiments.models --image-size 224 --classes 1000 --no-time
 import argparse
 import gc
 import json
-import platform
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ import numpy as np
 from fewshot import backend, cli, settings
 from fewshot.backbones.features import PIXELS
 from fewshot.errors import NoRoom
-from fewshot.machine import cores
+from fewshot.machine import cores, processor
 from fewshot.models import check_size, least_size, networks
 from fewshot.training.recipe import Recipe
 from fewshot.trials.store import read
@@ -86,7 +85,7 @@ def _run(args: argparse.Namespace) -> None:
         "image_size": args.image_size,
         "classes": args.classes,
         "machine": {
-            "cpu": platform.processor() or platform.machine(),
+            "cpu": processor(),
             **measured,
             **backend.versions("keras", backend.name()),
         },

@@ -1,6 +1,7 @@
 """What this process may use of the machine: cores and memory, limits of containers included; its cache."""
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,11 @@ def cores() -> int:
             raise UsageError(f"the variable {LIMIT} wants a whole number above 0. Received: '{text}'")
         limits.append(int(text))
     return max(1, min(limits))
+
+
+def processor() -> str:
+    """Return what the system calls its processor, or the architecture where it has no name for it."""
+    return platform.processor() or platform.machine()
 
 
 def cache_dir() -> Path:

@@ -23,7 +23,7 @@ from experiments.benchmark.timing import interleaved
 from fewshot import backend, cli
 from fewshot.data import prepare
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.machine import cores
+from fewshot.machine import cores, processor
 from fewshot.registry import Registry
 from fewshot.wording import plural
 
@@ -209,7 +209,7 @@ def _measure(name: str, args: argparse.Namespace) -> dict:
 
 
 def _machine() -> dict:
-    cpu = platform.processor() or platform.machine()
+    cpu = processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)

@@ -20,6 +20,7 @@ import fewshot
 from fewshot.errors import FewshotError
 from fewshot.io.digests import key_of
 from fewshot.io.files import replacing
+from fewshot.machine import processor
 from fewshot.report import table
 from fewshot.report.conditions import conditions
 from fewshot.report.groups import UNFIT, Group
@@ -214,7 +215,7 @@ def of_table(kept: KeptTable, note: str = "") -> KeptResult:
         "date": datetime.date.today().isoformat(),
         "fewshot": fewshot.__version__,
         "commit": commit(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "python": platform.python_version(),
         "note": remarks,
     }

@@ -21,6 +21,7 @@ from fewshot.data.protocols import Task, protocols
 from fewshot.errors import BrokenCode, DivergedError, FewshotError, NoRoom, UsageError, debugging
 from fewshot.identity import blamed, place_of, receive_digests
 from fewshot.learners.contract import Learner
+from fewshot.machine import processor
 from fewshot.stats import metrics
 from fewshot.trials.executor import Executor, each, forever
 from fewshot.trials.processes import Processes
@@ -193,7 +194,7 @@ def outcome(
         seconds=round(seconds, 4),
         **cast(Any, trial.identity()),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        machine={"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
+        machine={"cpu": processor(), "python": platform.python_version()},
         fewshot=fewshot.__version__,
         n_test=_apart(task.test, np.arange(len(task.test))),
         n_pool=_apart(pool, np.flatnonzero(np.isin(pool.y, np.unique(task.test.y)))),
