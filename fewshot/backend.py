@@ -325,9 +325,10 @@ def compile_function(function: Callable) -> Callable[..., Any]:
     graph = tf.function(function, autograph=False)
 
     def call(*arrays: Any) -> Any:
+        tensors = [*map(tf.convert_to_tensor, arrays)]
         with setting_up():
-            compiled = graph.get_concrete_function(*map(tf.convert_to_tensor, arrays))
-        return compiled(*map(tf.convert_to_tensor, arrays))
+            compiled = graph.get_concrete_function(*tensors)
+        return compiled(*tensors)
 
     return call
 

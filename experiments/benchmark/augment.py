@@ -5,6 +5,7 @@
 On one thread and TensorFlow. The rounds are interleaved and the least time of each counts.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 
@@ -69,8 +70,7 @@ def _updates(task, recipe, expansion):
     engine = compiled("baseline", recipe, task.train.image_shape, len(task.train.classes))
     engine.reset(0)
     placed = engine.loop.place(arrays(examples))
-    batches = recipe.batches(len(examples), np.random.default_rng(0))
-    stretch = [next(batches) for _ in range(UPDATES)]
+    stretch = list(itertools.islice(engine.batches(examples, recipe, 0), UPDATES))
     return lambda: engine.loop.run(placed, stretch, recipe.given(len(examples))), examples
 
 

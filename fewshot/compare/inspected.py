@@ -66,16 +66,16 @@ def inspected(
 
 def _apart(images: Images, pool: Pool) -> list[Apart]:
     """Return those of a folder's photos that are not looked at, but are near-duplicates of ones that are."""
-    findings = []
+    repeats = []
     for name, part in open_splits(images.small.folder).parts.items():
         if name == pool.part or part.groups is None:
             continue
         files, shown = images.small.files(name), _to_show(images, name)
-        findings += [
+        repeats += [
             Apart(files[i], part.classes[part.y[i]], int(part.groups[i]), np.asarray(shown[i]))
             for i in np.flatnonzero(np.isin(part.groups, pool.groups)).tolist()
         ]
-    return findings
+    return repeats
 
 
 def _to_show(images: Images, part: str) -> np.ndarray:

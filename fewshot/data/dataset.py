@@ -51,6 +51,11 @@ class Dataset:
         return np.asarray(len(self) / (np.count_nonzero(counts) * counts[self.y]))
 
     @property
+    def scenes(self) -> np.ndarray:
+        """Of which scene each image is, int (N,): near-duplicates share one, every other has its own."""
+        return np.arange(len(self)) if self.groups is None else self.groups
+
+    @property
     def uneven(self) -> bool:
         """Whether some images count more than others."""
         return bool((self.weights != 1).any())

@@ -134,7 +134,7 @@ def prepared_once(folder: Path, build: Callable[[Path], None], pin: str | None =
         except Damaged as error:
             return error.why
         known = pin or written
-        wrong = next((found for found in (written, content) if found != known), None)
+        wrong = next((digest for digest in (written, content) if digest != known), None)
         return f"fingerprint {wrong[:12]} instead of {known[:12]}" if wrong else ""
 
     return sound(folder, build, damage)
@@ -146,7 +146,7 @@ def content_of(folder: Path) -> str:
         states = [file.stat() for file in sorted(folder.glob("*_[xy].npy"))]
     except OSError as error:
         raise Damaged(folder, error) from error
-    return _fingerprint(folder, tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in states))
+    return _fingerprint(folder, tuple((state.st_ino, state.st_size, state.st_mtime_ns) for state in states))
 
 
 @lru_cache(maxsize=16)

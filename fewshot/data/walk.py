@@ -55,11 +55,11 @@ def walk(root: Path) -> Contents:
     while inside:
         here = inside[-1]
         if here.left:
-            found = _take(here, here.left.pop(), contents)
+            folder = _take(here, here.left.pop(), contents)
             if len(inside) == 1:
                 linked = set()
-            if found and (
-                entered := _entered(*found, {folder.identity for folder in inside}, linked, contents)
+            if folder and (
+                entered := _entered(*folder, {above.identity for above in inside}, linked, contents)
             ):
                 inside.append(entered)
         else:

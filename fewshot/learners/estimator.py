@@ -21,7 +21,7 @@ from fewshot.data.protocols import Task
 from fewshot.errors import UsageError
 from fewshot.identity import blamed, is_users, source_digest
 from fewshot.learners.contract import Fit, Learner, LooksAt
-from fewshot.learners.held_out import by_folds
+from fewshot.learners.held_out import SMALLEST, by_folds
 from fewshot.learners.inputs import averaged_model, check_copies, folded, prepare_features, views
 from fewshot.wording import one_line
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import keras
 
 CORRECTED = 2000  # images at most that are fitted to six times, where classes are unequal
-SMALLEST = 1e-12  # probability that is told from none
 
 
 @dataclass
@@ -97,9 +96,7 @@ class EstimatorLearner(Learner):
         nothing = 1.0, np.zeros(len(train.classes))
         present, y = np.unique(train.y, return_inverse=True)
         counts = np.bincount(y)
-        if len(set(counts.tolist())) == 1:
-            return nothing
-        if len(train) > CORRECTED:
+        if len(set(counts.tolist())) == 1 or len(train) > CORRECTED:
             return nothing
         held_out = self._by_folds(train, seed, nothing)
         if held_out is None:
@@ -155,9 +152,9 @@ class EstimatorLearner(Learner):
         for _, step in steps[:-1]:
             rows = step.transform(rows)
         copies = len(rows) // len(train)
-        groups = np.arange(len(train)) if train.groups is None else train.groups
         present, y = np.unique(train.y, return_inverse=True)
-        rotated = Rotated(rows, *(np.tile(part, copies) for part in (y, groups, groups, train.weights)))
+        parts = y, train.scenes, train.scenes, train.weights
+        rotated = Rotated(rows, *(np.tile(part, copies) for part in parts))
         scores = ridge_held_out(rotated, steps[-1][1].alpha)[: len(train)]
         held_out = np.zeros((len(train), self._classes))
         held_out[:, present] = softmax(scores, 1)

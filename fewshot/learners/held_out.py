@@ -7,6 +7,8 @@ import numpy as np
 from fewshot.data.dataset import Dataset
 from fewshot.learners.contract import Learner
 
+SMALLEST = 1e-12  # probability that is told from none
+
 
 def by_folds(train: Dataset, seed: int, fitted: Callable[[Dataset], Learner]) -> np.ndarray | None:
     """Return probabilities (n, classes) of images by learners fitted to the other folds; None for no folds.
@@ -16,8 +18,7 @@ def by_folds(train: Dataset, seed: int, fitted: Callable[[Dataset], Learner]) ->
     """
     from fewshot.baselines.heads import deal
 
-    groups = np.arange(len(train)) if train.groups is None else train.groups
-    fold = deal(np.unique(train.y, return_inverse=True)[1], groups, seed)
+    fold = deal(np.unique(train.y, return_inverse=True)[1], train.scenes, seed)
     if fold.max(initial=-1) < 0:
         return None
     held_out = np.full((len(train), len(train.classes)), np.nan)

@@ -20,14 +20,13 @@ from fewshot.data.protocols import Task
 from fewshot.errors import BrokenCode, UsageError
 from fewshot.identity import place_of
 from fewshot.learners.contract import Fit, Learner, LooksAt, definition_version, ensembles
-from fewshot.learners.held_out import by_folds
+from fewshot.learners.held_out import SMALLEST, by_folds
 from fewshot.stats.calibration import fit_temperature
 from fewshot.wording import plural
 
 if TYPE_CHECKING:
     import keras
 
-SMALLEST = 1e-12  # probability that is told from none
 SUM = 1e-3  # by which written weights may miss 1: three thirds are written 0.333
 LOOKS: tuple[LooksAt, ...] = ("small", "large", "views")
 

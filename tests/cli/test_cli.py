@@ -300,7 +300,7 @@ def test_no_network_at_all(command, tmp_path):
     env |= {"npm_config_registry": nowhere, "FEWSHOT_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     begin = time.monotonic()
     done = command("augment", "--method", "flip", env=env)
-    assert time.monotonic() - begin < 180  # it waits for nobody
+    assert time.monotonic() - begin < 60
     assert done.returncode == 1
     error = one_line(done.stderr)
     assert "cannot get cifar10. Tried:" in error

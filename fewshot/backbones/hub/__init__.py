@@ -74,21 +74,21 @@ def check(name: str, size: int | None, pool: str) -> int:
     """
     need()
     folder, remote = place(name), is_remote(name)
-    own, least = size_in(name), 1
+    usual, least = size_in(name), 1
     family: Family | None = None
     if folder.is_dir():
         preset = read(folder)
-        own, least, family = own if remote else preset.size, preset.patch, preset.kind
+        usual, least, family = usual if remote else preset.size, preset.patch, preset.kind
     elif remote:
         listed = known(name)
         family = FAMILIES[listed.family] if listed else None
     else:
         raise _no_folder(folder)
-    size = own if size is None else size
+    size = usual if size is None else size
     if size < least:
         raise UsageError(f"'{name}' cuts images into patches of {least}×{least}. Received: {size}")
-    if family and family.fixed and size != own:
-        raise UsageError(f"'{name}' looks at images in {own}×{own} alone. Received: {size}")
+    if family and family.fixed and size != usual:
+        raise UsageError(f"'{name}' looks at images in {usual}×{usual} alone. Received: {size}")
     if pool and family and pool not in family.pools:
         ways = f"{', '.join(family.pools)}, or none" if family.pools else "its own alone: leave it out"
         raise UsageError(f"'{name}' has no pool={pool}. It pools by {ways}")

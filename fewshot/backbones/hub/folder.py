@@ -137,10 +137,10 @@ def _sizes(form: str, family: str, config: Mapping[str, Any]) -> tuple[int, int]
     values = config.get("config", {}) if form == "keras" else config
     vision = values.get("vision_encoder", {}).get("config", values)
     vision = vision.get("vision_config", vision)
-    own = vision.get("image_shape") or vision.get("image_size") or USUAL
-    own = own[0] if isinstance(own, list | tuple) else own
+    named = vision.get("image_shape") or vision.get("image_size") or USUAL
+    named = named[0] if isinstance(named, list | tuple) else named
     # DINOv2's name 518 pixels, at five times the cost of 224; those of convolutional networks name no size.
-    size = USUAL if family.startswith("DINO") or "patch_size" not in vision else int(own)
+    size = USUAL if family.startswith("DINO") or "patch_size" not in vision else int(named)
     patch = vision.get("patch_size", 32)
     return size, int(patch[0] if isinstance(patch, list | tuple) else patch)
 

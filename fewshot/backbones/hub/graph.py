@@ -105,9 +105,9 @@ def _siglip(x: Tensor, network: Any, size: int, pool: str) -> Tensor:
     tokens = embedded(x, embedding, embedding.patch_embedding, vision.image_shape[0], size)
     tokens = copied(vision.post_layer_norm, "norm", encoded(tokens, vision.encoder_layers))
     probe = weight_table(tokens[:, :1, 0], np.array(head.probe)[0], "probe")
-    found = copied(head.attention, "pooling", probe, tokens, tokens)
-    hidden = copied(head.layer_norm, "pooling_norm", found)
-    return (found + dense_pair(hidden, head.mlp.fc1, head.mlp.fc2, "pooling"))[:, 0]
+    attended = copied(head.attention, "pooling", probe, tokens, tokens)
+    hidden = copied(head.layer_norm, "pooling_norm", attended)
+    return (attended + dense_pair(hidden, head.mlp.fc1, head.mlp.fc2, "pooling"))[:, 0]
 
 
 def _convolutions(x: Tensor, network: Any, size: int, pool: str) -> Tensor:
@@ -128,9 +128,9 @@ BODIES: dict[str, Callable[[Tensor, Any, int, str], Tensor]] = {
 
 def _pooled(tokens: Tensor, prefix: int, pool: str) -> Tensor:
     """Return the class token, the mean of the patches, or both. prefix: tokens before the patches."""
-    chosen = []
+    parts = []
     if pool != "mean":
-        chosen.append(tokens[:, 0])
+        parts.append(tokens[:, 0])
     if pool in ("mean", "both"):
-        chosen.append(ops.mean(tokens[:, prefix:], axis=1))
-    return layers.Concatenate(name="both")(chosen) if len(chosen) > 1 else chosen[0]
+        parts.append(ops.mean(tokens[:, prefix:], axis=1))
+    return layers.Concatenate(name="both")(parts) if len(parts) > 1 else parts[0]

@@ -48,12 +48,12 @@ def known(name: str) -> Known | None:
     text, presets = target(name), _presets()
     if not is_remote(name):
         return None
-    found = next((preset for preset in presets if text in (preset.name, preset.handle)), None)
-    if found is None and not is_address(name):
+    listed = next((preset for preset in presets if text in (preset.name, preset.handle)), None)
+    if listed is None and not is_address(name):
         if kind := _of_another_kind(text):
             raise UsageError(f"'{text}' is a preset of another kind, '{kind}', not of images")
         raise unknown("backbone", name, [*SHORT, *(PREFIX + preset.name for preset in presets)])
-    return found
+    return listed
 
 
 @functools.cache
@@ -89,7 +89,7 @@ def _of_another_kind(preset: str) -> str | None:
 
 def _models() -> Path:
     """Return the folder of KerasHub's sources that has a folder for each kind of model."""
-    found = importlib.util.find_spec("keras_hub")
-    assert found is not None  # `fewshot.backbones.hub.need` has been called
-    assert found.submodule_search_locations is not None  # it is a package
-    return Path(found.submodule_search_locations[0]) / "src" / "models"
+    package = importlib.util.find_spec("keras_hub")
+    assert package is not None  # `fewshot.backbones.hub.need` has been called
+    assert package.submodule_search_locations is not None  # it is a package
+    return Path(package.submodule_search_locations[0]) / "src" / "models"
