@@ -8,7 +8,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -99,7 +98,9 @@ def versions(*packages: str) -> dict[str, str]:
     Beside them the variables `CHANGING`, as far as they are set: with another value, a library computes
     other numbers.
     """
-    numbers = {package: importlib.metadata.version(package) for package in packages}
+    from importlib.metadata import version
+
+    numbers = {package: version(package) for package in packages}
     return numbers | {variable: os.environ[variable] for variable in CHANGING if os.environ.get(variable)}
 
 
@@ -204,8 +205,10 @@ def _tensorflow_sees_card() -> bool:
 
 
 def _jax_sees_card() -> bool:
+    from importlib.metadata import entry_points
+
     # Not asked itself: that starts it, and the threads of its CPU can be set no more.
-    return bool(importlib.metadata.entry_points(group="jax_plugins"))
+    return bool(entry_points(group="jax_plugins"))
 
 
 def _start_tensorflow(threads: int, device: str) -> None:

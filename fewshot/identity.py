@@ -36,7 +36,7 @@ from fewshot.wording import one_line
 
 _HOME = Path(__file__).resolve().parents[1]
 PACKAGE_FOLDERS = tuple(_HOME / name for name in ("fewshot", "gan", "experiments"))  # those of ours
-
+REGISTRY_FILES = {__file__, str(Path(__file__).with_name("registry.py"))}
 
 SESSION = ("<stdin>", "<dynamic-code>")  # files of what is typed, and of what another process sent by value
 
@@ -68,8 +68,13 @@ class Origin:
 
 def is_ours(file: str | Path | None) -> bool:
     """Return whether a file lies in one of this distribution's packages."""
-    path = _resolved(str(file)) if file else None
-    return path is not None and any(folder in path.parents for folder in PACKAGE_FOLDERS)
+    return bool(file) and _lies_in_ours(str(file))
+
+
+@functools.lru_cache(maxsize=4096)
+def _lies_in_ours(file: str) -> bool:
+    parents = _resolved(file).parents
+    return any(folder in parents for folder in PACKAGE_FOLDERS)
 
 
 def origin_of(make: Any, plugin: str | None = None, plugin_digest: str | None = None) -> Origin | None:
@@ -218,8 +223,7 @@ def _definition_place(make: Any) -> tuple[str | None, int, str]:
 def _caller() -> types.FrameType:
     """Return the frame that registers: the first one outside of the registry and of this file."""
     frame = sys._getframe(1)
-    registry_files = {__file__, str(Path(__file__).with_name("registry.py"))}
-    while frame.f_back and frame.f_code.co_filename in registry_files:
+    while frame.f_back and frame.f_code.co_filename in REGISTRY_FILES:
         frame = frame.f_back
     return frame
 

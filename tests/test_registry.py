@@ -209,6 +209,7 @@ def test_streams_are_independent_and_repeatable():
 
 def test_help_imports_nothing_heavy():
     heavy = ["tensorflow", "keras", "albumentations", "matplotlib", "scipy", "sklearn", "joblib", "PIL"]
+    heavy += ["filelock", "ssl", "tarfile", "threadpoolctl"]  # milliseconds each, which add up
     code = (
         "import sys, experiments.augment as a, experiments.benchmark\n"
         "try: a.main(['--help'])\n"

@@ -1,6 +1,5 @@
 """Fine-tuning: a pretrained backbone as a network like any other, trained on under a new head."""
 
-import importlib.metadata
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -15,9 +14,11 @@ Rank = Annotated[int, Range(0, 1024, whole=True)]
 
 def _weights(*, backbone, weights, **_) -> str:
     if is_hub(backbone):
-        return f"{digest(backbone, weights or None)} {importlib.metadata.version('keras-hub')}"
-    version = backbones[backbone].version if backbone in backbones else ""
-    return f"{digest(backbone, weights or None)} {version}".strip()
+        from importlib.metadata import version
+
+        return f"{digest(backbone, weights or None)} {version('keras-hub')}"
+    ours = backbones[backbone].version if backbone in backbones else ""
+    return f"{digest(backbone, weights or None)} {ours}".strip()
 
 
 def _features(*, backbone, size, weights, pool, **_) -> str:

@@ -184,6 +184,8 @@ class Findings:
         """Return the table, the verdict and what follows from it, for people."""
         compared = self.comparison(style)
         lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
+        if any(row.to_winner for row in compared.table):
+            lines[-1:] = [comparison.SIDE_BY_SIDE, ""]
         lines += self.inspection.text() if self.inspection else []
         lines += self._hard_text()
         if self.inspection and self.inspection.findings:

@@ -12,8 +12,8 @@ import copy
 import datetime
 import json
 import os
+import secrets
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,7 +244,7 @@ def _staged(path: Path) -> Iterator[Path]:
 
     If the block fails, nothing has changed.
     """
-    folder = path.parent / f".{uuid.uuid4().hex}"
+    folder = path.parent / f".{secrets.token_hex(16)}"
     try:
         folder.mkdir(parents=True)
         yield folder / path.name

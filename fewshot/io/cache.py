@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from fewshot.errors import FewshotError, field
 from fewshot.io.files import mark_output
 from fewshot.machine import cache_dir
@@ -30,6 +28,8 @@ def sound(folder: Path, build: Callable[[Path], None], damage: Callable[[Path], 
 
     Raises `FewshotError` where what is damaged cannot be set aside.
     """
+    from filelock import FileLock
+
     build_once(folder, build)
     if why := damage(folder):
         told = f"the cache folder {folder} is damaged ({why})"
@@ -49,6 +49,8 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     Two builders at once do no harm: the second waits and finds the folder done. A build that is cut off
     never counts. A disk that is full or cannot be written is a `FewshotError`.
     """
+    from filelock import FileLock
+
     if folder.is_dir():
         return folder
     temporary = folder.with_name(f".{folder.name}.partial")

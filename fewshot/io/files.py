@@ -3,11 +3,9 @@
 import contextlib
 import os
 import re
-import uuid
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from fewshot.errors import FewshotError, field
 
@@ -20,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary file begins with a dot and ends as `path` does. Raises `OSError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(16)}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -37,6 +35,8 @@ def held(folder: Path) -> Iterator[None]:
 
     Raises `OSError` where it cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:

@@ -11,7 +11,6 @@ notebook or a script is sent to them (`portable`, `receive`).
 """
 
 import functools
-import importlib.metadata
 import os
 import runpy
 import traceback
@@ -65,7 +64,9 @@ def load_installed() -> None:
 
     Raises `UsageError` for one that does not import.
     """
-    for entry in importlib.metadata.entry_points(group=GROUP):
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
         try:
             entry.load()
         except (Exception, SystemExit) as error:  # whatever someone else's package raises

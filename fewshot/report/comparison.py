@@ -16,11 +16,13 @@ from fewshot.report.typed import entries, estimate, number, text
 from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
 
+SIDE_BY_SIDE = (
+    "The winner's accuracy is corrected for having been chosen; Δ is the difference to it, uncorrected, on the "
+    "photos that both were asked about."
+)
 READING = (
     "Every strategy was trained on the same draws and asked about photos that it had not seen. Accuracies "
-    "are balanced (the mean over the classes), with a 95 % interval for new photos like these; that of the "
-    "winner is corrected for having been chosen. Δ is the difference to the winner on the photos that both "
-    "were asked about."
+    f"are balanced (the mean over the classes), with a 95 % interval for new photos like these. {SIDE_BY_SIDE}"
 )
 SHEETS = {  # the pictures, by their names, beside the galleries of what is suspicious
     "shots": "Accuracy against training photos a class",

@@ -11,11 +11,11 @@ import functools
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -46,7 +46,7 @@ class Cluster:
         self._open = contextlib.ExitStack()
         self._client: Any = None  # a `distributed.Client` once connected
         self._workers: set[str] = set()
-        self._name = f"trial-{uuid.uuid4().hex}"
+        self._name = f"trial-{secrets.token_hex(16)}"
 
     def __enter__(self) -> "Cluster":
         return self
@@ -99,7 +99,7 @@ class Cluster:
         """Return future → position. One group of tasks: Dask then hands each worker two at most, in order."""
         self._check_scheduler()
         # The name says whose they are, and the number their order; a name is never used again.
-        group = f"{self._name}-{uuid.uuid4().hex}"
+        group = f"{self._name}-{secrets.token_hex(16)}"
         keys = [(group, f"{number:09}") for number in range(len(trials))]
         futures = self._client.map(do, list(trials.values()), key=keys, pure=False)
         return dict(zip(futures, trials, strict=True))

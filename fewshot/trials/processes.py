@@ -1,7 +1,6 @@
 """Trials on worker processes of this machine, or in this process."""
 
 import math
-import multiprocessing
 import os
 import signal
 import sys
@@ -47,6 +46,8 @@ class Processes:
                     raise OutOfTime
                 yield position, work(trial)
             return
+        import multiprocessing
+
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -115,6 +116,8 @@ def start_worker(definitions: bytes = b"", setting: tuple[int, str] | None = Non
     definitions: `plugins.portable` of the driver. setting: threads and device; joblib starts new workers
     where either argument is another, since a process computes in one way for its life.
     """
+    import multiprocessing
+
     plugins.load_inherited()
     plugins.receive(definitions)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import fewshot
 from fewshot import backend
@@ -119,6 +118,8 @@ def prepare_task(trial: Trial) -> None:
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
+    from threadpoolctl import threadpool_limits
+
     receive_digests(trial.digests or ())
     backend.start(trial.threads, trial.device)
     task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)

@@ -6,7 +6,6 @@ the driver has it started anew.
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import platform
 import signal
@@ -62,12 +61,14 @@ class Setting:
 
 def versions(keras_backend: str) -> dict[str, str]:
     """Return what must be the same everywhere: it decides results."""
+    from importlib.metadata import PackageNotFoundError, version
+
     python = ".".join(platform.python_version_tuple()[:2])
     numbers = {"Python": python, "fewshot": _code_version(PACKAGE_FOLDERS)}
     for library in (*LIBRARIES, keras_backend):
         try:
-            numbers[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
+            numbers[library] = version(library)
+        except PackageNotFoundError:
             numbers[library] = "none"
     return numbers
 
