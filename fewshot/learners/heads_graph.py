@@ -7,7 +7,7 @@ Import this after `fewshot.backend.start`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,7 +18,8 @@ from fewshot.data.views import GREY
 from fewshot.learners.inputs import folded, named
 from fewshot.learners.members import Member
 
-HALF = 0.5001  # rounds halves up, those that float32 finds a little less than halves, too
+BASE = 2.0**11  # of the two digits of a weight
+HALF = 2.0**21  # half a grey level, in units of 2⁻²²
 EMBEDDING = "embedding"
 NEVER = -1e30  # the logit of a class that had no photo
 
@@ -102,25 +103,55 @@ def view_tensors(pixels: Tensor, names: Sequence[str], size: int) -> dict[str, T
             else:
                 share = {"start": 0.0, "centre": 0.5, "end": 1.0}[name]
                 first, window = ops.floor(share * (length - least)), least
-            sides.append(_resampling(line, both, first, window, size))
-        # As Pillow does it: across first, and whole grey levels in between.
-        rows = ops.floor(ops.einsum("nhwc,sw->nhsc", pixels - GREY, sides[1]) + HALF)
-        squares[name] = ops.floor(ops.einsum("nhsc,th->ntsc", rows, sides[0]) + HALF) + GREY
+            sides.append(_fixed_point(line, both, first, window, size))
+        # Across first, and whole grey levels in between.
+        rows = _resampled("nhwc,sw->nhsc", pixels - GREY, sides[1], (size, 1))
+        squares[name] = _resampled("nhsc,th->ntsc", rows, sides[0], (size, 1, 1)) + GREY
     return squares
 
 
-def _resampling(line: Tensor, both: Tensor, first: Tensor, window: Tensor, size: int) -> Tensor:
-    """Return the weights (size, pixels) of a side's pixels in the pixels of the result.
+class Weights(NamedTuple):
+    """Weights in units of 2⁻²², as Pillow rounds them: `high` times 2¹¹ plus `low`."""
+
+    high: Tensor  # of each pixel of the side (columns) in each of the result (rows)
+    low: Tensor
+    all_high: Tensor  # of all pixels of the window, those outside the photo with them, (size,)
+    all_low: Tensor
+
+
+def _resampled(product: str, greys: Tensor, weights: Weights, shape: tuple[int, ...]) -> Tensor:
+    """Return sums of grey levels above `GREY`, weighted and rounded to whole levels: Pillow's, to the bit.
+
+    Every intermediate value is a whole number that float32 holds. product: of `numpy.einsum`. shape: that of
+    a number for each pixel of the result, such that it can be added to the product.
+    """
+    high, low = (
+        ops.einsum(product, greys, part) + GREY * ops.reshape(total, shape)
+        for part, total in ((weights.high, weights.all_high), (weights.low, weights.all_low))
+    )
+    return ops.floor((high + ops.floor((low + HALF) / BASE)) / BASE) - GREY
+
+
+def _fixed_point(line: Tensor, both: Tensor, first: Tensor, window: Tensor, size: int) -> Weights:
+    """Return the weights of a side's pixels in the pixels of the result.
 
     line: ones, as many as there are pixels. both: at least as many ones as pixels in the window.
     first, window: where the window begins, and its length; pixels outside the photo count as grey.
     """
-    reach = ops.maximum(window / size, 1.0)
-    centres = (window / size) * (np.arange(size, dtype=np.float32)[:, None] + 0.5)
+    reach = ops.maximum(window, float(size))
+    centres = window * (2 * np.arange(size, dtype=np.float32)[:, None] + 1)
 
-    def weights(at: Tensor) -> Tensor:
-        inside = ops.cast(ops.logical_and(at > 0, at < window), "float32")
-        return ops.relu(1.0 - ops.absolute(at - centres) / reach) * inside
+    def triangle(at: Tensor) -> Tensor:
+        """Return whole numbers in proportion to the weights of pixels, counted from the window's first."""
+        inside = ops.cast(ops.logical_and(at >= 0, at < window), "float32")
+        return ops.relu(2 * reach - ops.absolute((2 * at + 1) * size - centres)) * inside
 
-    total = ops.sum(weights(ops.cumsum(both) - 0.5), axis=1, keepdims=True)
-    return weights(ops.cumsum(line) - 0.5 - first) / total
+    whole = triangle(ops.cumsum(both) - 1)
+    total = ops.sum(whole, axis=1, keepdims=True)
+
+    def parts(weights: Tensor) -> tuple[Tensor, Tensor]:
+        high = ops.floor(weights * BASE / total)
+        return high, ops.floor((weights * BASE - high * total) * BASE / total + 0.5)
+
+    all_high, all_low = (ops.sum(part, axis=1) for part in parts(whole))
+    return Weights(*parts(triangle(ops.cumsum(line) - 1 - first)), all_high, all_low)

@@ -17,12 +17,13 @@ from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
 
 SIDE_BY_SIDE = (
-    "The winner's accuracy is corrected for having been chosen; Δ is the difference to it, uncorrected, on the "
-    "photos that both were asked about."
+    "The winner's accuracy is corrected for having been chosen; Δ is the difference to it, uncorrected, on "
+    "the photos that both were asked about."
 )
 READING = (
     "Every strategy was trained on the same draws and asked about photos that it had not seen. Accuracies "
-    f"are balanced (the mean over the classes), with a 95 % interval for new photos like these. {SIDE_BY_SIDE}"
+    "are balanced (the mean over the classes), with a 95 % interval for new photos like these. "
+    f"{SIDE_BY_SIDE}"
 )
 SHEETS = {  # the pictures, by their names, beside the galleries of what is suspicious
     "shots": "Accuracy against training photos a class",

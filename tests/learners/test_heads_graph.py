@@ -30,13 +30,12 @@ def viewer(started):
 
 
 @pytest.mark.parametrize("size", [(200, 90), (91, 200), (64, 64), (30, 21), (20, 49), (48, 48), (48, 97)])
-def test_views_in_the_graph_are_those_of_the_photos(viewer, size):
-    image = photo(*size)
-    seen = viewer(np.asarray(image, np.float32)[None], training=False)
-    for name in VIEWS:
-        differences = np.abs(np.array(seen[name])[0] - view(image, name, SIZE))
-        assert differences.max() <= 1, name
-        assert differences.mean() < 0.2, name
+def test_views_in_the_graph_are_those_of_the_photos_to_the_bit(viewer, size):
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    for image in (photo(*size), Image.fromarray(noise)):
+        seen = viewer(np.asarray(image, np.float32)[None], training=False)
+        for name in VIEWS:
+            np.testing.assert_array_equal(np.array(seen[name])[0], view(image, name, SIZE), name)
 
 
 def members(table, classes=3):
@@ -77,5 +76,5 @@ def test_the_model_says_what_the_members_say(tmp_path):
     found = np.concatenate(
         [np.array(model(np.asarray(image, np.float32)[None], training=False)) for image in photos]
     )
-    np.testing.assert_allclose(found, wanted, atol=0.02)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)  # features that round otherwise to float16
     assert np.ptp(wanted, axis=0).max() > 0.05
