@@ -180,9 +180,9 @@ def photos_of(records: Iterable[Measured], seeds: Container[int] | None = None) 
 
 def half_width(std: float, n: int, level: float = 0.95) -> float:
     """Return half of the width of the t interval of a mean of n values, two or more."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # what scipy.stats.t.ppf calls; that module takes a second to import
 
-    return float(t.ppf((1 + level) / 2, n - 1)) * std / n**0.5
+    return float(stdtrit(n - 1, (1 + level) / 2)) * std / n**0.5
 
 
 def paired(values: Mapping[int, float], baseline: Mapping[int, float], photos: int | None = None) -> Paired:
@@ -203,14 +203,15 @@ def _signed_rank_p(differences: np.ndarray) -> float:
     if not differences.any():
         return 1.0
 
-    from scipy.stats import rankdata, wilcoxon
-
     if len(differences) > EXACT:
+        from scipy.stats import wilcoxon
+
         return float(wilcoxon(differences).pvalue)
     # SciPy would go through all sign patterns, for seconds where there are ties. Counted instead: in how many
     # of them the doubled ranks, which are whole, of the positive differences have each sum.
     changed = differences[differences != 0]
-    ranks = np.rint(2 * rankdata(np.abs(changed))).astype(int)
+    _, value, ties = np.unique(np.abs(changed), return_inverse=True, return_counts=True)
+    ranks = (2 * np.cumsum(ties) - ties + 1)[value]
     patterns = np.ones(1)
     for rank in ranks:
         patterns = np.pad(patterns, (0, rank)) + np.pad(patterns, (rank, 0))
