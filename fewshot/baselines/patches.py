@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from fewshot.baselines.shapes import image_shape
+from fewshot.baselines.shapes import image_shape, regions
 from fewshot.errors import UsageError
 from fewshot.machine import memory, room
 
@@ -124,11 +124,6 @@ class Patches(TransformerMixin, BaseEstimator):
 
         check_is_fitted(self)
         return features(self, images, CONTRAST)
-
-
-def regions(places, pool):
-    """Return where the regions of a side begin, and its end: (pool + 1,) positions among the places."""
-    return np.linspace(0, places, pool + 1).round().astype(int)
 
 
 def _pooled(maps, pool):

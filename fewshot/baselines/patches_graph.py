@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import layers, ops
 
+from fewshot.baselines.shapes import regions
+
 if TYPE_CHECKING:
     from fewshot.baselines.patches import Patches
 
@@ -44,8 +46,6 @@ def _variance(images: Any, size: int) -> Any:
 
 def _pooled(fitted: "Patches", maps: Any) -> list[Any]:
     """Return the means of maps (N, places, places, answers) in each region, (N, filters) each."""
-    from fewshot.baselines.patches import regions
-
     count, means = fitted.count, []
     if fitted.symmetric:
         maps = (maps[..., :count] + ops.flip(maps[..., count:], axis=2)) / 2.0
