@@ -9,7 +9,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fewshot.baselines.heads import Rotated, deal, fit_head
+from fewshot.baselines.heads import Rotated, fit_head
+from fewshot.baselines.heads.folds import deal
 from fewshot.baselines.scales import ScaleName, floored
 
 

@@ -91,7 +91,7 @@ class EstimatorLearner(Learner):
         Weights alone are not enough (`fewshot.baselines.heads`). Nothing where classes are equal, or too few
         photos of one can be held out.
         """
-        from fewshot.baselines.heads import correction, doubtful
+        from fewshot.baselines.heads.unequal import correction, doubtful
 
         nothing = 1.0, np.zeros(len(train.classes))
         present, y = np.unique(train.y, return_inverse=True)
@@ -142,7 +142,8 @@ class EstimatorLearner(Learner):
         from scipy.special import softmax
         from sklearn.linear_model import RidgeClassifier
 
-        from fewshot.baselines.heads import Rotated, ridge_held_out
+        from fewshot.baselines.heads.ridge import ridge_held_out
+        from fewshot.baselines.heads.rotated import Rotated
 
         steps = getattr(self._estimator, "steps", [("", self._estimator)])
         if type(steps[-1][1]) is not RidgeClassifier or np.ndim(steps[-1][1].alpha):

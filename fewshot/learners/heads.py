@@ -35,7 +35,6 @@ from fewshot.settings import Count
 if TYPE_CHECKING:
     import keras
 
-HEADS = ("ridge-gcv", "logistic-cv", "lda", "svm", "centroid")
 MANY, FEW = 1000, 500  # of more photos than many, a few tell which candidates are worth judging by all
 
 
@@ -145,7 +144,8 @@ class HeadsLearner(Learner):
         seed: int,
     ) -> tuple[list[Member], dict[Candidate, Score]]:
         """Return the members with the least log loss, the best first, and the scores of these candidates."""
-        from fewshot.baselines.heads import Rotated, deal, fit_head
+        from fewshot.baselines.heads import Rotated, fit_head
+        from fewshot.baselines.heads.folds import deal
 
         folds, n = deal(labels, photos, seed), len(labels)
         scores: dict[Candidate, Score] = {}
@@ -225,6 +225,8 @@ class HeadsLearner(Learner):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise `UsageError` for names of backbones, views, scales and heads that are unknown."""
+        from fewshot.baselines.heads import HEADS
+
         parse(self.backbones)
         for kind, text, known in (
             ("view", self.views, VIEWS),

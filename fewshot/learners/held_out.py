@@ -16,7 +16,7 @@ def by_folds(train: Dataset, seed: int, fitted: Callable[[Dataset], Learner]) ->
     NaN for images that no fold holds out: there are up to five, near-duplicates on one side. fitted: returns
     a new learner, fitted to some of the images.
     """
-    from fewshot.baselines.heads import deal
+    from fewshot.baselines.heads.folds import deal
 
     fold = deal(np.unique(train.y, return_inverse=True)[1], train.scenes, seed)
     if fold.max(initial=-1) < 0:

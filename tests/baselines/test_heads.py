@@ -15,7 +15,9 @@ from sklearn.svm import LinearSVC
 from fewshot import baselines
 from fewshot.baselines.classifiers import Head
 from fewshot.baselines.dense import as_dense
-from fewshot.baselines.heads import HEADS, PENALTIES, Rotated, deal, fit_head
+from fewshot.baselines.heads import HEADS, Rotated, fit_head
+from fewshot.baselines.heads.folds import deal
+from fewshot.baselines.heads.ridge import PENALTIES
 from fewshot.baselines.scales import SCALES, fit_scale
 from fewshot.errors import UsageError
 
@@ -224,7 +226,7 @@ def test_a_weight_of_two_is_a_row_that_stands_there_twice(name, counts, monkeypa
     """Discriminant analysis and centroids once took no notice of weights."""
     # How much a covariance is shrunk follows from how many rows there are, too.
     monkeypatch.setattr(
-        "fewshot.baselines.heads.shrunk_covariance", lambda rows, width, n: (rows.T @ rows / n, 0.1)
+        "fewshot.baselines.heads.means.shrunk_covariance", lambda rows, width, n: (rows.T @ rows / n, 0.1)
     )
     x, y = rows(counts)
     weights = np.random.default_rng(0).integers(1, 4, len(y))
@@ -322,7 +324,7 @@ def test_heads_become_dense_layers(name):
 def test_axes_in_single_precision_give_the_same_answers(name, width, monkeypatch):
     x, y = rows(width=width)
     exact, _ = fitted(name, x, y)
-    monkeypatch.setattr("fewshot.baselines.heads.MANY", 10)
+    monkeypatch.setattr("fewshot.baselines.heads.rotated.MANY", 10)
     rough, rotated = fitted(name, x, y)
     assert rotated.precision == np.float32
     np.testing.assert_allclose(answers(rough, x), answers(exact, x), atol=2e-4)

@@ -140,7 +140,8 @@ def test_the_card_holds_the_accuracy_of_a_model_of_unequal_classes_class_by_clas
     """Twenty folders of 20 and 200 photos, five-fold: what is delivered, trained on all, on photos apart."""
     from scipy.special import softmax
 
-    from fewshot.baselines.heads import Rotated, deal, fit_head
+    from fewshot.baselines.heads import Rotated, fit_head
+    from fewshot.baselines.heads.folds import deal
 
     rng = np.random.default_rng(0)
     truth = np.repeat([0, 1], 1000)
