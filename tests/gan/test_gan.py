@@ -17,6 +17,7 @@ from gan.training import Run, marks, separate
 pytestmark = pytest.mark.usefixtures("started")
 
 TINY = "best:width=4,latent=8,batch=8,fakes=8,updates=6"
+REPORT = "report:batch=4,fakes=4,epochs=1"
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_losses_by_hand(images):
 def test_every_weight_of_both_networks_learns(images):
     from gan.engine import compiled
 
-    for text in (f"{TINY},loss=logistic", "report:batch=4,fakes=4"):  # hinge: a bias may stay
+    for text in (TINY, REPORT):  # with hinge, a bias may stay
         recipe = parse(text)
         parts = separate(recipe, images)
         engine = compiled(recipe, (16, 16, 3), len(parts[0].classes))
@@ -166,6 +167,16 @@ def test_every_weight_of_both_networks_learns(images):
         engine.run(engine.place(parts[0]), batches, 0)
         for weight, value in zip(weights, before, strict=True):
             assert not np.array_equal(weight.numpy(), value), weight.path
+
+
+def test_a_generator_a_class(images, own_cache):
+    recipe = parse(REPORT)
+    assert [part.classes for part in separate(recipe, images)] == [("f",), ("j",)]
+    generators = cached(recipe, images, seed=0)
+    assert len(generators) == 2
+    assert sample_images(generators, 3, seed=0).classes == ("f", "j")
+    with pytest.raises(UsageError, match="knows of no classes"):
+        cached(parse("report:labels=together"), images, seed=0)
 
 
 def _finished(run):
@@ -224,8 +235,10 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(images, tmp_path, monkeypat
 
 
 def test_a_loss_that_is_no_number_stops_the_training(images):
-    run = Run(parse(f"{TINY},learning_rate=1e38"), images, seed=1)
-    with pytest.raises(DivergedError, match=r"no longer finite at update \d of|at update \d"):
+    run = Run(parse(TINY), images, seed=1)
+    for weight in run.engine.generator.trainable_variables:
+        weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(DivergedError, match=r"a loss was no longer finite at update 1$"):
         _finished(run)
 
 
@@ -243,21 +256,11 @@ def test_generators_are_kept_and_repeat(images, own_cache):
     assert not np.array_equal(sample_images(again, 5, seed=1).x, samples.x)
 
 
-def test_a_generator_a_class(images, own_cache):
-    recipe = parse("report:batch=4,fakes=4,epochs=1")
-    assert [part.classes for part in separate(recipe, images)] == [("f",), ("j",)]
-    generators = cached(recipe, images, seed=0)
-    assert len(generators) == 2
-    assert sample_images(generators, 3, seed=0).classes == ("f", "j")
-    with pytest.raises(UsageError, match="knows of no classes"):
-        cached(parse("report:labels=together"), images, seed=0)
-
-
 def test_one_image_is_enough_to_train_on(task):
     _finished(Run(parse(TINY), task.train.take(np.array([0])).compact(), seed=0))
 
 
-def test_ten_trainings_do_not_grow(images):
+def test_trainings_do_not_grow(images):
     def size():
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * resource.getpagesize() / 2**20
@@ -265,9 +268,9 @@ def test_ten_trainings_do_not_grow(images):
     recipe = parse(TINY)
     _finished(Run(recipe, images, seed=0))
     before = size()
-    for seed in range(10):
+    for seed in range(5):
         _finished(Run(recipe, images, seed))
-    assert size() - before < 30  # MB
+    assert size() - before < 15  # MB
 
 
 def test_marks():
