@@ -1,18 +1,25 @@
 """The commands of gan, and the studies with synthetic images, on scikit-learn's digits."""
 
+import contextlib
+import io
 import json
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from commands import in_a_fork
 from helpers import one_line
 from PIL import Image
 
-TINY = "best:width=4,latent=8,batch=8,fakes=8,updates=12"
+from gan import train
+
+pytestmark = pytest.mark.usefixtures("started", "tiny_backbone")
+
+TINY = "best:width=4,latent=8,batch=8,fakes=8,updates=4"
+SHORT = "best:width=4,latent=8,batch=8,fakes=8,updates=2,online=none"
 PLUGIN = """
 from gan.recipe import GanRecipe, presets
 
@@ -22,54 +29,65 @@ def tiny():
     return GanRecipe(architecture="light:latent=8,width=4", labels="conditional", batch=8, fakes=8, updates=5)
 """
 DIGITS = ("--data", "digits", "--classes", "3", "8", "--shots", "12")
-RANDOM = ("--features", "squeezenet@48:weights=random")  # no download
-TRAIN = ("--preset", TINY, *DIGITS, *RANDOM)
+TRAIN = ("--preset", TINY, *DIGITS, "--features", "tiny@48:weights=random")
+
+
+def trained_here(*args):
+    """Run `gan.train` in this process, where the networks of a recipe are compiled once."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = train.main([*map(str, args), "--threads", "1", "--json"])
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, cache):
+def trained(tmp_path_factory, cache, started, tiny_backbone):
     """What `gan.train` writes, and what it says."""
     out = tmp_path_factory.mktemp("gan") / "out"
-    done = in_a_fork("gan.train", *TRAIN, "--out", out, "--json")
+    done = trained_here(*TRAIN, "--out", out)
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)["generators"][0], done.stderr
 
 
 def test_training_writes_all_that_is_promised(trained):
     out, result, _ = trained
-    assert result["updates"] == 12
+    assert result["updates"] == 4
     assert [row["references"] for row in result["quality"]] == [162, 162]  # all that is held out, balanced
     assert all(0 <= row["copies"] <= 100 for row in result["quality"])
     assert (out / "checkpoint.npz").exists()
     with Image.open(out / "training.gif") as film:
-        assert film.n_frames == len(list((out / "samples").glob("*.png"))) == 12
+        assert film.n_frames == len(list((out / "samples").glob("*.png"))) == 4
     for name in ("curves.png", "neighbours.png", "generator.keras", "generator.json"):
         assert (out / name).stat().st_size > 0, name
 
 
-def test_the_same_command_resumes(trained, command):
+def test_the_same_command_resumes(trained):
     out, result, _ = trained
-    again = command("gan.train", *TRAIN, "--json", out=out)
+    again = trained_here(*TRAIN, "--out", out)
     found = json.loads(again.stdout)["generators"][0]
-    assert "resuming after 12" in again.stderr
+    assert "resuming after 4" in again.stderr
     assert found["quality"] == result["quality"]
     wider = TINY.replace("width=4", "width=8")
-    other = command("gan.train", "--preset", wider, *DIGITS, *RANDOM, out=out)
+    other = trained_here("--preset", wider, *DIGITS, "--features", "none", "--out", out)
     assert other.returncode == 2
     assert "--fresh" in one_line(other.stderr)
 
 
-def test_killed_and_resumed_is_the_same(trained, command, tmp_path):
-    _, straight, _ = trained
-    line = [sys.executable, "-m", "gan.train", *TRAIN, "--out", str(tmp_path / "results")]
+@pytest.mark.processes
+def test_killed_and_resumed_is_the_same(command, tmp_path):
+    longer = TINY.replace("updates=4", "updates=12")
+    options = ["--preset", longer, *DIGITS, "--features", "squeezenet@48:weights=random"]
+    straight = command("gan.train", *options, "--json", out=tmp_path / "straight")
+    line = [sys.executable, "-m", "gan.train", *options, "--out", str(tmp_path / "results")]
     killed = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not (tmp_path / "results" / "checkpoint.npz").exists() and killed.poll() is None:
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    done = command("gan.train", *TRAIN, "--json")
+    done = command("gan.train", *options, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["generators"][0]["quality"] == straight["quality"]
+    whole, resumed = (json.loads(one.stdout)["generators"][0]["quality"] for one in (straight, done))
+    assert resumed == whole
 
 
 def test_generating(trained, command, tmp_path):
@@ -122,23 +140,17 @@ def test_wrong_usage(command, args, message):
     assert message in one_line(done.stderr)
 
 
-def test_one_class_and_one_image(command, tmp_path):
+def test_one_class_and_one_image(tmp_path):
     """Its batches are drawn with replacement, and said to be; without quality, no backbone is fetched."""
     alone = ["--data", "digits", "--classes", "3", "--shots", "1", "--features", "none"]
-    done = command("gan.train", "--preset", TINY, *alone)
+    done = trained_here("--preset", SHORT, *alone, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 images, each batch of 8 drawn with replacement" in done.stderr
 
 
-def test_a_training_that_diverges_keeps_its_checkpoint(command, tmp_path):
-    done = command(
-        "gan.train",
-        "--preset",
-        TINY.replace("=12", "=40") + ",learning_rate=1e30",
-        *DIGITS,
-        "--features",
-        "none",
-    )
+def test_a_training_that_diverges_keeps_its_checkpoint(tmp_path):
+    diverging = SHORT.replace("updates=2", "updates=20,learning_rate=1e30")
+    done = trained_here("--preset", diverging, *DIGITS, "--features", "none", "--out", tmp_path)
     assert done.returncode == 1
     assert "the last good checkpoint" in one_line(done.stderr)
 
@@ -176,14 +188,12 @@ def test_the_study_of_synthetic_images(command, tmp_path):
     assert all(row["failed"] == 0 for part in found.values() for row in part["methods"])
 
 
-def test_flat_photos_are_a_class_to_train_on(command, tmp_path):
+def test_flat_photos_are_a_class_to_train_on(tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(8):
         pixels = np.random.default_rng(number).integers(0, 256, (24, 24, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.jpg")
-    few = TINY.replace("updates=12", "updates=2")
-    done = command(
-        "gan.train", "--preset", few, "--data", tmp_path / "photos", "--features", "none", "--json"
-    )
+    options = ["--data", tmp_path / "photos", "--features", "none", "--out", tmp_path / "out"]
+    done = trained_here("--preset", SHORT, *options)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["generators"][0]["classes"] == ["photos"]
