@@ -1,8 +1,10 @@
 """Exported models: what the learner says, from raw pixels, with a card; and calibration."""
 
 import copy
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -64,13 +66,26 @@ def export(learner, train, path, card=None, formats=("keras",)):
     return export(learner, train, 0, path, card or {}, formats)
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, started, tiny_backbone):
+    """Export learners, each once: kind → its file, of temperature 2, and the learner, fitted to the same."""
+    folder, train = tmp_path_factory.mktemp("exported"), images(30)
+
+    @functools.cache
+    def kind_of(kind):
+        path = folder / f"{kind}.keras"
+        export(LEARNERS[kind], train, path, {"temperature": 2.0})
+        return path, copy.copy(LEARNERS[kind]).fit(train.compact(), 0)
+
+    return kind_of
+
+
 @pytest.mark.parametrize("kind", LEARNERS)
-def test_the_model_says_what_the_learner_says(kind, tmp_path):
-    """But for the doubt that is in every saved model."""
-    train, new = images(30), images(40)
-    export(LEARNERS[kind], train, tmp_path / "model.keras")
-    model = keras.saving.load_model(tmp_path / "model.keras")
-    wanted = calibration.scaled(LEARNERS[kind].fit(train.compact(), 0).predict(new.x), 1.0)
+def test_the_model_says_what_the_learner_says(kind, exported):
+    path, learner = exported(kind)
+    new = images(40)
+    model = keras.saving.load_model(path)
+    wanted = calibration.scaled(learner.predict(new.x), 2.0)
     found = backend.compile_forward(model)(new.x.astype(np.float32))
     assert found.shape == (40, 3)
     # Where features are rounded to half precision, one of them may fall on the other side.
@@ -90,16 +105,17 @@ assert not [name for name in sys.modules if name.partition(".")[0] in ("fewshot"
 """
 
 
-def test_plain_keras_opens_the_models_in_safe_mode(tmp_path):
+def test_plain_keras_opens_the_models_in_safe_mode(exported, tmp_path):
     """In a process that never imports this package: every kind of learner, every layer of our own."""
     from fewshot.backbones.applications import KerasPixels
     from fewshot.backbones.layers import Pixels
     from fewshot.deploy.graph import standard
     from fewshot.models import layers
 
-    train = images(12)
-    for kind, learner in LEARNERS.items():
-        export(learner, train, tmp_path / f"{kind}.keras", {"temperature": 2.0})
+    x, learners = images(12).x, {}
+    for kind in LEARNERS:
+        path, learners[kind] = exported(kind)
+        shutil.copy(path, tmp_path)
     of_ours = {
         "Pixels": Pixels((1, 2, 3), (4, 5, 6), bgr=True),
         "KerasPixels": KerasPixels("ResNet50"),
@@ -113,21 +129,20 @@ def test_plain_keras_opens_the_models_in_safe_mode(tmp_path):
         "LocalResponse": layers.LocalResponse(),
     }
     assert of_ours.keys() == _layers_of_ours()
-    inputs = keras.Input(train.image_shape)
+    inputs = keras.Input(x.shape[1:])
     networks = {name: keras.Model(inputs, layer(inputs)) for name, layer in of_ours.items()}
     for name, network in networks.items():
         standard(network).save(tmp_path / f"{name}.keras")
-    np.save(tmp_path / "images.npy", train.x)
+    np.save(tmp_path / "images.npy", x)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     line = [sys.executable, "-c", PLAIN_KERAS, str(tmp_path)]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    for kind, learner in LEARNERS.items():
-        fitted = copy.copy(learner).fit(train.compact(), 0)
-        wanted = calibration.scaled(fitted.predict(train.x), 2.0)
+    for kind, learner in learners.items():
+        wanted = calibration.scaled(learner.predict(x), 2.0)
         np.testing.assert_allclose(np.load(tmp_path / f"{kind}.npy"), wanted, atol=1e-2)
     for name, network in networks.items():
-        wanted = np.array(network(train.x, training=False))
+        wanted = np.array(network(x, training=False))
         np.testing.assert_allclose(
             np.load(tmp_path / f"{name}.npy"), wanted, atol=1e-5 * np.abs(wanted).max()
         )
