@@ -62,6 +62,8 @@ class Brightness(Learner):
     scale: float = 20.0
     diverges: tuple[int, ...] = ()
 
+    uses_backend = False
+
     def fit(self, train, seed, watch=None, checkpoint=None):
         if seed in self.diverges:
             raise DivergedError("the loss was no longer finite at update 3 of 10")

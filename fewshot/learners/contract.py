@@ -73,6 +73,7 @@ class Learner:
     looks_at: LooksAt = "small"  # the rendition of a folder's photos; backbones look at larger ones
     trains_together: bool = False  # whether `fit_together` trains many seeds in one compiled call
     prepares_each_image: bool = False  # whether `prepare` does the same to an image in any company
+    uses_backend: bool = True  # whether it computes with Keras, so that the backend has to start
     weighs: bool = False  # whether `fit` heeds `train.weights`; for others `train` repeats images instead
     starts_from_weights: bool = False  # whether `fit` takes `start`, `last`, `head`, as `KerasLearner` does
 

@@ -51,6 +51,11 @@ class EstimatorLearner(Learner):
         """Large images where a backbone looks at them."""
         return "small" if self.features == PIXELS else "large"
 
+    @property
+    def uses_backend(self) -> bool:  # type: ignore[override]  # a constant of other kinds
+        """Whether a backbone looks at the images, or the estimator names Keras among its libraries."""
+        return self.features != PIXELS or "keras" in (estimators.trait(self.estimator, "libraries") or ())
+
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "EstimatorLearner":
@@ -273,6 +278,8 @@ class GivenEstimatorLearner(EstimatorLearner):
     """
 
     estimator: object  # type: ignore[assignment]  # itself, in place of its name
+
+    uses_backend = True  # it may: a user's classifier computes with whatever it likes
 
     @property
     def _name(self) -> str:

@@ -114,6 +114,11 @@ class MeanLearner(Learner):
         """What the member looks at that wants most; where images come in several, all must look at one."""
         return max((member.looks_at for member in self.members), key=LOOKS.index)
 
+    @property
+    def uses_backend(self) -> bool:  # type: ignore[override]  # a constant of other kinds
+        """Whether a member does."""
+        return any(member.uses_backend for member in self.members)
+
     def parts(self) -> tuple[Learner, ...]:
         """Return the members, those of an ensemble in place of it."""
         return tuple(part for member in self.members for part in (member.parts() or (member,)))

@@ -27,6 +27,8 @@ class NumpyLearner(NetworkLearner):
     The recipe's online augmentation, moving average and ensembles are not for it; `check` says so.
     """
 
+    uses_backend = False
+
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
     ) -> "NumpyLearner":

@@ -110,8 +110,7 @@ def run(
 
 def prepare_task(trial: Trial) -> None:
     """Compute what the trial's learner shares with others on its task."""
-    receive_digests(trial.digests or ())
-    backend.start(trial.threads, trial.device)
+    _begin(trial)
     splits = open_splits(trial.data.folder)
     trial.learner.prepare(trial.protocol.sample_task(splits, trial.seed, trial.share))
 
@@ -120,8 +119,7 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
     """Return the record of a trial, and the predictions to keep beside it."""
     from threadpoolctl import threadpool_limits
 
-    receive_digests(trial.digests or ())
-    backend.start(trial.threads, trial.device)
+    _begin(trial)
     task = trial.protocol.sample_task(open_splits(trial.data.folder), trial.seed)
     begin, setup = time.perf_counter(), backend.setup_seconds()
     learner = copy.copy(trial.learner)  # what it learns does not stay with the trial
@@ -142,6 +140,13 @@ def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:
         return outcome(trial, task, _told(failure), time.perf_counter() - begin)
     seconds, setup = time.perf_counter() - begin, backend.setup_seconds() - setup
     return outcome(trial, task, learner, seconds, probabilities, setup)
+
+
+def _begin(trial: Trial) -> None:
+    """Make this process one that can compute the trial; importing TensorFlow for nothing takes seconds."""
+    receive_digests(trial.digests or ())
+    if trial.learner.uses_backend:
+        backend.start(trial.threads, trial.device)
 
 
 def _told(error: FewshotError) -> FewshotError:
