@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 
 TIMEOUT = 300  # seconds
 # The order is that of a command: `fewshot` says how Keras starts.
@@ -40,14 +41,19 @@ def in_a_process(
     return subprocess.run(line, env=os.environ | (env or {}), **options)
 
 
-def in_a_fork(module: str, *args: object) -> subprocess.CompletedProcess:
-    """Run the same in a fork of a process that has made the imports; as `in_a_process` where none can be."""
+def in_a_fork(
+    module: str, *args: object, before: Callable[[], object] | None = None
+) -> subprocess.CompletedProcess:
+    """Run the same in a fork of a process that has made the imports; as `in_a_process` where none can be.
+
+    before: is called in the fork first; it is pickled.
+    """
     if sys.platform != "linux":  # elsewhere, libraries that TensorFlow uses do not survive a fork
-        return in_a_process(module, *args)
+        return in_a_process(module, *args, **({"preexec_fn": before} if before else {}))
     line = [module, *map(str, args)]
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in ("out", "err")]
-        process = _server().Process(target=_run, args=(line, paths, dict(os.environ), os.getcwd()))
+        process = _server().Process(target=_run, args=(line, paths, dict(os.environ), os.getcwd(), before))
         process.start()
         process.join(TIMEOUT)
         if process.is_alive():
@@ -69,7 +75,13 @@ def _server():
     return context
 
 
-def _run(line: list[str], paths: list[str], environment: dict[str, str], folder: str) -> None:
+def _run(
+    line: list[str],
+    paths: list[str],
+    environment: dict[str, str],
+    folder: str,
+    before: Callable[[], object] | None,
+) -> None:
     """Be the process that `python -m` would start; never returns."""
     for number, path in enumerate(paths, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
@@ -79,6 +91,8 @@ def _run(line: list[str], paths: list[str], environment: dict[str, str], folder:
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = line
+    if before:
+        before()
     code = 1
     try:
         runpy.run_module(line[0], run_name="__main__", alter_sys=True)

@@ -2,6 +2,9 @@
 
 import os
 
+# Tests run two at a time: threads of NumPy's beside would only wait for each other.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 from commands import in_a_fork, in_a_process
@@ -34,7 +37,7 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def blobs():
     """Ten classes × 1100 noisy 16×16 images that differ in brightness, in mixed order; a small test part."""
     rng = np.random.default_rng(0)
@@ -42,6 +45,7 @@ def blobs():
     def dataset(n):
         y = rng.permutation(np.repeat(np.arange(10), n))
         x = (20 * y[:, None, None, None] + rng.integers(0, 60, (len(y), 16, 16, 3))).astype(np.uint8)
+        x.setflags(write=False)  # all tests share them
         return Dataset(x, y.astype(np.int64), tuple("abcdefghij"))
 
     return Splits("blobs", dataset(1100), dataset(20))
@@ -77,10 +81,10 @@ def tiny_backbone():
     backbones.remove("tiny")
 
 
-@pytest.fixture
-def data(blobs, tmp_path):
-    """The blobs as `prepare` would leave them."""
-    folder = tmp_path / "blobs"
+@pytest.fixture(scope="session")
+def data(blobs, tmp_path_factory):
+    """The blobs as `prepare` would leave them, for all tests to read."""
+    folder = tmp_path_factory.mktemp("data") / "blobs"
     folder.mkdir()
     save(blobs, folder, "these tests")
     return Prepared("blobs", folder, blobs.classes, blobs.fingerprint(), "testbed", 2)
@@ -102,12 +106,13 @@ def command(tmp_path):
     """Run `python -m experiments.NAME …` or `PACKAGE.NAME`, results below `tmp_path`.
 
     In a process of its own where `options` of the process are given (`commands.in_a_process`).
+    before: as in `commands.in_a_fork`.
     """
 
-    def run(name, *args, out=tmp_path / "results", **options):
+    def run(name, *args, out=tmp_path / "results", before=None, **options):
         module = name if "." in name else f"experiments.{name}"
         line = (module, *args, *(["--out", out] if out else []))
-        return in_a_process(*line, **options) if options else in_a_fork(*line)
+        return in_a_process(*line, **options) if options else in_a_fork(*line, before=before)
 
     return run
 
@@ -116,4 +121,4 @@ def command(tmp_path):
 def study(tmp_path_factory, cache):
     """One quick study of digits: its results folder, for all tests to read, and what the command printed."""
     out = tmp_path_factory.mktemp("study") / "results"
-    return out, in_a_process("experiments.augment", *QUICK, "--method", "flip", "--out", out)
+    return out, in_a_fork("experiments.augment", *QUICK, "--method", "flip", "--jobs", 1, "--out", out)

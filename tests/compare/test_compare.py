@@ -339,19 +339,23 @@ def test_elsewhere_a_stage_is_a_line(monkeypatch):
 # On a folder
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Two classes of 16 photos, one of them there twice, and one whose label is wrong."""
+def _two_classes(folder):
+    """Write two classes of 16 photos, one of them twice, and return the folder."""
     rng = np.random.default_rng(0)
     for label, colour in (("räuber & <b>", (200, 60, 60)), ("sea", (60, 60, 200))):
-        (tmp_path / "photos" / label).mkdir(parents=True)
+        (folder / label).mkdir(parents=True)
         for number in range(16):
             noise = rng.integers(-40, 40, (8, 8, 3)).repeat(6, 0).repeat(6, 1)
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.jpg", quality=95)
-    copied = (tmp_path / "photos" / "sea" / "3.jpg").read_bytes()
-    (tmp_path / "photos" / "sea" / "copy of 3.jpg").write_bytes(copied)
-    return tmp_path / "photos"
+            Image.fromarray(pixels).save(folder / label / f"{number}.jpg", quality=95)
+    (folder / "sea" / "copy of 3.jpg").write_bytes((folder / "sea" / "3.jpg").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of 16 photos, and one photo of these twice."""
+    return _two_classes(tmp_path / "photos")
 
 
 def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
@@ -425,25 +429,38 @@ def few_draws(monkeypatch):
     monkeypatch.setattr(comparing, "SHOTS", ())
 
 
-def test_pictures_of_an_earlier_comparison_do_not_stay(photos, tmp_path, few_draws):
-    folder = tmp_path / "compare" / "photos"
-    folder.mkdir(parents=True)
-    for name in ("shots.png", "oddly-shaped.png"):
-        (folder / name).write_bytes(b"old")
-    _compare_folder(photos, tmp_path)
-    assert not (folder / "shots.png").exists()
-    assert not (folder / "oddly-shaped.png").exists()
+METHODS = ("ridge", "knn-cosine")
+EARLIER = ("shots.png", "oddly-shaped.png")
 
 
-def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_draws):
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, cache):
+    """Photos, the folder that a comparison of them writes to, where pictures lay, and its findings."""
+    out = tmp_path_factory.mktemp("compared")
+    photos = _two_classes(out / "photos")
+    (out / "compare" / "photos").mkdir(parents=True)
+    for name in EARLIER:
+        (out / "compare" / "photos" / name).write_bytes(b"old")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(comparing, "ROUNDS", 1)
+        patched.setattr(comparing, "SHOTS", ())
+        return photos, out, _compare_folder(photos, out, METHODS)
+
+
+def test_pictures_of_an_earlier_comparison_do_not_stay(compared):
+    _, out, findings = compared
+    assert not [name for name in EARLIER if (out / "compare" / "photos" / name).exists()]
+    assert findings.figures
+
+
+def test_a_comparison_has_the_tasks_and_keys_of_a_study(compared, tmp_path):
     """What `compare` has recorded, a study of the same methods does not compute again, and they agree."""
-    methods = ("ridge", "knn-cosine")
-    findings = _compare_folder(photos, tmp_path, methods)
-    options = ("--data", str(photos), "--protocol", "folds", "--seeds", "10", "--jobs", "1")
+    photos, out, findings = compared
+    shutil.copy(out / "trials.jsonl", tmp_path)
     before = (tmp_path / "trials.jsonl").read_text()
-    assert (
-        augment.STUDY.main([*options, "--device", "cpu", "--out", str(tmp_path), "--method", *methods]) == 0
-    )
+    options = ("--data", str(photos), "--protocol", "folds", "--seeds", "10", "--jobs", "1", "--updates", "1")
+    study = replace(augment.STUDY, plots=())
+    assert study.main([*options, "--device", "cpu", "--out", str(tmp_path), "--method", *METHODS]) == 0
     added = (tmp_path / "trials.jsonl").read_text().removeprefix(before)
     assert {json.loads(line)["method"] for line in added.splitlines()} == {augment.STUDY.baseline}
     result = json.loads((tmp_path / "augment" / "result.json").read_text())
@@ -452,11 +469,12 @@ def test_a_comparison_has_the_tasks_and_keys_of_a_study(photos, tmp_path, few_dr
     }
 
 
-def test_a_comparison_on_a_cluster_of_this_machine(photos, tmp_path, few_draws):
+@pytest.mark.processes
+def test_a_comparison_on_a_cluster_of_this_machine(compared, tmp_path, few_draws):
     pytest.importorskip("distributed")
+    photos, _, here = compared
     machine = Machine(jobs=1, device="cpu", cluster="local")
-    on_cluster = _compare_folder(photos, tmp_path / "cluster", machine=machine)
-    here = _compare_folder(photos, tmp_path / "here")
+    on_cluster = _compare_folder(photos, tmp_path, METHODS, machine=machine)
     assert [row.accuracy for row in on_cluster.answer.rows] == [row.accuracy for row in here.answer.rows]
 
 
@@ -596,24 +614,50 @@ def _folder(path, counts, colour=None):
     return path
 
 
+@pytest.fixture(scope="module")
+def of_counts(tmp_path_factory, cache):
+    """Compare methods on a folder of so many photos a class, each folder once."""
+
+    @functools.cache
+    def findings(counts, *methods):
+        place = tmp_path_factory.mktemp("counts")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(comparing, "ROUNDS", 1)
+            patched.setattr(comparing, "SHOTS", ())
+            return _compare_folder(_folder(place / "photos", counts), place / "out", methods)
+
+    return findings
+
+
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ((2, 2), "Too few held-out photos"),
         ((3, 3), "Too few photos to be sure"),
         ((3,) * 20, "Use ridge"),
         ((60, 6), "Use ridge"),
     ],
-    ids=["two a class", "three a class", "twenty classes of three", "one class much larger"],
+    ids=["three a class", "twenty classes of three", "one class much larger"],
 )
-def test_folders_of_few_and_unequal_classes(counts, said, tmp_path, few_draws):
-    findings = _compare_folder(_folder(tmp_path / "photos", counts), tmp_path / "out", ["ridge"])
+def test_folders_of_few_and_unequal_classes(counts, said, of_counts):
+    findings = of_counts(counts, "ridge")
     document = findings.document()
     assert document["verdict"][0].startswith(said)
     assert list(document["classes"].values()) == list(counts)
     if findings.winner:
         low, high = findings.answer.accuracy.interval
         assert 0 <= low < high <= 100
+
+
+def test_two_photos_a_class_are_too_few_for_a_winner_and_for_three_neighbours(of_counts):
+    """What cannot be trained is left out, and the others go on."""
+    findings = of_counts((2, 2), "knn-cosine", "ridge")
+    document = findings.document()
+    assert document["verdict"][0].startswith("Too few held-out photos")
+    assert list(document["classes"].values()) == [2, 2]
+    assert not findings.winner
+    assert [row["method"] for row in document["methods"]] == ["ridge"]
+    assert "number of training images" in document["left_out"]["knn-cosine"]
+    assert "Not tried: knn-cosine (" in findings.text()
 
 
 def test_a_class_of_one_photo_is_named_with_what_helps(tmp_path):
@@ -630,19 +674,8 @@ def test_of_two_classes_none_can_be_left_out(tmp_path):
         _compare_folder(_folder(tmp_path / "photos", (8, 1)), tmp_path / "out", ["ridge"])
 
 
-def test_two_photos_a_class_are_too_few_for_three_neighbours_and_the_others_go_on(tmp_path, few_draws):
-    findings = _compare_folder(
-        _folder(tmp_path / "photos", (2, 2)), tmp_path / "out", ["knn-cosine", "ridge"]
-    )
-    document = findings.document()
-    assert [row["method"] for row in document["methods"]] == ["ridge"]
-    assert "number of training images" in document["left_out"]["knn-cosine"]
-    assert "Not tried: knn-cosine (" in findings.text()
-
-
-def test_reasons_name_options_as_the_face_spells_them(tmp_path, few_draws):
-    findings = _compare_folder(_folder(tmp_path / "photos", (3, 3)), tmp_path / "out", ["ridge"])
-    findings = replace(findings, left_out={"flip": f"use a larger {field('image_size')}"})
+def test_reasons_name_options_as_the_face_spells_them(of_counts):
+    findings = replace(of_counts((3, 3), "ridge"), left_out={"flip": f"use a larger {field('image_size')}"})
     assert "flip (use a larger --image-size)" in findings.text(cli.flag)
     assert findings.document()["left_out"] == {"flip": "use a larger image_size="}
     assert any("image_size=" in line for line in findings.document()["verdict"])
