@@ -240,6 +240,13 @@ def test_check_raises_only_errors_for_users(name, shape):
     assert shape != SHAPE or not refused
 
 
+def test_estimators_on_pixels_and_networks_in_numpy_need_no_backend():
+    needless = {name for name in REPRESENTATIVES if not representative(name).uses_backend}
+    assert needless == {"a NumPy network", "an estimator on pixels", "the tests' own"}
+    assert EstimatorLearner("knn:distance=ssim").uses_backend  # computed by Keras, in tiles
+    assert not MeanLearner((EstimatorLearner("ridge"), Brightness())).uses_backend
+
+
 @every_kind
 def test_the_workload_is_said_in_a_line(name):
     text = representative(name).workload(100)

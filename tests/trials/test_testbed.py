@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +46,16 @@ class Counting(Brightness):
 
     def count(self):
         return len(self.log.read_text().split()) if self.log.exists() else 0
+
+
+@dataclass
+class Importing(Counting):
+    """Leaves a line that says whether its process has imported TensorFlow."""
+
+    def fit(self, train, seed, watch=None, checkpoint=None):
+        with open(self.log, "a") as file:
+            file.write(f"{'tensorflow' in sys.modules}\n")
+        return Brightness.fit(self, train, seed, watch)
 
 
 @dataclass
@@ -105,6 +116,13 @@ def keras_trials(digits, *expansions, seeds, epochs=2):
 def test_one_job_and_two_jobs_give_the_same_records(data, results):
     trials = trials_of(data, Brightness(), Brightness(5.0))
     assert timeless(results(trials, "one")) == timeless(results(trials, "two", jobs=2))
+
+
+def test_workers_import_tensorflow_for_learners_that_use_it_alone(data, results, tmp_path):
+    learner = Importing(log=tmp_path / "log")
+    threads = 2  # so that workers are new: those of another test may have imported it
+    results(trials_of(data, learner, seeds=2, threads=threads), jobs=2)
+    assert learner.log.read_text().split() == ["False"] * 2
 
 
 def test_any_order_gives_the_same_records(data, results):
