@@ -111,6 +111,7 @@ def test_a_gpu_is_not_shared_with_workers(monkeypatch):
         processes._computes_here(type("Trial", (), {"threads": 1, "device": "gpu"}))
 
 
+@pytest.mark.processes
 def test_what_a_script_defines_runs_in_worker_processes(tmp_path):
     script = tmp_path / "script.py"
     main = f"""

@@ -12,7 +12,8 @@ from fewshot.compare import run as comparison
 from fewshot.trials.predictions import read_predictions
 from fewshot.trials.store import Store
 
-STUDY = replace(augment.STUDY, baseline="ridge")  # no network: its baseline runs with every command
+# No network, as its baseline runs with every command, and no pictures.
+STUDY = replace(augment.STUDY, baseline="ridge", plots=())
 SEEDS = 3
 
 
@@ -36,6 +37,8 @@ def folder(tmp_path):
 def test_the_same_tasks_and_keys_from_all_three(folder, tmp_path, monkeypatch, line, options):
     monkeypatch.setattr(comparison, "ROUNDS", 1)
     monkeypatch.setattr(comparison, "SHOTS", ())
+    monkeypatch.setattr(comparison, "inspected", lambda *_: None)
+    monkeypatch.setattr(comparison.Findings, "written", lambda findings: findings)
     methods = ["ridge", "centroid"]
     out = [tmp_path / face for face in ("command", "python", "compare")]
     arguments = ["--method", *methods, "--data", str(folder), "--seeds", f"{2 * SEEDS}", "--jobs", "1", *line]
@@ -72,6 +75,7 @@ def test_a_recipe_from_all_faces_is_one(folder, tmp_path):
     assert fs.run("baseline:epochs=2", folder, 1, jobs=1, out=tmp_path, progress=False).computed == 0
 
 
+@pytest.mark.processes
 def test_a_cluster_from_python(folder, tmp_path):
     pytest.importorskip("distributed")
     results = fs.run(["ridge", "centroid"], folder, 2, jobs=1, cluster="local", out=tmp_path, progress=False)

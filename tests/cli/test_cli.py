@@ -102,12 +102,14 @@ def test_another_command_with_the_same_result_is_kept_and_draws_nothing(study, c
     assert all(path.stat().st_mtime > 1 for path in out.iterdir())
 
 
-def test_fresh_runs_give_the_same_numbers_with_one_worker_and_with_two(study, command, tmp_path):
+@pytest.mark.processes
+def test_a_fresh_run_with_two_workers_gives_the_same_numbers_without_chatter(study, command, tmp_path):
     out = shutil.copytree(study[0], tmp_path / "results")
     before = records(out)
-    done = command("augment", *QUICK, "--method", "flip", "--fresh", "--jobs", 1)
+    done = command("augment", *QUICK, "--method", "flip", "--fresh", "--jobs", 2, env={})
     assert done.returncode == 0
     assert "in the records already" not in done.stderr
+    assert not [line for line in done.stderr.splitlines() if any(word in line for word in CHATTER)]
     assert len((out / "trials.jsonl").read_text().splitlines()) == 8
     assert records(out) == before
 
@@ -128,7 +130,7 @@ def photos(folder: Path, counts: dict[str, int]) -> Path:
 def test_a_folder_of_photos(command, tmp_path):
     data = photos(tmp_path / "photos", {"röt": 70, "grün": 60})
     (data / "röt" / "note.jpg").write_text("not an image")
-    args = ("--data", data, "--quick", "--method", "none", "--jobs", 1)
+    args = ("--data", data, "--quick", "--updates", 1, "--method", "none", "--jobs", 1)
     done = command("augment", *args, "--unbalanced")
     assert done.returncode == 0, done.stderr
     assert "balanced mean ± std" in done.stdout
@@ -157,7 +159,7 @@ def test_deic_has_three_tasks_unless_asked_otherwise(blobs, tmp_path):
 def test_fifty_photos_a_class_are_enough(command, tmp_path):
     """Of so few not all are trained on."""
     data = photos(tmp_path / "photos", {"a": 50, "b": 60})
-    done = command("augment", "--data", data, "--quick", "--method", "none", "--jobs", 1)
+    done = command("augment", "--data", data, "--quick", "--updates", 1, "--method", "none", "--jobs", 1)
     assert done.returncode == 0, done.stderr
     (record, _) = records(tmp_path / "results").values()
     assert (record.protocol["shots"], record.n_train) == (35, 70)
@@ -294,6 +296,7 @@ def test_an_unwritable_cache(command, tmp_path):
     assert "--cache-dir" in one_line(done.stderr)
 
 
+@pytest.mark.processes
 def test_no_network_at_all(command, tmp_path):
     nowhere = "http://127.0.0.1:9"
     env = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)

@@ -184,17 +184,27 @@ def test_the_same_option_is_the_same_in_every_command():
     assert all(len(kinds) == 1 for kinds in definitions.values()), definitions
 
 
-def test_any_directory_will_do(tmp_path):
-    """Folders there that are named like our packages do not stand in for them, in workers neither."""
+@pytest.fixture
+def ours_in_name_alone(tmp_path):
+    """A directory of folders that are named like our packages."""
     for package in ("experiments", "gan", "fewshot"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise RuntimeError('not ours')")
         (tmp_path / package / "augment.py").write_text("raise RuntimeError('not ours')")
+    return tmp_path
+
+
+@pytest.mark.processes
+def test_any_directory_will_do_for_workers_too(ours_in_name_alone):
     args = ("--data", "digits", "--seeds", 1, "--method", "ridge", "--updates", 1, "--jobs", 2)
-    done = script("cnn", *args, cwd=tmp_path)
+    done = script("cnn", *args, cwd=ours_in_name_alone)
     assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "results" / "trials.jsonl").read_text().splitlines()) == 2
-    helped = script("gan", "train", "--help", cwd=tmp_path)
+    assert len((ours_in_name_alone / "results" / "trials.jsonl").read_text().splitlines()) == 2
+
+
+def test_any_directory_will_do(ours_in_name_alone):
+    """Folders there do not stand in for ours."""
+    helped = script("gan", "train", "--help", cwd=ours_in_name_alone)
     assert helped.returncode == 0, helped.stderr
     assert helped.stdout.startswith("usage: fewshot gan train ")
 

@@ -65,7 +65,7 @@ def test_the_quick_commands_run(study, tmp_path, capsys):
     quick = {" ".join(arguments(text)) for page in PAGES for text in commands(page) if "digits" in text}
     assert {text for text in quick if "--quick" in text} == {"augment --data digits --method flip --quick"}
     assert printed.returncode == 0
-    assert printed.args[3:8] == ["--data", "digits", "--quick", "--method", "flip"]
+    assert "--data digits --quick --method flip" in " ".join(printed.args)
     for line in (["methods"], ["report", str(out), "--out", str(tmp_path / "page.html")], ["--version"]):
         assert FRONT.main(line) == 0, capsys.readouterr().err
 

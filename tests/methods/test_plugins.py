@@ -64,10 +64,13 @@ def plugin(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("study", "jobs"), [("augment", 1), ("cnn", 2), ("zoo", 1)])
+@pytest.mark.parametrize(
+    ("study", "jobs"), [("augment", 1), pytest.param("cnn", 2, marks=pytest.mark.processes), ("zoo", 1)]
+)
 def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin, tmp_path, study, jobs):
     methods = ["mine:width=4,recipe=slow", "upside-down", "forest:trees=5", "ridge"]
-    done = command(study, *QUICK, "--jobs", jobs, "--plugin", plugin(), "--method", *methods, "--json")
+    options = (*QUICK, "--updates", 1, "--jobs", jobs, "--plugin", plugin())
+    done = command(study, *options, "--method", *methods, "--json")
     assert done.returncode == 0, done.stderr
     found = {row["method"]: row for row in json.loads(done.stdout)["methods"]}
     assert set(methods) < set(found)
@@ -81,9 +84,8 @@ def test_all_that_a_plugin_registers_is_a_method_of_every_study(command, plugin,
 def test_the_guide_s_plugin_runs(command, plugin):
     guide = Path(__file__).parents[2] / "docs" / "guides" / "plugins.md"
     source = guide.read_text(encoding="utf-8").split("```python\n# mine.py\n")[1].split("```")[0]
-    done = command(
-        "cnn", *ALONE, "--plugin", plugin(source), "--method", "mine:width=8,recipe=patient", "forest"
-    )
+    options = (*ALONE, "--seeds", 1, "--updates", 1, "--plugin", plugin(source))
+    done = command("cnn", *options, "--method", "mine:width=8,recipe=patient", "forest")
     assert done.returncode == 0, done.stderr
 
 
@@ -94,7 +96,7 @@ def test_help_and_the_table_of_networks_tell_of_it(command, plugin):
 
 
 def test_a_changed_plugin_is_computed_anew(command, plugin, tmp_path):
-    line = ("cnn", *ALONE, "--method", "forest", "--plugin")
+    line = ("cnn", *ALONE, "--updates", 1, "--method", "forest", "--plugin")
     assert command(*line, plugin()).returncode == 0
     again = command(*line, plugin())
     assert "4 of 4 trials were in the records already" in again.stderr
