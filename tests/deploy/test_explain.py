@@ -134,7 +134,7 @@ def test_two_backbones_whose_layers_have_the_same_names(tmp_path):
     assert sum(part.sum() for part in maps) == pytest.approx(score, abs=1e-3)  # there is no bias
 
 
-@pytest.mark.parametrize("name", ["baseline", "keras-cnn", "compact:se=yes"])
+@pytest.mark.parametrize("name", ["baseline", "keras-cnn", "compact:se=yes,width=4"])
 @pytest.mark.parametrize("flip", [False, True])
 def test_networks_by_their_last_convolution(name, flip, tmp_path):
     """A network whose last layer is linear in its maps adds up to its logits, too."""

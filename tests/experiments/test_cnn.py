@@ -1,6 +1,7 @@
 """The small CNNs, their switches, and the study of them."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -163,21 +164,22 @@ def photos(tmp_path):
 
 def test_a_setting_is_chosen_on_tuning_tasks(photos, tmp_path, capsys):
     """1e12 diverges, 1e-9 learns nothing, 0.02 tells dark from light: both tables show all three."""
-    args = ["--data", str(photos), "--shots", "10", "--seeds", "2", "--epochs", "20", "--image-size", "16"]
+    args = ["--data", str(photos), "--shots", "10", "--seeds", "1", "--epochs", "20", "--image-size", "16"]
     args += ["--method", "bn", "--tune", "learning_rate", "1e12", "1e-9", "0.02", "--jobs", "1"]
-    assert STUDY.main([*args, "--quick", "--json", "--out", str(tmp_path / "results")]) == 0
+    study = replace(STUDY, plots=())
+    assert study.main([*args, "--quick", "--json", "--out", str(tmp_path / "results")]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["chosen"] == {"bn": "bn:learning_rate=0.02"}
-    for part, seeds in ((document, [0, 1]), (document["tuning"], [1000, 1001])):
+    for part, seeds in ((document, [0]), (document["tuning"], [1000, 1001])):
         methods = {entry["method"]: entry for entry in part["methods"]}
         assert set(methods) == {
             "baseline",
             *(f"bn:learning_rate={rate}" for rate in ("1e12", "1e-9", "0.02")),
         }
-        assert methods["bn:learning_rate=1e12"]["failed"] == 2
+        assert methods["bn:learning_rate=1e12"]["failed"] == len(seeds)
         assert [trial["seed"] for trial in methods["bn:learning_rate=0.02"]["trials"]] == seeds
     assert (tmp_path / "results" / "cnn" / "tuning" / "result.json").exists()
-    assert STUDY.main([*args, "--out", str(tmp_path / "results")]) == 0
+    assert study.main([*args, "--out", str(tmp_path / "results")]) == 0
     assert capsys.readouterr().out.count("chosen for bn: bn:learning_rate=0.02") == 2
 
 

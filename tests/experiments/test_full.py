@@ -73,7 +73,13 @@ def test_every_class_and_every_optimizer_has_its_place(whole, tmp_path):
     assert not list(tmp_path.glob("checkpoints/*"))  # what has ended needs none
 
 
-def test_choices_never_see_the_test_images(whole, tmp_path):
+@pytest.fixture
+def no_pictures(monkeypatch):
+    monkeypatch.setattr("fewshot.report.plots.write_plot", lambda *_: [])
+    monkeypatch.setattr("experiments.full.command.pictures", lambda *_: [])
+
+
+def test_choices_never_see_the_test_images(whole, no_pictures, tmp_path):
     prng = np.random.default_rng(0)
     for part, count in (("train", 20), ("test", 5)):
         for name in ("cat", "dog"):
@@ -104,7 +110,7 @@ def test_published_numbers_stand_beside_the_protocol_they_are_of():
     assert STUDY.reported_protocol != protocol("--limit-train", "2000")
 
 
-def test_a_recipe_for_all_methods(whole):
+def test_a_recipe_for_all_methods(whole, no_pictures):
     """Of the methods the networks stay, with their switches; the first is the baseline."""
     code, document, errors = whole("--recipe", "report", "--method", "lenet", "mlp:width=16,batch=4")
     assert code == 0, errors
@@ -235,8 +241,8 @@ def test_curves_of_long_trainings_have_their_points_at_the_ends_of_epochs():
 def test_bfloat16_is_close_to_float32_and_leaves_others_alone(task):
     scores = {}
     for precision in ("bfloat16", "float32"):
-        learner = KerasLearner("compact:width=8", Recipe(epochs=15, precision=precision))
-        scores[precision] = learner.fit(task.train, 0).predict(task.test.x)
+        learner = KerasLearner("compact:width=4", Recipe(epochs=3, precision=precision))
+        scores[precision] = learner.fit(task.train, 0).predict(task.test.x[:100])
     assert scores["bfloat16"].dtype == np.float32
     gap = np.abs(scores["bfloat16"] - scores["float32"])
     assert 1e-6 < gap.max() < 0.5
