@@ -63,9 +63,9 @@ DEEP = ("resnet101", "resnet152", "resnet34", "mobilenetv2", "convnext-tiny")
 LONG = (*DEEP, "resnet50", "mobilenetv2-short", "convnext-atto", "wrn", "vgg13", "vgg16", "vgg16-c", "vgg19")
 
 
-def each(names, slow=DEEP):
-    """Return the networks as parameters of a test, some of them marked slow."""
-    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in names]
+def each(names, slow=DEEP, mark=pytest.mark.slow):
+    """Return the networks as parameters of a test, some of them marked."""
+    return [pytest.param(name, marks=[mark] if name in slow else []) for name in names]
 
 
 def cost(name, size, outputs):
@@ -257,7 +257,7 @@ def test_every_network_learns_eight_images_by_heart(name, tmp_path):
     assert np.array_equal(answers(loaded, x), answers(network, x))
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", each(NEW, ("resnet101", "resnet152"), pytest.mark.processes))
 def test_every_network_takes_a_step_with_two_classes_at_its_least_size_and_refuses_smaller_images(name):
     import keras
 
