@@ -162,25 +162,29 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+NETWORK = "mlp:width=16"  # compiles sooner than those of the study
+TUNED = "mlp:learning_rate={},width=16"
+
+
 def test_a_setting_is_chosen_on_tuning_tasks(photos, tmp_path, capsys):
     """1e12 diverges, 1e-9 learns nothing, 0.02 tells dark from light: both tables show all three."""
     args = ["--data", str(photos), "--shots", "10", "--seeds", "1", "--epochs", "20", "--image-size", "16"]
-    args += ["--method", "bn", "--tune", "learning_rate", "1e12", "1e-9", "0.02", "--jobs", "1"]
-    study = replace(STUDY, plots=())
+    args += ["--method", NETWORK, "--tune", "learning_rate", "1e12", "1e-9", "0.02", "--jobs", "1"]
+    study = replace(STUDY, baseline="mlp:width=8", plots=())
     assert study.main([*args, "--quick", "--json", "--out", str(tmp_path / "results")]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["chosen"] == {"bn": "bn:learning_rate=0.02"}
+    assert document["chosen"] == {NETWORK: TUNED.format("0.02")}
     for part, seeds in ((document, [0]), (document["tuning"], [1000, 1001])):
         methods = {entry["method"]: entry for entry in part["methods"]}
         assert set(methods) == {
-            "baseline",
-            *(f"bn:learning_rate={rate}" for rate in ("1e12", "1e-9", "0.02")),
+            study.baseline,
+            *(TUNED.format(rate) for rate in ("1e12", "1e-9", "0.02")),
         }
-        assert methods["bn:learning_rate=1e12"]["failed"] == len(seeds)
-        assert [trial["seed"] for trial in methods["bn:learning_rate=0.02"]["trials"]] == seeds
+        assert methods[TUNED.format("1e12")]["failed"] == len(seeds)
+        assert [trial["seed"] for trial in methods[TUNED.format("0.02")]["trials"]] == seeds
     assert (tmp_path / "results" / "cnn" / "tuning" / "result.json").exists()
     assert study.main([*args, "--out", str(tmp_path / "results")]) == 0
-    assert capsys.readouterr().out.count("chosen for bn: bn:learning_rate=0.02") == 2
+    assert capsys.readouterr().out.count(f"chosen for {NETWORK}: {TUNED.format('0.02')}") == 2
 
 
 def test_bad_tuning_is_one_line(command, photos):
