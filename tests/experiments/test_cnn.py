@@ -183,7 +183,7 @@ def test_a_setting_is_chosen_on_tuning_tasks(photos, tmp_path, capsys):
         assert methods[TUNED.format("1e12")]["failed"] == len(seeds)
         assert [trial["seed"] for trial in methods[TUNED.format("0.02")]["trials"]] == seeds
     assert (tmp_path / "results" / "cnn" / "tuning" / "result.json").exists()
-    assert study.main([*args, "--out", str(tmp_path / "results")]) == 0
+    assert study.main([*args, "--quick", "--out", str(tmp_path / "results")]) == 0
     assert capsys.readouterr().out.count(f"chosen for {NETWORK}: {TUNED.format('0.02')}") == 2
 
 
