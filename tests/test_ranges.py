@@ -11,6 +11,7 @@ from fewshot.errors import UsageError
 from fewshot.learners.contract import ensembles, learners, settings_of, wrappers
 from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.mean import MeanLearner
 from fewshot.learners.transfer import TransferLearner
 from fewshot.methods import plugins
 from fewshot.methods.resolve import resolve
@@ -109,6 +110,9 @@ def test_a_value_outside_is_one_line_that_says_what_is_wanted(text):
         (TransferLearner(KerasLearner(), last=-1), "last wants a whole number from 0 on"),
         (TransferLearner(KerasLearner(), pretrain_epochs=0), "pretrain_epochs wants a whole number above 0"),
         (SyntheticLearner(HeadsLearner(average=True), synthetic=4), "HeadsLearner: average wants"),
+        (MeanLearner((KerasLearner(), HeadsLearner(average=0))), "HeadsLearner: average wants"),
+        (MeanLearner([KerasLearner(), MeanLearner([KerasLearner()] * 2, calibrate="no")]), "'no'"),
+        (SyntheticLearner(MeanLearner([KerasLearner(), HeadsLearner(average=0)]), 4), "average wants"),
     ],
     ids=str,
 )
