@@ -133,8 +133,8 @@ class _Arranging:
             return {}
         if others:
             raise UsageError(
-                f"{told}, but {readable(others[0])}/ {beside} does not: parts are train/, val/ and test/; name "
-                f"one folder, or move {readable(others[0])}/ elsewhere"
+                f"{told}, but {readable(others[0])}/ {beside} does not: parts are train/, val/ and "
+                f"test/; name one folder, or move {readable(others[0])}/ elsewhere"
             )
         if len(kinds) < len(named):
             twice = next(part for part in named.values() if list(named.values()).count(part) > 1)
