@@ -258,6 +258,7 @@ class _Arranging:
             (only,) = classes
             inner = len({file.parts[: len(top.parts) + 2] for file in self.contents.files})
             hint = f"; if its folders are the classes, name {self._shown(top / only)}" if inner > 1 else ""
+            hint += "".join(f" ({note})" for note in self._notes(Path()))
             raise UsageError(f"{where} holds only one class ('{only}'): two are the least{hint}")
         for part, files in listing.items():
             if differing := sorted(classes ^ files.keys()):

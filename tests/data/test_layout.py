@@ -15,7 +15,8 @@ from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.data.folder import layout_of
 from fewshot.data.spelling import label_named, part_named
 from fewshot.errors import UsageError
-from fewshot.io.files import MARK, mark_output
+from fewshot.io.files import MARK, mark_output, writing_results
+from fewshot.trials.store import Store
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -146,6 +147,10 @@ def test_junk_and_our_own_results_are_no_classes(tmp_path, monkeypatch):
     mark_output(root / "sorted" / "cat")
     with pytest.raises(UsageError, match=r"\(not looked into, as fewshot wrote it: cat\)"):
         layout_of(root / "sorted")
+    with writing_results(root, "compare", "x") as folder, Store(root).open():  # --out is the photos' folder
+        write(folder, "thumbnails/1.png")
+    assert list(found(root)["train"]) == ["cat", "dog"]
+    assert "fewshot wrote it: cache, compare, predictions, results, sorted" in layout_of(root).notes[0]
     write(root, "results.old/1.png")  # a name says nothing
     assert "results.old" in found(root)["train"]
 
