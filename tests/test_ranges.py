@@ -93,6 +93,7 @@ def test_every_number_has_a_range_that_holds_its_default():
         "baseline:epochs=0",
         "baseline:updates=-4",
         "baseline:epochs=99999999999999999999999",
+        pytest.param(f"baseline:epochs=1{'0' * 400}", id="more than a float can be"),
         "baseline:learning_rate=inf",
     ],
 )
@@ -106,6 +107,7 @@ def test_a_value_outside_is_one_line_that_says_what_is_wanted(text):
     ("learner", "wanted"),
     [
         (HeadsLearner(average=0), "average wants a whole number above 0.* Received: 0"),
+        (HeadsLearner(average=10**400), "average wants a whole number above 0"),
         (HeadsLearner(average=2.5), "average wants a whole number .* Received: 2.5"),
         (TransferLearner(KerasLearner(), last=-1), "last wants a whole number from 0 on"),
         (TransferLearner(KerasLearner(), pretrain_epochs=0), "pretrain_epochs wants a whole number above 0"),
