@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fewshot.data.kinds import formats
+from fewshot.errors import is_finite
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,6 +33,20 @@ TURNED = {"B": "L", "L": "B", "N": {"little": "B", "big": "L"}[sys.byteorder]}
 
 # What is deeper than 8 bits → the values that become 0 and 255.
 Levels: TypeAlias = Mapping[str, tuple[float, float]]
+
+
+def checked_levels(levels: Any) -> dict[str, tuple[float, float]]:
+    """Return ranges as a file holds them.
+
+    Raises `ValueError`, `TypeError` or `AttributeError` for what are none, such as one without an end.
+    """
+    known = {}
+    for kind, (low, high) in levels.items():
+        numbers = all(type(end) in (int, float) and is_finite(end) for end in (low, high))
+        if not numbers or not low < high:
+            raise ValueError(f"no range: {low!r} to {high!r}")
+        known[str(kind)] = float(low), float(high)
+    return known
 
 
 def _of_inks(values: np.ndarray) -> np.ndarray:
