@@ -18,7 +18,6 @@ from fewshot.data import Dataset, Splits, open_splits, prepare, verify
 from fewshot.data import exploration as numbers
 from fewshot.data.duplicates import pairs
 from fewshot.errors import unknown
-from fewshot.io.files import mark_output
 from fewshot.machine import cores
 from fewshot.seeding import rng
 from fewshot.wording import plural, readable
@@ -252,8 +251,7 @@ def _run(args: argparse.Namespace) -> None:
         "classes": list(splits.classes),
         "seed": args.seed,
     }
-    with cli.writing(explorer.folder):
-        mark_output(Path(args.out))
+    with cli.writing_results(Path(args.out), "explore", splits.name):
         for name, show in THINGS.items():
             if {"all", name} & set(args.show):
                 document[name] = show(explorer)

@@ -109,8 +109,7 @@ def _run(args: argparse.Namespace) -> None:
         rows += cell_rows
         samples |= {(cell.seed, name, cell.preset): images for name, images in shown}
     rows.sort(key=lambda row: (row["seed"], row["class"], args.preset.index(row["preset"])))
-    folder = Path(args.out) / "gans"
-    with cli.writing(folder):
+    with cli.writing_results(Path(args.out), "gans") as folder:
         figures = [str(path) for path in _plot_sheets(rows, samples, folder)]
         summary = _summary(rows, args.preset)
         about = f"{data.name}, {protocol.name}: generated images against held-out ones of the class"

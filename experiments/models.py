@@ -92,9 +92,8 @@ def _run(args: argparse.Namespace) -> None:
         "accuracy_of": conditions or None,
         "networks": rows,
     }
-    stem = Path(args.out) / "models" / "cost"
-    with cli.writing(stem.parent):
-        document["figures"] = [str(path) for path in _picture(rows, stem, args)]
+    with cli.writing_results(Path(args.out), "models") as folder:
+        document["figures"] = [str(path) for path in _picture(rows, folder / "cost", args)]
     print(cli.as_json(document) if args.json else _text(document))
 
 

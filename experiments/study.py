@@ -283,8 +283,7 @@ def report(study: Study, request: Request, measured: Measured, part: str = "") -
     )
     if groups := _published_groups(plan):
         document["published"] = [asdict(group) for group in groups]
-    with cli.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with cli.writing_results(request.out, study.name, part):
         if not _is_written(folder, document):
             predictions = predictions_for(study.plots, results, Store(request.out))
             compared = Compared(results, baseline, plan.title, predictions)

@@ -5,7 +5,6 @@ Python shows `image_size=`, the command line its flag.
 """
 
 import difflib
-import math
 import numbers
 import os
 import re
@@ -39,11 +38,16 @@ def field(name: str, value: object = None) -> str:
     """
     if isinstance(value, numbers.Real) and not isinstance(value, bool):  # also one of NumPy's
         value = int(value) if isinstance(value, numbers.Integral) else float(value)
-        value = value if math.isfinite(value) else str(value)
+        value = value if is_finite(value) else str(value)
     elif not isinstance(value, bool | None):
         value = str(value)
     written = repr(value)  # which escapes characters of private use
     return f"\ue000{name}\ue001{written}\ue001{_check(name, written)}\ue002"
+
+
+def is_finite(value: float) -> bool:
+    """Return whether a number is one that a float can be: `math.isfinite` raises for larger ones."""
+    return abs(value) <= sys.float_info.max
 
 
 def _check(name: str, written: str) -> str:

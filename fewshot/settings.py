@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from fewshot.errors import UsageError, unknown
+from fewshot.errors import UsageError, is_finite, unknown
 from fewshot.registry import Registry
 
 # What settings were called before, in texts that users have: understood wherever nothing has the old name.
@@ -42,7 +42,7 @@ class Range:
 
     def holds(self, value: float) -> bool:
         """Return whether a number is one of them."""
-        if not math.isfinite(value) or not self.least <= value <= self.most:
+        if not is_finite(value) or not self.least <= value <= self.most:
             return False
         return not (self.above and value == self.least) and not (self.below and value == self.most)
 

@@ -12,7 +12,7 @@ import fewshot
 from experiments import augment
 from fewshot.cli import flag
 from fewshot.data import DataSpec, open_splits, prepare
-from fewshot.errors import FewshotError, UsageError, field, unknown
+from fewshot.errors import FewshotError, UsageError, field, python, render, unknown
 from fewshot.seeding import rng
 from fewshot.trials.plan import Draws
 
@@ -148,3 +148,7 @@ def test_the_library_names_no_option_and_no_command():
             if COMMAND_LINE.search(text):
                 named.append(f"{name}:{line}: {text[:100]}")
     assert not named, "\n".join(named)
+
+
+def test_a_number_that_no_float_can_be_is_shown_as_a_text():
+    assert render(field("shots", 10**400), python) == f"shots='{10**400}'"

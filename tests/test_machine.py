@@ -6,6 +6,7 @@ import pytest
 
 from fewshot import machine
 from fewshot.errors import UsageError
+from fewshot.trials.plan import Machine
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_joblibs_limit_is_respected(bound, monkeypatch):
         UsageError, match=r"LOKY_MAX_CPU_COUNT wants a whole number above 0\. Received: 'many'"
     ):
         machine.cores()
+    with pytest.raises(UsageError, match=machine.LIMIT):  # before anything is computed
+        Machine(jobs=1, threads=1, device="cpu").resolve()
 
 
 def test_memory_is_what_a_containers_limit_leaves(bound):

@@ -11,6 +11,7 @@ from fewshot.errors import UsageError
 from fewshot.learners.contract import ensembles, learners, settings_of, wrappers
 from fewshot.learners.heads import HeadsLearner
 from fewshot.learners.keras_network import KerasLearner
+from fewshot.learners.mean import MeanLearner
 from fewshot.learners.transfer import TransferLearner
 from fewshot.methods import plugins
 from fewshot.methods.resolve import resolve
@@ -92,6 +93,7 @@ def test_every_number_has_a_range_that_holds_its_default():
         "baseline:epochs=0",
         "baseline:updates=-4",
         "baseline:epochs=99999999999999999999999",
+        pytest.param(f"baseline:epochs=1{'0' * 400}", id="more than a float can be"),
         "baseline:learning_rate=inf",
     ],
 )
@@ -105,10 +107,14 @@ def test_a_value_outside_is_one_line_that_says_what_is_wanted(text):
     ("learner", "wanted"),
     [
         (HeadsLearner(average=0), "average wants a whole number above 0.* Received: 0"),
+        (HeadsLearner(average=10**400), "average wants a whole number above 0"),
         (HeadsLearner(average=2.5), "average wants a whole number .* Received: 2.5"),
         (TransferLearner(KerasLearner(), last=-1), "last wants a whole number from 0 on"),
         (TransferLearner(KerasLearner(), pretrain_epochs=0), "pretrain_epochs wants a whole number above 0"),
         (SyntheticLearner(HeadsLearner(average=True), synthetic=4), "HeadsLearner: average wants"),
+        (MeanLearner((KerasLearner(), HeadsLearner(average=0))), "HeadsLearner: average wants"),
+        (MeanLearner([KerasLearner(), MeanLearner([KerasLearner()] * 2, calibrate="no")]), "'no'"),
+        (SyntheticLearner(MeanLearner([KerasLearner(), HeadsLearner(average=0)]), 4), "average wants"),
     ],
     ids=str,
 )

@@ -167,7 +167,7 @@ def _run(args: argparse.Namespace) -> None:
     }
     from experiments.baselines.pictures import plot_rows
 
-    with cli.writing(folder):
+    with cli.writing_results(Path(args.out), "baselines"):
         document["figures"] = plot_rows(measured, folder, bench.test.classes, data.name)
         table = tuple(map(tuple, columns(measured, document)))
         about = f"{data.name}: {len(bench.train):,} training and {len(bench.test):,} test images"

@@ -22,6 +22,7 @@ from fewshot.data.walk import images_below
 from fewshot.errors import FewshotError, UsageError, field, unknown
 from fewshot.machine import cores
 from fewshot.report.page.markup import tag
+from fewshot.report.typed import number
 from fewshot.trials.predictions import temperature
 from fewshot.trials.store import Store
 
@@ -116,12 +117,17 @@ class Model:
 
 
 def _told(estimate: Mapping[str, Any]) -> str:
-    """Return an accuracy of a card, with its interval; as `fs.run` or as `compare` found it."""
-    value = estimate.get("mean", estimate.get("value"))
+    """Return an accuracy of a card, with its interval; as `fs.run` or as `compare` found it.
+
+    Nothing where there is none, or what is no number: anybody may have written the card.
+    """
     bounds = estimate.get("ci95", estimate.get("interval"))
-    if value is None:
+    try:
+        value = number(estimate.get("mean", estimate.get("value")))
+        low, high = map(number, bounds or (0, 0))
+    except (TypeError, ValueError):
         return ""
-    return f"{value:.1f} %" + (f" [{bounds[0]:.1f}, {bounds[1]:.1f}]" if bounds else "")
+    return f"{value:.1f} %" + (f" [{low:.1f}, {high:.1f}]" if bounds else "")
 
 
 def load_model(path: str | os.PathLike[str], *, threads: int | None = None, device: str = "auto") -> Model:

@@ -15,7 +15,7 @@ _MODULES = {
     ),
     "cli.parser": ("Parser", "as_json", "complete", "flag", "prog", "readable", "run"),
     "cli.types": ("cluster", "path", "picture", "positive", "seconds", "seed", "seeds", "share"),
-    "io.files": ("writing",),
+    "io.files": ("writing", "writing_results"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -20,7 +20,7 @@ from fewshot.data.protocols import Protocol
 from fewshot.data.views import VIEWS
 from fewshot.errors import Style, python, render
 from fewshot.inspection.findings import KINDS, TOLD, Inspection, sheet_name
-from fewshot.io.files import replacing, writing
+from fewshot.io.files import replacing, writing_results
 from fewshot.report import comparison
 from fewshot.report.table import aligned
 from fewshot.stats import learning_curve, metrics
@@ -206,9 +206,8 @@ class Findings:
 
     def written(self) -> "Findings":
         """Draw the pictures, write the document, and return the findings with the pictures' paths."""
-        folder = self.place.folder
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        place = self.place.folder
+        with writing_results(place.parents[1], *place.parts[-2:]) as folder:
             self.place.clear({*comparison.SHEETS, *map(sheet_name, KINDS)})
             findings = replace(self, figures=tuple(self._plot(folder)))
             with replacing(folder / DOCUMENT) as temporary:

@@ -17,7 +17,7 @@ from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
-from fewshot.compare.verdict import between
+from fewshot.compare.verdict import between, by_reason
 from fewshot.compare.winner import save_winner
 from fewshot.data import Dataset, Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS, near_duplicates
@@ -112,8 +112,8 @@ def compare(
             course.run()
             answer = answer_of(tournament)
             if not answer.rows:
-                reasons = (f"{name}: {why}" for name, why in tournament.left_out.items())
-                raise FewshotError(f"no strategy could run: {'; '.join(reasons)}")
+                reasons = "; ".join(by_reason(tournament.left_out, "{names}: {why}"))
+                raise FewshotError(f"no strategy could run: {reasons}")
             points = course.points.get(answer.winner or "", {})
             answer = answer_of(tournament, error_ratio(points, pool))
             tested = course.measure_test_part()

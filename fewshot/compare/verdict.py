@@ -203,9 +203,14 @@ def _more_photos(curve: Curve | None, classes: Mapping[str, int], told: Estimate
     return lines
 
 
-def _left_out(left_out: Mapping[str, str]) -> list[str]:
+def by_reason(left_out: Mapping[str, str], form: str) -> list[str]:
+    """Return each reason once, with the strategies that it is of. form: of {names} and {why}."""
     reasons: dict[str, list[str]] = {}
     for name, why in left_out.items():
         reasons.setdefault(why, []).append(name)
-    told = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+    return [form.format(names=", ".join(names), why=why) for why, names in reasons.items()]
+
+
+def _left_out(left_out: Mapping[str, str]) -> list[str]:
+    told = "; ".join(by_reason(left_out, "{names} ({why})"))
     return [f"Not tried: {told}."] if told else []

@@ -17,7 +17,7 @@ from fewshot.data.walk import is_junk
 from fewshot.errors import UsageError
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.digests import sha256_once
-from fewshot.wording import one_line, readable
+from fewshot.wording import one_line, plural, readable
 
 RATIO = 100  # times an archive's size that it may unpack to: photos hardly shrink
 FREE = 1 << 26  # bytes that any archive may unpack to
@@ -95,8 +95,8 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], size: int, free: int) -> 
     total = sum(entry.file_size for entry in entries)
     if len(entries) > MOST or total > max(RATIO * size, FREE):
         raise UsageError(
-            f"{path} would unpack to {len(entries):,} files of {total / 1e9:,.1f} GB, which is not what "
-            "photos do: unpack it yourself, if you trust it"
+            f"{path} would unpack to {plural(len(entries), 'file')} of {total / 1e9:,.1f} GB, which is not "
+            "what photos do: unpack it yourself, if you trust it"
         )
     if deep := next((entry for entry in entries if len(_place(entry).parts) > DEEPEST), None):
         raise UsageError(f"{path} has more than {DEEPEST} folders in one another: {deep.filename:.60}…")

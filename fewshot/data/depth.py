@@ -9,13 +9,15 @@ used, and of whole numbers and floats the range of the photo itself is.
 
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from fewshot.data.kinds import formats
+from fewshot.errors import is_finite
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,20 +28,73 @@ SIXTEEN, WHOLE, FLOAT = "16 bits", "whole numbers", "floats"
 COLOUR = "16 bits a colour"
 TIFF_BITS, TIFF_LEAST, TIFF_GREATEST = 258, (280, 340), (281, 341)  # tags
 TIFF_PLANES = 284  # 2: a plane after the other
+TIFF_SHOWN, WHITE_IS_ZERO = 262, 0
 TURNED = {"B": "L", "L": "B", "N": {"little": "B", "big": "L"}[sys.byteorder]}
-# Pillow has no mode for colours of 16 bits and keeps the upper byte of each. How it calls them → how to call
-# them so that it keeps the lower one, and which of what it then shows that is, plane by plane.
-LOWER: dict[str, tuple[str, Sequence[int]]] = {
-    "LA;16B": ("RGBA", (1, 1, 1, 3)),
-    **{
-        f"{colours};16{order}": (f"{colours};16{other}", range(len(colours)))
-        for colours in ("RGB", "RGBA")
-        for order, other in TURNED.items()
-    },
-}
 
 # What is deeper than 8 bits → the values that become 0 and 255.
 Levels: TypeAlias = Mapping[str, tuple[float, float]]
+
+
+def checked_levels(levels: Any) -> dict[str, tuple[float, float]]:
+    """Return ranges as a file holds them.
+
+    Raises `ValueError`, `TypeError` or `AttributeError` for what are none, such as one without an end.
+    """
+    known = {}
+    for kind, (low, high) in levels.items():
+        numbers = all(type(end) in (int, float) and is_finite(end) for end in (low, high))
+        if not numbers or not low < high:
+            raise ValueError(f"no range: {low!r} to {high!r}")
+        known[str(kind)] = float(low), float(high)
+    return known
+
+
+def _of_inks(values: np.ndarray) -> np.ndarray:
+    """Return colours (…, 3) of inks (…, 4): cyan, magenta, yellow and black, as Pillow has it of 8 bits."""
+    paper = 65535 - values.astype(np.uint32)
+    return ((paper[..., :3] * paper[..., 3:] + 32767) // 65535).astype(np.uint16)
+
+
+def _of_multiplied(values: np.ndarray) -> np.ndarray:
+    """Return colours as they are, and how opaque, of those multiplied by how opaque they are, (…, 4)."""
+    opaque = values[..., 3:].astype(np.uint32)
+    colours = np.minimum(values[..., :3] * np.uint32(65535) // np.maximum(opaque, 1), 65535)
+    return np.concatenate([colours.astype(np.uint16), values[..., 3:]], -1)
+
+
+def _as_they_are(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """How Pillow is to call colours of 16 bits so that it keeps the upper byte of each, or the lower.
+
+    It has no mode for both. planes: which of those that it shows of the lower bytes are the values'. shown:
+    what makes colours of the values, (…, 3), or (…, 4) with how opaque they are.
+    """
+
+    upper: str
+    lower: str
+    planes: Sequence[int]
+    shown: Callable[[np.ndarray], np.ndarray] = _as_they_are
+
+
+# What a file holds, as Pillow calls it → how to read it.
+COLOURS = {
+    "LA;16B": _Colours("LA;16B", "RGBA", (1, 1, 1, 3)),
+    **{
+        f"{name};16{order}": _Colours(f"{read};16{order}", f"{read};16{other}", range(planes), shown)
+        for name, read, planes, shown in (
+            ("RGB", "RGB", 3, _as_they_are),
+            ("RGBX", "RGBX", 3, _as_they_are),
+            ("RGBA", "RGBA", 4, _as_they_are),
+            ("RGBa", "RGBA", 4, _of_multiplied),
+            ("CMYK", "CMYK", 4, _of_inks),
+        )
+        for order, other in TURNED.items()
+    },
+}
 
 
 def depth(image: "Image.Image") -> str | None:
@@ -55,7 +110,7 @@ def depth(image: "Image.Image") -> str | None:
     tags = getattr(image, "tag_v2", {})
     if tags.get(TIFF_PLANES) == 2 and (_tag(tags, (TIFF_BITS,)) or 8) > 8:
         raise OSError("16 bits a colour in separate planes are not read: save it with colours interleaved")
-    return COLOUR if _form(image) in LOWER else None
+    return COLOUR if _form(image) in COLOURS else None
 
 
 def undeclared(path: Path) -> str | None:
@@ -84,20 +139,25 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
 
 
 def limits_of(image: "Image.Image", path: Path, levels: Levels) -> tuple[float, float] | None:
-    """Return the values of a deep photo that become 0 and 255; None for usual photos."""
+    """Return the values of a deep photo that become 0 and 255, the greater one first of a negative.
+
+    None for usual photos.
+    """
     kind = depth(image)
     if kind is None:
         return None
-    if limits := _declared(image, path) or levels.get(kind):
-        return limits
-    return (0.0, 65535.0) if kind in (SIXTEEN, COLOUR) else value_range(_some(image, path))
+    limits = _declared(image, path) or levels.get(kind)
+    if limits is None:
+        limits = (0.0, 65535.0) if kind in (SIXTEEN, COLOUR) else value_range(_some(image, path))
+    # Pillow turns negatives of 8 bits, and no others.
+    return limits[::-1] if _tag(getattr(image, "tag_v2", {}), (TIFF_SHOWN,)) == WHITE_IS_ZERO else limits
 
 
 def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
     """Return a deep photo, upright, with these values as 0 and 255; how transparent it is stays as it is."""
     from PIL import Image
 
-    low, high = limits
+    dark, bright = limits
     with Image.open(path, formats=formats()) as image:
         values = _values(image, path)
     alpha = values[..., 3:] >> 8 if values.shape[2:] == (4,) else None
@@ -105,25 +165,32 @@ def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
         values = values[..., :3]
     # Of whole numbers of 16 bits, each is scaled once: as floats, 24 megapixels of colours take 600 MB.
     known = np.arange(1 << 16) if values.dtype == np.uint16 else values
-    finite = np.nan_to_num(known.astype(np.float64), nan=low, posinf=high, neginf=low)
-    scaled = np.rint((finite - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+    least, most = sorted(limits)
+    finite = np.nan_to_num(known.astype(np.float64), nan=dark, posinf=most, neginf=least)
+    scaled = np.rint((finite - dark) * (255 / (bright - dark))).clip(0, 255).astype(np.uint8)
     shown = scaled[values] if values.dtype == np.uint16 else scaled
     return Image.fromarray(shown if alpha is None else np.concatenate([shown, alpha.astype(np.uint8)], 2))
 
 
 def _values(image: "Image.Image", path: Path) -> np.ndarray:
     """Return the values of a deep photo, not read yet, upright: (height, width), and 3 or 4 of colours."""
+    from PIL import ImageOps
+
+    colours = COLOURS.get(_form(image))
+    if colours is None:
+        return np.asarray(ImageOps.exif_transpose(image))
+    upper, lower = (_called(path, form) for form in (colours.upper, colours.lower))
+    lower = lower[..., list(colours.planes)]
+    return colours.shown(upper[..., : lower.shape[-1]].astype(np.uint16) << 8 | lower)
+
+
+def _called(path: Path, form: str) -> np.ndarray:
+    """Return what Pillow shows of a file, upright, where it is told that it holds colours of this form."""
     from PIL import Image, ImageOps
 
-    form = _form(image)
-    upper = np.asarray(ImageOps.exif_transpose(image))
-    if form not in LOWER:
-        return upper
-    other, planes = LOWER[form]
-    with Image.open(path, formats=formats()) as again:
-        again.tile = [_renamed(tile, other) for tile in again.tile]
-        lower = np.asarray(ImageOps.exif_transpose(again))
-    return upper.astype(np.uint16) << 8 | lower[..., list(planes)]
+    with Image.open(path, formats=formats()) as image:
+        image.tile = [_renamed(tile, form) for tile in image.tile]
+        return np.asarray(ImageOps.exif_transpose(image))
 
 
 def _form(image: "Image.Image") -> str:

@@ -37,7 +37,7 @@ from fewshot.io.cache import cache_dir
 from fewshot.machine import space
 from fewshot.wording import plural, readable
 
-VERSION = 4  # of the decoding; part of the cache key
+VERSION = 5  # of the decoding; part of the cache key
 SMALL = 32  # pixels of the first rendition, in which near-duplicates are found
 FAINT = 32  # of 255: no value reaches it in a photo of which 16 bits were to be seen, and few are used
 BLACK, EVEN, DARK = "black all over", "of one colour all over", "nearly black: no value above 31 of 255"

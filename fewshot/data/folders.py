@@ -9,11 +9,11 @@
 What could be meant in two ways is not guessed: one line says which folder to name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fewshot.data.layout import WRAPPERS, Layout, Listing, layout_of_rows
-from fewshot.data.spelling import PARTS, label_named, part_named
+from fewshot.data.spelling import PARTS, label_named, part_named, shared_words
 from fewshot.data.tables import find_table
 from fewshot.data.tally import tallied
 from fewshot.data.walk import Contents, walk
@@ -39,6 +39,16 @@ def layout_of_folder(
         raise UsageError(f"no such directory: {source}")
     contents = walk(root)
     return _Arranging(root, name or root.name, source, contents, packed, least).layout()
+
+
+def _named(folders: Sequence[str]) -> dict[str, str]:
+    """Return folder → part, of those that stand for one; words that all share count where none does."""
+    named = {folder: part for folder in folders if (part := part_named(folder))}
+    if named:
+        return named
+    shared = shared_words(folders)
+    named = {folder: part for folder in folders if (part := part_named(folder, shared))}
+    return named if len(named) == len(folders) and "train" in named.values() else {}
 
 
 class _Arranging:
@@ -111,35 +121,60 @@ class _Arranging:
 
     def _parts(self, top: Path, folders: Mapping[str, list[Path]]) -> dict[str, str]:
         """Return part → folder, where the folders are parts; nothing where they are not."""
-        named = {folder: part for folder, files in folders.items() if files and (part := part_named(folder))}
-        others = [folder for folder, files in folders.items() if files and folder not in named]
+        holding = [folder for folder, files in folders.items() if files]
+        named = _named(holding)
+        others = [folder for folder in holding if folder not in named]
         kinds = set(named.values())
         told = " and ".join(f"{self._shown(top / folder)}/" for folder in named)
-        if not named or (others and not ("train" in kinds and len(kinds) > 1)):
+        told += " look like parts" if len(named) > 1 else " looks like a part"
+        beside = "beside them" if len(named) > 1 else "beside it"
+        divides = ("train" in kinds and len(kinds) > 1) or self._hold_classes(top, folders, named, others)
+        if not named or (others and not divides):
             return {}
         if others:
             raise UsageError(
-                f"{told} look like parts, but {readable(others[0])}/ beside them does not: parts are train/, "
-                f"val/ and test/; name one folder, or move {readable(others[0])}/ elsewhere"
+                f"{told}, but {readable(others[0])}/ {beside} does not: parts are train/, val/ and "
+                f"test/; name one folder, or move {readable(others[0])}/ elsewhere"
             )
         if len(kinds) < len(named):
             twice = next(part for part in named.values() if list(named.values()).count(part) > 1)
             both = " and ".join(readable(folder) for folder, part in named.items() if part == twice)
-            raise UsageError(f"{told} look like parts, but two of them are the same ({both}): keep one")
+            raise UsageError(f"{told}, but two of them are the same ({both}): keep one")
         flat = [folder for folder in named if not any(self._below(top / folder, folders[folder])[0].values())]
         if len(named) == len(flat) == 1:
             return {}  # photos in one folder: perhaps a table says more
         if flat:
             raise UsageError(
-                f"{told} look like parts, but the photos of {self._shown(top / flat[0])}/ are in no folder "
+                f"{told}, but the photos of {self._shown(top / flat[0])}/ are in no folder "
                 "of a class: sort them into such, or name the folder or the table to use"
             )
         if "train" not in kinds:
             raise UsageError(
-                f"{told} look like parts, but nothing is there to train on: add train/, or name the folder "
-                "to use"
+                f"{told}, but nothing is there to train on: add train/, or name the folder to use"
             )
         return {part: folder for folder, part in named.items()}
+
+    def _hold_classes(
+        self, top: Path, folders: Mapping[str, list[Path]], named: Iterable[str], others: Sequence[str]
+    ) -> bool:
+        """Return whether one of the folders that are named as parts are holds classes, as a part does.
+
+        Such as those beside it; or several folders that the others do not have, as visits of one place.
+        """
+        beside = {label_named(folder) for folder in others}
+        for folder in named:
+            inner, loose = self._holding(top, folder, folders)
+            same = all(self._holding(top, other, folders)[0] == inner for other in others)
+            if inner & beside or (len(inner) > 1 and not loose and not same):
+                return True
+        return False
+
+    def _holding(
+        self, top: Path, folder: str, folders: Mapping[str, list[Path]]
+    ) -> tuple[set[str], list[Path]]:
+        """Return the names of the folders in one that hold photos, and the photos directly in it."""
+        inner, loose = self._below(top / folder, folders[folder])
+        return {label_named(name) for name, files in inner.items() if files}, loose
 
     def _wraps(self, top: Path, folder: str) -> bool:
         """Return whether the only folder is there to hold the folders of the classes."""
@@ -223,6 +258,7 @@ class _Arranging:
             (only,) = classes
             inner = len({file.parts[: len(top.parts) + 2] for file in self.contents.files})
             hint = f"; if its folders are the classes, name {self._shown(top / only)}" if inner > 1 else ""
+            hint += "".join(f" ({note})" for note in self._notes(Path()))
             raise UsageError(f"{where} holds only one class ('{only}'): two are the least{hint}")
         for part, files in listing.items():
             if differing := sorted(classes ^ files.keys()):

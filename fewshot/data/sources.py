@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.depth import Levels
+from fewshot.data.depth import Levels, checked_levels
 from fewshot.data.tally import Tally
 from fewshot.errors import FewshotError, field
 from fewshot.io.cache import sound
@@ -101,7 +101,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
             raise TypeError("names that are no texts")
         return {
             **{key: meta[key] for key in ("name", "classes", "fingerprint", "source")},
-            "levels": {kind: (float(a), float(b)) for kind, (a, b) in meta.get("levels", {}).items()},
+            "levels": checked_levels(meta.get("levels", {})),
             **{key: tuple(map(Tally.from_json, meta.get(key, ()))) for key in ("left_out", "blank")},
         }
     except (

@@ -62,11 +62,11 @@ def export(
     Classes without an image are left out of the model.
     """
     path, train = Path(path), train.compact()
-    _check(learner, train, path, formats, photos)
+    others = _check(learner, train, path, formats, photos)
     learner = copy.copy(learner)
     with blamed(f"the method '{card.get('method', type(learner).__name__)}' fails", type(learner)):
         learner.train(train, seed)
-    return save(learner, train, path, {**card, "seed": seed}, formats, photos)
+    return _write(learner, train, path, {**card, "seed": seed}, others, photos)
 
 
 def save(
@@ -95,7 +95,13 @@ def save(
     be written, or the Keras file does not say what the learner says.
     """
     path = Path(path)
-    others = _check(learner, train, path, formats, photos)
+    return _write(learner, train, path, card, _check(learner, train, path, formats, photos), photos)
+
+
+def _write(
+    learner: Learner, train: Dataset, path: Path, card: dict, others: Sequence[str], photos: Sequence[Path]
+) -> dict:
+    """Write what `_check` has let pass. others: the formats beside Keras's."""
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
         graph.model(learner, train.image_shape, temperature).save(staged)

@@ -6,7 +6,6 @@ Import this after `fewshot.backend.start`.
 import functools
 import itertools
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewshot.data.decoding import decoded, with_levels
-from fewshot.data.depth import Levels
+from fewshot.data.depth import Levels, checked_levels
 from fewshot.data.photo import load_image, load_pixels
 from fewshot.deploy.compiled import Forward, compiled
-from fewshot.errors import UsageError, field
+from fewshot.errors import UsageError, field, is_finite
 from fewshot.io.digests import sha256_of
 from fewshot.stats.conformal import Novelty, PredictionSets
 from fewshot.wording import one_line
@@ -175,17 +174,17 @@ def load(path: str | os.PathLike) -> Saved:
     return Saved(path, card, forward)
 
 
-def _are_levels(levels: Any) -> bool:
-    ends = [(low, high) for low, high in levels.values()]
-    return all(type(low) in (int, float) and type(high) in (int, float) and low < high for low, high in ends)
-
-
 def _fits(make: Callable[[Any], object], value: Any) -> bool:
     """Tell whether what a card says of its photos can be read; it may say nothing."""
     try:
         return value is None or bool(make(value))
     except (ValueError, TypeError, AttributeError):
         return False
+
+
+def _lists(value: Any, *kinds: type) -> bool:
+    """Tell whether what a card says is a list of such things; it may say nothing."""
+    return value is None or (isinstance(value, list) and all(type(entry) in kinds for entry in value))
 
 
 def _names_photos(references: Any, card: dict[str, Any]) -> bool:
@@ -236,12 +235,15 @@ def _card(path: Path) -> dict[str, Any]:
         "classes": lambda v: isinstance(v, list) and len(v) > 1 and all(isinstance(c, str) for c in v),
         "image_size": lambda v: v is None or (type(v) is int and v > 0),
         "view_size": lambda v: type(v) is int and v > 0,
-        "levels": lambda v: _fits(_are_levels, v),
+        "levels": lambda v: _fits(lambda levels: checked_levels(levels) is not None, v),
         "novelty": lambda v: _fits(Novelty.from_json, v),
         "references": lambda v: v is None or _names_photos(v, card),
         "sets": lambda v: _fits(PredictionSets.from_json, v),
+        "expected": lambda v: v is None or isinstance(v, dict),
+        "recall": lambda v: _lists(v, dict, type(None)),
+        "images": lambda v: _lists(v, int),
         "sha256": lambda v: isinstance(v, str),
-        "temperature": lambda v: type(v) in (int, float) and 0 < v < math.inf,
+        "temperature": lambda v: type(v) in (int, float) and v > 0 and is_finite(v),
     }
     for name, fits in checks.items():
         if not fits(card.get(name)):

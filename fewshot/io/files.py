@@ -73,6 +73,21 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def writing_results(out: Path, *names: str) -> Iterator[Path]:
+    """Yield the folder of some names in `out`, made and marked, for what is written in the block.
+
+    Both `out` and what is directly in it are marked: `out` may be a folder of photos, too. A failure to write
+    there is one line.
+    """
+    folder = out.joinpath(*names)
+    with writing(folder):
+        mark_output(out)
+        mark_output(out / names[0])
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
 MARK = ".fewshot"  # in a folder that this project writes to
 _OUTPUTS = (MARK, "trials.jsonl")  # the records of earlier versions are known by their file
 

@@ -284,15 +284,18 @@ def settings_of(kind: Callable[..., Any]) -> tuple[dict[str, object], dict[str, 
 
 
 def check_settings(learner: Learner) -> None:
-    """Raise `UsageError` for a field of a learner, or of those that it wraps, outside of what its type says.
+    """Raise `UsageError` for a field of a learner, or of those inside it, outside of what its type says.
 
     A name's settings are checked as they are parsed, by the same `fewshot.settings.check`.
     """
     kind = type(learner)
     limits = settings_of(kind)[1]
     check(kind.__name__, {name: getattr(learner, name) for name in limits}, limits)
-    if isinstance(learner, Wrapper):
-        check_settings(learner.base)
+    for field in fields(cast(Any, learner)):
+        value = getattr(learner, field.name)
+        for inner in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(inner, Learner) and is_dataclass(inner):  # a wrapper's base, an ensemble's member
+                check_settings(inner)
 
 
 def definition_version(kind: type) -> int | str:

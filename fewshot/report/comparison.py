@@ -109,8 +109,9 @@ class Comparison:
         if not self.model:
             return []
         path, card, method = (self.model[name] for name in ("path", "card", "method"))
+        instead = f"; {self.winner} is not saved" if self.winner not in ("", method) else ""
         return [
-            f"model: {path} ({method}, trained on all images), {card}",
+            f"model: {path} ({method}, trained on all images{instead}), {card}",
             f"use it: fewshot predict {shlex.quote(path)} PHOTOS…",
             f"try it in the browser: fewshot try {shlex.quote(path)}",
         ]

@@ -65,6 +65,8 @@ def note(results: Sequence[MethodResult]) -> str:
     """Return the sentence that names the least p within this study's reach, and what to do above .05."""
     deltas = [result.delta for result in results if result.delta]
     n, methods = max((delta.n for delta in deltas), default=0), len(deltas)
+    if n < 2 and any(result.n > 1 for result in results):
+        return "No method has two tasks in common with the baseline: nothing can be tested."
     if n < 2:
         return "One task: nothing can be tested. Use two seeds or more."
     least = least_p(n, methods)

@@ -1,14 +1,16 @@
 """Values of a document that anybody may have written, each of the type that it has to be, or an error."""
 
-import math
 from collections.abc import Mapping
 
+from fewshot.errors import is_finite
 from fewshot.stats.intervals import Estimate
+
+MOST = 2**63 - 1  # that arrays hold
 
 
 def number(value: object) -> float:
     """Return a finite number; `TypeError` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
         raise TypeError(f"no number: {value!r}")
     return float(value)
 
@@ -25,7 +27,7 @@ def count(value: object) -> int:
     """Return how many of something there are; `TypeError` or `ValueError` for what is no such number."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"no count: {value!r}")
-    if value < 0:
+    if not 0 <= value <= MOST:
         raise ValueError(f"no count: {value}")
     return value
 
@@ -58,5 +60,5 @@ def estimate(value: Mapping) -> Estimate:
         low, high = map(number, entries(list(interval)))
         interval = low, high
     return Estimate(
-        number(value["value"]), int(value["n"]), interval, None if reason is None else text(reason)
+        number(value["value"]), count(value["n"]), interval, None if reason is None else text(reason)
     )

@@ -151,8 +151,8 @@ class Machine:
 
         Raises `UsageError` for worker processes where they are not ours to start, or would share a GPU.
         """
-        device = backend.resolve_device(self.device)
-        threads = self.threads or (cores() if whole else 1)
+        device, available = backend.resolve_device(self.device), cores()  # it may raise: always asked
+        threads = self.threads or (available if whole else 1)
         if self.jobs and self.cluster not in (None, dask.LOCAL):
             raise UsageError(
                 f"{field('jobs')} is for processes of this machine: {self.cluster} has its own workers"
@@ -164,7 +164,7 @@ class Machine:
             )
         if self.cluster not in (None, dask.LOCAL):
             return Machine(None, threads, device, self.cluster)
-        jobs = self.jobs or (max(1, cores() // threads) if device == "cpu" else 1)
+        jobs = self.jobs or (max(1, available // threads) if device == "cpu" else 1)
         return Machine(jobs, threads, device, self.cluster)
 
     @property

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from fewshot.errors import is_finite
+
 Status = Literal["ok", "failed"]
+
+MOST = 2**63 - 1  # that arrays hold
 
 # Field → least and largest value. A failed trial has measured nothing but its seconds.
 MEASURED = {"accuracy": (0, 100), "balanced_accuracy": (0, 100), "nll": (0, math.inf)}
@@ -181,16 +185,16 @@ def check_number(
     if value is None and optional:
         return
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not math.isfinite(number) or not least <= number <= most:
+    if not is_finite(number) or not least <= number <= most:
         raise invalid(name, f"a finite number from {least} to {most}", value)
 
 
 def check_whole(name: str, value: object, least: int = 0, optional: bool = False) -> None:
-    """Raise ValueError unless the value is a whole number of at least `least`, or None if `optional`."""
+    """Raise ValueError unless the value is a whole number from `least` to `MOST`, or None if `optional`."""
     if value is None and optional:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise invalid(name, f"a whole number of at least {least}", value)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+        raise invalid(name, f"a whole number from {least} on, of 63 bits at most", value)
 
 
 def check_curve(name: str, value: object) -> None:

@@ -78,7 +78,8 @@ class Store(Generic[R]):
                 block.callback(self._trackers.close)
             with self._explained():
                 self._predictions.mkdir(parents=True, exist_ok=True)
-                mark_output(self.folder)
+                for folder in (self.folder, self._predictions):  # the first may hold photos, too
+                    mark_output(folder)
                 block.enter_context(held(self.folder))
                 self._mend()
                 self._read()

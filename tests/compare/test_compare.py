@@ -33,7 +33,7 @@ from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import Strategy, strategies, usual_methods
 from fewshot.compare.tournament import Tournament
-from fewshot.compare.verdict import verdict
+from fewshot.compare.verdict import by_reason, verdict
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field, render
@@ -280,6 +280,11 @@ def test_what_it_costs_to_count_unequal_classes_alike_is_said():
     lines = verdict(natural, {"cat": 200, "dog": 15}, None, {})
     assert any("Classes count as often as they come" in line for line in lines)
     assert "guessing on 93" in lines[0]
+
+
+def test_a_reason_that_several_strategies_have_is_said_once():
+    left_out = {"lite": "no weights", "knn": "too few photos", "wide": "no weights"}
+    assert by_reason(left_out, "{names}: {why}") == ["lite, wide: no weights", "knn: too few photos"]
 
 
 def test_a_method_at_chance_is_not_recommended():

@@ -147,28 +147,73 @@ def test_colours_of_16_bits_are_spread_as_grey_is(tmp_path):
 def test_colours_of_16_bits_in_a_tiff(tmp_path, order):
     values = np.stack([RAMP * 65535] * 3, 2).astype(np.uint16)
     path = tmp_path / "x.tif"
-    tiff_of_colours(path, values, order)
+    tiff_of_16_bits(path, values, order)
     shown = load_image(path, 8, {"16 bits a colour": (0.0, 32767.5)})
     np.testing.assert_array_equal(shown, np.rint(values * (255 / 32767.5)).clip(0, 255))
-    tiff_of_colours(path, values, order, planes=2)
+    tiff_of_16_bits(path, values, order, planes=2)
     with pytest.raises(OSError, match="in separate planes are not read"):
         load_image(path, 8)
 
 
-def tiff_of_colours(path, values, order, planes=1):
-    """Write colours of 16 bits: Pillow cannot."""
-    height, width, _ = values.shape
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["unused", "multiplied", "inks"])
+def test_every_kind_of_four_colours_of_16_bits_in_a_tiff(tmp_path, kind, order, packed):
+    """Twelve bits in sixteen: of the upper bytes alone sixteen steps are left."""
+    grey = np.rint(RAMP * 4095)
+    path = tmp_path / "x.tif"
+    if kind == "inks":  # of paper white: 65535 less a little, or its black
+        planes = np.stack([grey, grey, grey, np.zeros_like(grey)], 2)
+        tiff_of_16_bits(path, planes, order, shown=5, packed=packed)
+        wanted, levels = 255 - np.rint(grey * (255 / 4095)), (65535.0 - 4095, 65535.0)
+        black = np.stack([np.zeros_like(grey)] * 3 + [grey], 2)
+        tiff_of_16_bits(tmp_path / "black.tif", black, order, shown=5, packed=packed)
+        shown = load_image(tmp_path / "black.tif", 8, {"16 bits a colour": levels})
+        np.testing.assert_array_equal(shown, np.stack([wanted] * 3, 2))
+    elif kind == "unused":
+        tiff_of_16_bits(path, np.stack([grey] * 3 + [grey * 0], 2), order, extra=0, packed=packed)
+        wanted, levels = np.rint(grey * (255 / 4095)), (0.0, 4095.0)
+    else:
+        planes = np.stack([grey / 5] * 3 + [np.full_like(grey, 65535 // 5)], 2)
+        tiff_of_16_bits(path, planes, order, extra=1, packed=packed)
+        wanted, levels = 204 + np.rint(grey * (255 / 4095)) / 5, (0.0, 4095.0)  # a fifth of it, on white
+    shown = load_image(path, 8, {"16 bits a colour": levels})
+    np.testing.assert_allclose(shown[..., 1], wanted, atol=1 if kind == "multiplied" else 0)
+
+
+def test_negatives_are_turned_as_those_of_8_bits_are(tmp_path):
+    values = (RAMP * 4095).astype(np.uint16)
+    tiff_of_16_bits(tmp_path / "x.tif", values[..., None], "<", shown=0)
+    shown = load_image(tmp_path / "x.tif", 8, {"16 bits": (0.0, 4095.0)})[..., 0]
+    np.testing.assert_array_equal(shown, 255 - np.rint(values * (255 / 4095)))
+
+
+def tiff_of_16_bits(path, values, order, planes=1, shown=2, extra=None, packed=False):
+    """Write one, three or four planes of 16 bits, (height, width, planes): Pillow cannot.
+
+    shown: as what, 0 for negatives, 2 for colours, 5 for inks. extra: what the fourth is. packed: compressed.
+    """
+    height, width, count = values.shape
     pixels = values.astype(f"{order}u2").tobytes()
-    first = 8 + 2 + 10 * 12 + 4
-    tags = [(256, width), (257, height), (258, first), (259, 1), (262, 2), (273, first + 6), (277, 3)]
-    tags += [(278, height), (279, len(pixels)), (284, planes)]
+    pixels = zlib.compress(pixels) if packed else pixels
+    more = [] if extra is None else [(338, extra)]
+    first = 8 + 2 + (10 + len(more)) * 12 + 4
+    bits = 16 if count == 1 else first
+    tags = [(256, width), (257, height), (258, bits), (259, 8 if packed else 1), (262, shown)]
+    tags += [(273, first + 2 * count), (277, count), (278, height), (279, len(pixels)), (284, planes), *more]
     path.write_bytes(
         (b"II*\0" if order == "<" else b"MM\0*")
         + struct.pack(f"{order}IH", 8, len(tags))
-        + b"".join(
-            struct.pack(f"{order}HHII", tag, 3 if tag == 258 else 4, 3 if tag == 258 else 1, v)
-            for tag, v in tags
-        )
-        + struct.pack(f"{order}I3H", 0, *[16] * 3)
+        + b"".join(_entry(order, tag, value, count if tag == 258 else 1) for tag, value in tags)
+        + struct.pack(f"{order}I{count}H", 0, *[16] * count)
         + pixels
     )
+
+
+def _entry(order, tag, value, count):
+    """Return an entry of a TIFF's directory: one number of 32 bits, or where several of 16 bits stand."""
+    if tag != 258:
+        return struct.pack(f"{order}HHII", tag, 4, 1, value)
+    if count == 1:
+        return struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
+    return struct.pack(f"{order}HHII", tag, 3, count, value)

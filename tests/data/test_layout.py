@@ -15,7 +15,8 @@ from fewshot.data import DataSpec, open_splits, prepare
 from fewshot.data.folder import layout_of
 from fewshot.data.spelling import label_named, part_named
 from fewshot.errors import UsageError
-from fewshot.io.files import MARK, mark_output
+from fewshot.io.files import MARK, mark_output, writing_results
+from fewshot.trials.store import Store
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -52,6 +53,8 @@ def found(root, **options):
         (("trainset", "testset"), ("train", "test")),
         (("train2017", "val2017"), ("train", "val")),
         (("Training Data", "holdout"), ("train", "test")),
+        (("cats_and_dogs_train", "cats_and_dogs_validation"), ("train", "val")),
+        (("Äpfel-Training", "Äpfel-Test"), ("train", "test")),
     ],
 )
 def test_parts_in_any_spelling(tmp_path, names, parts):
@@ -79,6 +82,10 @@ def test_what_is_no_part():
 def test_names_of_parts_that_are_classes(tmp_path):
     write(tmp_path / "x", "train/1.png", "bus/1.png", "car/1.png")
     assert list(found(tmp_path / "x")["train"]) == ["bus", "car", "train"]
+    write(tmp_path / "y", "train/may/1.png", "train/june/2.png", "bus/may/3.png", "bus/june/4.png")
+    assert list(found(tmp_path / "y")["train"]) == ["bus", "train"]
+    write(tmp_path / "z", "toy_train/1.png", "toy_bus/1.png")
+    assert list(found(tmp_path / "z")["train"]) == ["toy_bus", "toy_train"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,9 @@ def test_names_of_parts_that_are_classes(tmp_path):
         (("a/train/1.png", "a/test/2.png", "b/3.png"), r"a/ is divided into parts, .*b/ is not"),
         (("cats/2023/1.png", "cats/2024/1.png"), r"only one class \('cats'\).*classes, name .*cats$"),
         (("1.png", "2.png"), r"one sub-folder of images per class \(2 photos lie directly in it\)"),
-        (("test/a/1.png", "test/b/2.png"), r"test/ look like parts, .* nothing is there to train on"),
+        (("test/a/1.png", "test/b/2.png"), r"test/ looks like a part, .* nothing is there to train on"),
+        (("a/1.png", "b/2.png", "test/a/3.png"), r"test/ looks like a part, but a/ beside it does not"),
+        (("train/a/1.png", "train/b/2.png", "more/3.png"), r"train/ looks like a part, but more/ beside"),
     ],
 )
 def test_what_could_be_meant_in_two_ways_is_one_line(tmp_path, files, told):
@@ -138,6 +147,10 @@ def test_junk_and_our_own_results_are_no_classes(tmp_path, monkeypatch):
     mark_output(root / "sorted" / "cat")
     with pytest.raises(UsageError, match=r"\(not looked into, as fewshot wrote it: cat\)"):
         layout_of(root / "sorted")
+    with writing_results(root, "compare", "x") as folder, Store(root).open():  # --out is the photos' folder
+        write(folder, "thumbnails/1.png")
+    assert list(found(root)["train"]) == ["cat", "dog"]
+    assert "fewshot wrote it: cache, compare, predictions, results, sorted" in layout_of(root).notes[0]
     write(root, "results.old/1.png")  # a name says nothing
     assert "results.old" in found(root)["train"]
 

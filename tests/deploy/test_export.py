@@ -294,6 +294,24 @@ def test_what_cannot_be_exported_is_said_at_once(what, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("fitted", [False, True])
+def test_what_is_exported_is_checked_once_before_anything_is_trained(fitted, tmp_path, monkeypatch):
+    from fewshot.deploy.export import save
+
+    class Noting(EstimatorLearner):
+        def check_export(self):
+            assert fitted or not hasattr(self, "fitted")
+            checked.append(self)
+
+    checked: list[object] = []
+    learner, train = Noting("ridge:alpha=1"), images(9).compact()
+    if fitted:
+        save(learner.fit(train, 0), train, tmp_path / "model.keras", {})
+    else:
+        export(learner, train, tmp_path / "model.keras")
+    assert checked == [learner]
+
+
 def test_an_estimator_that_is_not_linear_is_refused(tmp_path, monkeypatch):
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -37,6 +37,13 @@ def test_a_meta_file_that_lies_is_read_or_one_line(tmp_path, content):
         assert all(isinstance(meta[key], str) for key in ("name", "fingerprint", "source"))
 
 
+def test_a_range_without_an_end_is_damage(tmp_path):
+    for end in (float("inf"), float("nan"), 10**400, 0, "x", True):
+        (tmp_path / "meta.json").write_text(json.dumps({**META, "levels": {"floats": [0.0, end]}}))
+        with pytest.raises(FewshotError, match="is damaged"):
+            read_meta(tmp_path)
+
+
 @FEW
 @given(st.binary(max_size=40) | st.none() | st.integers(-5, 5) | st.text(max_size=3))
 def test_a_row_is_features_or_computed_anew(tmp_path, capsys, row):

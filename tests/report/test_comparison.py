@@ -341,6 +341,14 @@ def test_the_table_shows_what_is_known_and_no_interval_where_there_are_too_few()
     assert lines[2][:5] == ("c", "1", "3", "60.0", "–")
 
 
+def test_a_model_of_another_method_than_the_winner_is_said_to_be_that():
+    told = comparison.read(document())
+    path = {"path": "model.keras", "card": "model.json"}
+    own, other = (replace(told, model={**path, "method": name}).use()[0] for name in (WINNER, "ridge"))
+    assert own == f"model: model.keras ({WINNER}, trained on all images), model.json"
+    assert other == f"model: model.keras (ridge, trained on all images; {WINNER} is not saved), model.json"
+
+
 def test_what_is_written_is_what_is_read():
     read = comparison.read(document())
     assert comparison.read(comparison.document(read)) == replace(read, evidence=type(read.evidence)())

@@ -8,8 +8,10 @@ from helpers import keep, kept
 from hypothesis import given
 
 from fewshot.errors import FewshotError
+from fewshot.report import typed
 from fewshot.report.groups import gather
 from fewshot.report.markdown import document as markdown
+from fewshot.trials.record import Record
 from fewshot.trials.store import FORMAT, parse, read
 
 RECORD = kept("flip", 1, 90.0)
@@ -30,6 +32,19 @@ STUDY = {
 
 def line(content) -> str:
     return json.dumps(content)
+
+
+@pytest.mark.parametrize("name", ["seconds", "accuracy", "nll", "n_train", "seed", "parameters", "curve"])
+def test_a_number_that_no_float_can_be_is_no_record(name):
+    """Python reads whole numbers of any length from JSON, and of these `math.isfinite` raises."""
+    huge = 10**400
+    spoilt = {**kept("a", 0, 60.0).to_json(), name: {"loss": [huge]} if name == "curve" else huge}
+    with pytest.raises(ValueError, match=f"{name}.*: expected"):
+        Record.from_json(spoilt)
+    with pytest.raises(TypeError, match="no number"):
+        typed.number(huge)
+    with pytest.raises(ValueError, match="no count"):
+        typed.count(huge)
 
 
 @FEW

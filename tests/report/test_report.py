@@ -68,6 +68,13 @@ def test_the_table_says_nothing_of_p_when_nothing_is_compared():
     assert "least p" not in table(analyse({"baseline": [record(0, 60.0)]}, "baseline"), "baseline")
 
 
+def test_a_method_that_failed_on_all_tasks_leaves_nothing_to_test():
+    tasks = {"baseline": [record(seed, 60.0) for seed in range(3)], "b": [failure(seed) for seed in range(3)]}
+    assert table(analyse(tasks, "baseline"), "baseline").endswith(
+        "No method has two tasks in common with the baseline: nothing can be tested."
+    )
+
+
 def test_ten_seeds_are_enough_for_three_methods():
     study = {name: [record(seed, 60.0 + seed) for seed in range(10)] for name in ("baseline", "a", "b", "c")}
     assert table(analyse(study, "baseline"), "baseline").endswith(
