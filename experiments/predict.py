@@ -13,7 +13,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,17 +95,19 @@ def _parser() -> cli.Parser:
 
 def _run(args: argparse.Namespace) -> None:
     broken: list[Path] = []
-    files = _files(args.images, broken)
+    left_out: dict[str, list[str]] = defaultdict(list)  # why → files
+    files = _files(args.images, broken, left_out)
     total = len(files) + len(broken)
     saved = open_model(args)
     labels = _labels(args.images, saved.classes, args.labelled)
     sorter = Sorter(Path(args.sort_into), saved.classes) if args.sort_into else None
     explained = _explained(Path(args.explain), saved, args.threshold) if args.explain else None
-    write = {"table": _table, "csv": _csv, "json": _json}[args.format]
+    write = {"table": _table, "csv": _csv, "json": partial(_json, left_out=left_out)}[args.format]
     seen: list[Answer] = []
     try:
         with tqdm(total=len(files), unit="photo", disable=None) as bar:
-            answers = _noted(_answers(saved, files, args.batch, broken, bar), seen, sorter, args.threshold)
+            answers = _answers(saved, files, args.batch, broken, left_out, bar)
+            answers = _noted(answers, seen, sorter, args.threshold)
             pictured = ((file, look, explained and explained(file, look)) for file, look in answers)
             for text in write(pictured, saved.classes, args.threshold):
                 with bar.external_write_mode(sys.stdout):
@@ -118,20 +122,23 @@ def _run(args: argparse.Namespace) -> None:
         raise FewshotError(f"{len(broken)} of {total} images could not be read")
 
 
-def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
+def _files(named: Iterable[str], missing: list[Path], left_out: dict[str, list[str]]) -> list[Path]:
     """Return all files that are meant; those that are not there go to `missing` and to standard error.
 
-    Raises `UsageError` for a directory without images, and where no file is left.
+    left_out: is told of these, and of what is no image, why → files. Raises `UsageError` for a directory
+    without images, and where no file is left.
     """
     files = []
     for path in map(Path, named):
         if path.is_dir():
             contents = walk(path)
-            left_out = [tally.line("left out: ") for tally in tallied(contents.left_out)]
+            lines = [tally.line("left out: ") for tally in tallied(contents.left_out)]
             if not contents.files:
-                raise UsageError("; ".join([f"no images in {readable(path)}", *left_out]))
-            for line in left_out:
+                raise UsageError("; ".join([f"no images in {readable(path)}", *lines]))
+            for line in lines:
                 print(line, file=sys.stderr)
+            for why, names in contents.left_out.items():
+                left_out[why] += [str(path / name) for name in names]
             files += [path / file for file in contents.files]
         elif path.exists():
             files.append(path)
@@ -140,6 +147,7 @@ def _files(named: Iterable[str], missing: list[Path]) -> list[Path]:
     if not files:
         raise UsageError(f"{readable(missing[0])}: {_why_missing(missing[0])}")
     for path in missing:
+        left_out[_why_missing(path)].append(str(path))
         print(f"skipped {readable(path)} ({_why_missing(path)})", file=sys.stderr)
     return files
 
@@ -173,14 +181,18 @@ def _labels(named: Iterable[str], classes: list[str], asked: bool) -> dict[Path,
     return labels
 
 
-def _answers(saved, files: list[Path], batch: int, broken: list[Path], bar) -> Iterator[Answer]:
-    """Yield the answers; what cannot be read goes to `broken` and to standard error."""
+def _answers(
+    saved, files: list[Path], batch: int, broken: list[Path], left_out: dict[str, list[str]], bar
+) -> Iterator[Answer]:
+    """Yield the answers; what cannot be read goes to `broken`, `left_out` and standard error."""
     for file, result in saved.stream(files, batch):
         bar.update()
         if isinstance(result, Exception):
             broken.append(file)
+            why = why_unreadable(file, result)
+            left_out[why].append(str(file))
             with bar.external_write_mode(sys.stderr):
-                print(f"skipped {readable(file)} ({why_unreadable(file, result)})", file=sys.stderr)
+                print(f"skipped {readable(file)} ({why})", file=sys.stderr)
         else:
             yield file, result
 
@@ -289,9 +301,11 @@ def _csv(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iter
         yield _row([str(file), classes[best], numbers[best], unsure, novel, named, *numbers])
 
 
-def _json(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iterator[str]:
-    """Yield one JSON document, a list with an object an image, line by line."""
-    yield "["
+def _json(
+    answers: Iterable[Shown], classes: list[str], threshold: float, left_out: Mapping[str, list[str]]
+) -> Iterator[str]:
+    """Yield one JSON document line by line: an object an image, and at the end what was left out, and why."""
+    yield '{"answers": ['
     before = ""
     for file, look, picture in answers:
         best = int(look.probabilities.argmax())
@@ -310,7 +324,7 @@ def _json(answers: Iterable[Shown], classes: list[str], threshold: float) -> Ite
             entry["picture"] = str(picture)
         yield f"{before} {cli.as_json(entry, indent=None)}"
         before = ","
-    yield "]"
+    yield f'], "left_out": {cli.as_json([tally.to_json() for tally in tallied(left_out)], indent=None)}}}'
 
 
 def _row(values: list[str]) -> str:

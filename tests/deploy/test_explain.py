@@ -190,7 +190,7 @@ def test_the_command_writes_a_picture_a_photo_and_overwrites_none(network_file, 
     assert main([*line, "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert "4 pictures in " in err
-    pictures = {entry["file"]: entry["picture"] for entry in json.loads(out)}
+    pictures = {entry["file"]: entry["picture"] for entry in json.loads(out)["answers"]}
     names = ["1.png", "é- x.png", "1-2.png", "é- x-2.png"]
     assert pictures == {str(file): str(folder / name) for file, name in zip(files, names, strict=True)}
     before = {path: path.read_bytes() for path in folder.iterdir()}

@@ -62,7 +62,7 @@ def predict(model, capsys):
 
 
 def answers(out):
-    return {entry["file"].rsplit("/", 1)[-1]: entry["class"] for entry in json.loads(out)}
+    return {entry["file"].rsplit("/", 1)[-1]: entry["class"] for entry in json.loads(out)["answers"]}
 
 
 def test_a_folder_of_every_kind_as_json(predict, photos, model):
@@ -75,7 +75,7 @@ def test_a_folder_of_every_kind_as_json(predict, photos, model):
         "scan.png": "dark",
     }
     saved = load(model)
-    for entry in json.loads(out):
+    for entry in json.loads(out)["answers"]:
         wanted = saved.predict(load_image(entry["file"], 24)[None])[0]
         np.testing.assert_allclose(list(entry["probabilities"].values()), wanted, atol=1e-4)
         assert entry["probability"] == max(entry["probabilities"].values())
@@ -130,7 +130,7 @@ def test_nothing_is_certain(predict, photos, monkeypatch):
     out = {name: predict(photos / "scan.png", "--format", name)[1] for name in ("table", "csv", "json")}
     assert ">99.9 %" in out["table"]
     assert "dark,0.9999,no,,,0.9999,0.0000" in out["csv"]
-    assert json.loads(out["json"])[0]["probability"] == 0.9999
+    assert json.loads(out["json"])["answers"][0]["probability"] == 0.9999
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_labelled_folder_tells_what_the_model_is_worth(predict, labelled):
     assert dark.split() == ["dark", "2", "100.0", "%"]
     assert light.split() == ["ünlicht", "3", "66.7", "%", "dark", "1"]
     code, out, err = predict(labelled, "--format", "json")
-    assert len(json.loads(out)) == 5
+    assert len(json.loads(out)["answers"]) == 5
     assert "4 of 5 photos right" in err
     (labelled / "dark").rename(labelled / "night")
     assert "right" not in predict(labelled)[1]
@@ -195,7 +195,9 @@ def test_sorting_stays_in_its_folder(tmp_path, labelled):
 def test_only_broken_images(predict, photos, tmp_path):
     (tmp_path / "broken.jpg").touch()
     code, out, _ = predict(tmp_path / "broken.jpg", "--format", "json")
-    assert (code, json.loads(out)) == (1, [])
+    assert code == 1
+    empty = {"what": "empty", "count": 1, "files": [str(tmp_path / "broken.jpg")]}
+    assert json.loads(out) == {"answers": [], "left_out": [empty]}
 
 
 def test_no_more_is_decoded_than_may_be_ahead(model, photos, monkeypatch):
@@ -320,3 +322,5 @@ def test_what_is_left_out_is_counted_by_its_reason(predict, photos):
     counted, skipped, _ = err.splitlines()
     assert counted == "left out: 3 files, no images (.txt): März 2024/c.TXT, a.txt, b.txt"
     assert skipped == f"skipped {photos}/cut.jpg (cut off)"
+    left_out = {tally["what"]: tally["count"] for tally in json.loads(out)["left_out"]}
+    assert left_out == {"no images (.txt)": 3, "cut off": 1}
