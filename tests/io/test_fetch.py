@@ -72,7 +72,7 @@ class Answer(io.BytesIO):
 
 def test_a_download_that_is_cut_short_or_too_long_is_a_reason(tmp_path, monkeypatch):
     content = b"0123456789"
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda url, timeout: Answer(content))
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: Answer(content))
     assert fetch.download("https://a.b/c", tmp_path / "c").read_bytes() == content
     content = b"01234"
     with pytest.raises(Unavailable, match="cut short"):
