@@ -96,8 +96,9 @@ class Findings:
 
     @property
     def hard(self) -> list[tuple[int, int]]:
-        """The images that every strategy gets wrong, each with its answer."""
-        return hard_images(self.answer.said) if self.pool.same_classes else []
+        """The images that every strategy gets wrong, each with its answer; none where there is one alone."""
+        several = self.pool.same_classes and len(self.answer.said) > 1
+        return hard_images(self.answer.said) if several else []
 
     def hard_photos(self) -> list[dict]:
         """Return what there is to know of the images that every strategy gets wrong: file, label, answer."""

@@ -213,4 +213,4 @@ def by_reason(left_out: Mapping[str, str], form: str) -> list[str]:
 
 def _left_out(left_out: Mapping[str, str]) -> list[str]:
     told = "; ".join(by_reason(left_out, "{names} ({why})"))
-    return [f"Not tried: {told}."] if told else []
+    return [f"Left out: {told}."] if told else []

@@ -63,7 +63,7 @@ def _comparison(found: Found, results: Results) -> list[str]:
     if told.data_notes:
         blocks += ["### What is in the data", _list(told.data_notes)]
     blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
-    blocks += [comparison.READING, *(["### Not tried", _list(told.notes())] if told.left_out else [])]
+    blocks += [comparison.READING, *(["### Left out", _list(told.notes())] if told.left_out else [])]
     return [*blocks, *([_links(found.sheets, results)] if found.sheets else []), _code(told.command)]
 
 

@@ -264,7 +264,7 @@ def test_a_biologist_reads_what_to_use_which_class_is_weak_and_what_was_not_trie
     assert lines[0] == use
     assert "ants 60, bees 99 or more" in lines[1]
     assert lines[2].startswith("Weakest is ants: 60 of 100 (")
-    assert lines[-1] == "Not tried: best (it takes 5 min)."
+    assert lines[-1] == "Left out: best (it takes 5 min)."
 
 
 def test_what_it_costs_to_count_unequal_classes_alike_is_said():
@@ -662,7 +662,7 @@ def test_two_photos_a_class_are_too_few_for_a_winner_and_for_three_neighbours(of
     assert not findings.winner
     assert [row["method"] for row in document["methods"]] == ["ridge"]
     assert "number of training images" in document["left_out"]["knn-cosine"]
-    assert "Not tried: knn-cosine (" in findings.text()
+    assert "Left out: knn-cosine (" in findings.text()
 
 
 def test_a_class_of_one_photo_is_named_with_what_helps(tmp_path):

@@ -136,7 +136,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
         "<h3>What is suspicious",
         "<h3>What is in the data</h3><ul><li>left out: 2 files, cut off: &lt;b&gt;.jpg</li></ul>",
         "<h3>What was tried",
-        "<h3>Not tried",
+        "<h3>Left out",
         "<h3>Command",
     ]
     places = [section.index(part) for part in parts]

@@ -48,7 +48,7 @@ def section(anchor: str, found: Found) -> Markup:
         tag("h3", "What was tried, and what it cost"),
         table(comparison.columns(told.table), told.winner, f"Results of {found.title}"),
         tag("p", comparison.READING, class_="note"),
-        join(tag("h3", "Not tried"), _list(told.notes())) if told.left_out else None,
+        join(tag("h3", "Left out"), _list(told.notes())) if told.left_out else None,
         tag("h3", "Command"),
         command(told.command),
         id=anchor,
