@@ -131,7 +131,7 @@ def test_sigterm_ends_as_ctrl_c_does(capsys):
 )
 def test_predict_says_why_there_is_no_such_file(named, told):
     with pytest.raises(UsageError, match=told):
-        predict._files([named], [])
+        predict._files([named], [], {})
 
 
 def test_optimised_python_that_drops_docstrings_shows_help():

@@ -79,7 +79,7 @@ def test_the_command_sees_photos_as_training_did(model, prepared, capsys):
     wanted = learner().fit(images, 0).predict(images.x)
     assert ((wanted.argmax(1) == images.y).mean()) == 1
     assert main([str(model), *map(str, prepared.photos()), "--format", "json", "--threads", "1"]) == 0
-    answers = json.loads(capsys.readouterr().out)
+    answers = json.loads(capsys.readouterr().out)["answers"]
     found = np.array([list(answer["probabilities"].values()) for answer in answers])
     np.testing.assert_allclose(found, wanted, atol=0.01)
 
@@ -107,7 +107,7 @@ def test_photos_unlike_all_others_are_none_of_these(threshold, novel, model, pre
     (tmp_path / "model.json").write_text(json.dumps(card))
     line = [str(tmp_path / "model.keras"), *map(str, prepared.photos()), "--threads", "1"]
     assert main([*line, "--format", "json"]) == 0
-    answers = json.loads(capsys.readouterr().out)
+    answers = json.loads(capsys.readouterr().out)["answers"]
     assert {answer["none_of_these"] for answer in answers} == {novel}
     assert all(sorted(answer["set"]) == ["bright", "dull"] for answer in answers)
     assert main([*line, "--sort-into", str(tmp_path / "sorted"), "--threshold", "0"]) == 0

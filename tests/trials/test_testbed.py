@@ -132,6 +132,7 @@ def test_any_order_gives_the_same_records(data, results):
     assert [(r.method, r.seed) for r in records] == [(t.method, t.seed) for t in trials]
 
 
+@pytest.mark.processes
 def test_keras_learners_give_the_same_records_in_any_order_and_on_any_number_of_workers(digits, results):
     trials = keras_trials(digits, "none", "flip", seeds=range(2))
     expected = timeless(results(trials, "one"))
