@@ -147,8 +147,9 @@ def _files(named: Iterable[str], missing: list[Path], left_out: dict[str, list[s
     if not files:
         raise UsageError(f"{readable(missing[0])}: {_why_missing(missing[0])}")
     for path in missing:
-        left_out[_why_missing(path)].append(str(path))
-        print(f"skipped {readable(path)} ({_why_missing(path)})", file=sys.stderr)
+        why = _why_missing(path)
+        left_out[why].append(str(path))
+        print(f"skipped {readable(path)} ({why})", file=sys.stderr)
     return files
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from filelock import FileLock
 from keras import layers
 
 from fewshot.backbones.port import fill_as_keras
@@ -55,8 +56,6 @@ def body(x, network: str, top: bool, weights: str | None):
         if top
         else {"include_top": False, "pooling": "avg"}
     )
-    from filelock import FileLock
-
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)
     try:

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from fewshot.errors import is_finite
 from fewshot.stats.intervals import Estimate
-
-MOST = 2**63 - 1  # that arrays hold
+from fewshot.trials.record import MOST
 
 
 def number(value: object) -> float:
