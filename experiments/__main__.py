@@ -1,5 +1,7 @@
 """The command `fewshot`, also as `python -m experiments`: its sub-commands, each a module of its own."""
 
+from __future__ import annotations
+
 import sys
 
 from fewshot.cli.main import Command, Front

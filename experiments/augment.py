@@ -5,6 +5,8 @@ python -m experiments.augment --method published online:strong --updates 500
 python -m experiments.augment --method flip patchshuffle --sheet
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping
 from pathlib import Path

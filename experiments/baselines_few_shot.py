@@ -4,6 +4,8 @@ python -m experiments.baselines_few_shot --method all
 python -m experiments.baselines_few_shot --method knn nc --protocol pairs45 --seeds 45
 """
 
+from __future__ import annotations
+
 import sys
 
 from experiments.study import Study

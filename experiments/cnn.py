@@ -5,6 +5,8 @@ python -m experiments.cnn --method bn:norm=group baseline:width=32,weight_decay=
 python -m experiments.cnn --method bn-5x5 --tune learning_rate 0.1 0.01 0.008 0.001
 """
 
+from __future__ import annotations
+
 import sys
 from dataclasses import replace
 

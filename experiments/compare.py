@@ -4,6 +4,8 @@ python -m experiments.compare --data path/to/photos --budget 10m
 python -m experiments.compare --data cifar10 --budget 30m
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import sys

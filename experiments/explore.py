@@ -4,6 +4,8 @@ python -m experiments.explore --data cifar10 --features efficientnet-lite0@96
 python -m experiments.explore --data path/to/photos --image-size 64 --show counts grid duplicates
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys

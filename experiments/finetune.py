@@ -5,6 +5,8 @@ python -m experiments.finetune --method imagenet/resnet50@96:head=ridge imagenet
 python -m experiments.finetune --method alexnet-linear --grid
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

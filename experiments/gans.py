@@ -4,6 +4,8 @@ python -m experiments.gans --seeds 3
 python -m experiments.gans --preset best best:width=16 --seeds 1000-1002 --protocol testbed
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from dataclasses import asdict, dataclass

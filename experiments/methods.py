@@ -5,6 +5,8 @@ python -m experiments.methods --tag compare
 python -m experiments.methods bn lite online:strong --json
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 import textwrap

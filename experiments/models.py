@@ -5,6 +5,8 @@ python -m experiments.models --network resnet18 resnet18:plain vgg16:norm=batch 
 python -m experiments.models --image-size 224 --classes 1000 --no-time
 """
 
+from __future__ import annotations
+
 import argparse
 import gc
 import json

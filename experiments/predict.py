@@ -7,6 +7,8 @@ python -m experiments.predict results/model.keras photos --explain where    # wh
 python -m experiments.predict results/model.keras test    # a sub-folder a class: what the model is worth
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
@@ -209,13 +211,13 @@ def _noted(
         yield file, look
 
 
-def _explained(folder: Path, saved: "Saved", threshold: float) -> Callable[[Path, "Look"], Path]:
+def _explained(folder: Path, saved: Saved, threshold: float) -> Callable[[Path, Look], Path]:
     """Return what writes the picture of where the model looks on a photo, and returns its file."""
     from fewshot.deploy.overlays import Overlays
 
     overlays = Overlays(folder, saved)
 
-    def write(file: Path, look: "Look") -> Path:
+    def write(file: Path, look: Look) -> Path:
         best = int(look.probabilities.argmax())
         answer = f"{saved.classes[best]} {_percent(look.probabilities[best])} %"
         doubt = _doubt(look, threshold)
@@ -260,14 +262,14 @@ def _decimals(probability: float) -> float:
     return min(round(float(probability), 4), 0.9999)
 
 
-def _doubt(look: "Look", threshold: float) -> str:
+def _doubt(look: Look, threshold: float) -> str:
     """Say why an answer is not to be relied on; nothing where it is."""
     if look.novel:
         return UNKNOWN
     return "unsure" if look.probabilities.max() < threshold else ""
 
 
-def _set(look: "Look", classes: list[str]) -> list[str]:
+def _set(look: Look, classes: list[str]) -> list[str]:
     """Return the classes that hold the right one with the card's coverage, the most probable first."""
     if look.named is None:
         return []

@@ -5,6 +5,8 @@ python -m experiments.report results --out page.html
 python -m experiments.report results --keep kept/augment.json --study augment
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path

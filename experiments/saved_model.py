@@ -1,5 +1,7 @@
 """What commands for a saved model share: its arguments, how it is opened, how photos are named."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +52,7 @@ def check_model(args: argparse.Namespace) -> None:
         raise UsageError(f"no such model: {args.model}")
 
 
-def open_model(args: argparse.Namespace) -> "Saved":
+def open_model(args: argparse.Namespace) -> Saved:
     """Start the backend and return the model; `UsageError` where it is missing, foreign or unsafe."""
     check_model(args)
     backend.start(args.threads or cores(), backend.resolve_device(args.device))

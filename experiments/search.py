@@ -7,6 +7,8 @@ on) share no image with those that are reported. What every round gave and what 
 docs/results/search.md.
 """
 
+from __future__ import annotations
+
 import sys
 
 from experiments.cnn import STUDY

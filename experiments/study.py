@@ -8,6 +8,8 @@ the pictures, `present` prints. A study that does more names functions of its ow
 command line, `answer` puts the steps together in another way.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -100,7 +102,7 @@ class Study:
     protocol: str | None = None
     reported_protocol: Protocol = TESTBED
     options: Callable[[cli.Parser], None] = lambda parser: None
-    answer: Callable[["Study", Request], Report] = lambda *asked: compare_methods(*asked)
+    answer: Callable[[Study, Request], Report] = lambda *asked: compare_methods(*asked)
 
     def main(self, argv: list[str] | None = None) -> int:
         """Run the study's command line and return its exit code."""
@@ -192,7 +194,7 @@ class Measured:
     plan: Plan
     by_method: Mapping[str, Sequence[Record]]
 
-    def only(self, methods: Mapping[str, str]) -> "Measured":
+    def only(self, methods: Mapping[str, str]) -> Measured:
         """Return the records of some methods under other names: new name → name in the plan."""
         return replace(self, by_method={name: self.by_method[method] for name, method in methods.items()})
 

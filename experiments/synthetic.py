@@ -5,6 +5,8 @@ python -m experiments.synthetic --classifier best lite --method gan gan-agree --
 python -m experiments.synthetic --classifier report --method gan --splits 50
 """
 
+from __future__ import annotations
+
 import itertools
 import sys
 from dataclasses import replace

@@ -5,6 +5,8 @@ python -m experiments.transfer --method resnet18:width=16,transfer=cifar10,pretr
 python -m experiments.transfer --method report --protocol full    # from CIFAR-100 to the whole of CIFAR-10
 """
 
+from __future__ import annotations
+
 import sys
 
 from experiments.study import Study

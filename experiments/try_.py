@@ -7,6 +7,8 @@ alone, shares nothing and reports nothing; dropped photos are deleted when the c
 training photos are shown as long as they lie where they lay: the model's card has their paths, and no photo.
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import importlib.util
@@ -92,7 +94,7 @@ def _run(args: argparse.Namespace) -> None:
         page.block_thread()
 
 
-def _page(saved: "Saved", threshold: float):
+def _page(saved: Saved, threshold: float):
     """Return the page: a photo on the left, what the model says of it on the right."""
     import gradio
 
@@ -110,7 +112,7 @@ def _page(saved: "Saved", threshold: float):
     return page
 
 
-def _heading(saved: "Saved") -> Markup:
+def _heading(saved: Saved) -> Markup:
     classes = ", ".join(saved.classes[:LISTED]) + (", …" if len(saved.classes) > LISTED else "")
     novel = (
         f"Of a photo that is unlike all these it says '{UNKNOWN}'."
@@ -123,7 +125,7 @@ def _heading(saved: "Saved") -> Markup:
     )
 
 
-def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
+def answer(saved: Saved, file: str | None, threshold: float) -> Markup:
     """Return what the model says of a photo, as part of the page; a line where the file is no photo."""
     if file is None:
         return Markup("")
@@ -134,7 +136,7 @@ def answer(saved: "Saved", file: str | None, threshold: float) -> Markup:
     return join(told, _looks(saved, Path(file), look), _similar(saved, look))
 
 
-def _looks(saved: "Saved", file: Path, look: "Look") -> Markup | None:
+def _looks(saved: Saved, file: Path, look: Look) -> Markup | None:
     """Return the photo with what speaks for the answer; None for a model that has no places."""
     from fewshot.deploy.overlays import looked_at, overlay
 
@@ -147,7 +149,7 @@ def _looks(saved: "Saved", file: Path, look: "Look") -> Markup | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _explainer(path: Path, sha256: str) -> "Explainer | None":
+def _explainer(path: Path, sha256: str) -> Explainer | None:
     """Return the model taken apart, kept from photo to photo; None where it has no places."""
     from fewshot.deploy.explain import Explainer
     from fewshot.deploy.saved import read
@@ -158,7 +160,7 @@ def _explainer(path: Path, sha256: str) -> "Explainer | None":
         return None
 
 
-def _similar(saved: "Saved", look: "Look") -> Markup | None:
+def _similar(saved: Saved, look: Look) -> Markup | None:
     """Return the most similar training photos, as far as they can still be read."""
     from fewshot.data.photo import read_photo
 
@@ -177,7 +179,7 @@ def _similar(saved: "Saved", look: "Look") -> Markup | None:
     return join(tag("h3", "The most similar training photos"), row)
 
 
-def _image(image: "Image.Image") -> Markup:
+def _image(image: Image.Image) -> Markup:
     """Return a picture that is part of the page."""
     image = image.convert("RGB")
     image.thumbnail((SIDE, SIDE))
@@ -186,7 +188,7 @@ def _image(image: "Image.Image") -> Markup:
     return tag("img", src=embedded(content.getvalue(), "jpeg"), alt="", style="width: min(100%, 16rem)")
 
 
-def _told(look: "Look", classes: list[str], threshold: float) -> Markup:
+def _told(look: Look, classes: list[str], threshold: float) -> Markup:
     order = np.argsort(-look.probabilities, kind="stable")
     best, sure = classes[order[0]], float(look.probabilities[order[0]])
     if look.novel:

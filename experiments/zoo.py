@@ -5,6 +5,8 @@ python -m experiments.zoo --method vgg16:norm=batch,width=16,recipe=best
 python -m experiments.zoo --method lenet5 --protocol full --epochs 3
 """
 
+from __future__ import annotations
+
 import sys
 
 from experiments.study import Study

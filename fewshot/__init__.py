@@ -11,6 +11,8 @@ What is named in `__all__` is public; it is imported at its first use, so that i
 next to nothing.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import os

@@ -1,5 +1,7 @@
 """Checks of what a caller gives: a `UsageError` names the field, in place of a `TypeError` further down."""
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Iterable
 

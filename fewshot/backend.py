@@ -4,6 +4,8 @@ Keras and its backend are imported here first, wherever training runs; every oth
 `import keras` without noise and at no cost.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import gc

@@ -7,6 +7,8 @@ has a folder of its own, since machine code of one may not run on another that s
 `JAX_COMPILATION_CACHE_DIR` names another place, which is then left as JAX has it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import platform
 import re

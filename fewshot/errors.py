@@ -4,6 +4,8 @@ A message names an option by its field: `UsageError(f"the image is too small: ra
 Python shows `image_size=`, the command line its flag.
 """
 
+from __future__ import annotations
+
 import difflib
 import numbers
 import os

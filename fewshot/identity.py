@@ -14,6 +14,8 @@ A user's definition is identified by
   what is found only when the code runs (`getattr` with a computed name, imports inside of functions).
 """
 
+from __future__ import annotations
+
 import contextlib
 import dis
 import functools
@@ -57,7 +59,7 @@ class Origin:
     whole: str | None
     plugin: bool = False
 
-    def replaces(self, previous: "Origin") -> bool:
+    def replaces(self, previous: Origin) -> bool:
         """Return whether a definition from here may take the place of that one of the same name.
 
         It may if it comes from the same place again; two in one unchanged file are a mistake.

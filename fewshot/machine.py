@@ -1,5 +1,7 @@
 """What this process may use of the machine: cores and memory, limits of containers included; its cache."""
 
+from __future__ import annotations
+
 import os
 import platform
 import shutil

@@ -12,6 +12,8 @@ since are never served (`fewshot.identity` says what the digest sees). Registeri
 replaces: a notebook's cell may run twice.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import pkgutil
@@ -23,7 +25,7 @@ from typing import Any, TypeVar
 from fewshot.errors import unknown
 from fewshot.identity import Origin, blamed, origin_of, source_digest
 
-_registries: "weakref.WeakValueDictionary[str, Registry]" = weakref.WeakValueDictionary()  # by kind
+_registries: weakref.WeakValueDictionary[str, Registry] = weakref.WeakValueDictionary()  # by kind
 
 Make = TypeVar("Make", bound=Callable[..., Any])
 
@@ -172,7 +174,7 @@ _visitor: Visitor | None = None
 
 
 @contextlib.contextmanager
-def visiting(file: str, digest: str) -> Iterator["Visitor"]:
+def visiting(file: str, digest: str) -> Iterator[Visitor]:
     """Yield the `Visitor` of the block: the file's digest joins the version of all that is registered in it.
 
     If the block fails, nothing new of it stays, and what it replaced is back.

@@ -3,6 +3,8 @@
 Switching one use on (augmentation, say) does not move the others (initial weights, shuffling).
 """
 
+from __future__ import annotations
+
 import random
 import zlib
 

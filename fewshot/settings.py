@@ -5,6 +5,8 @@ Networks take their switches so, methods their recipe's fields, too. What a swit
     def mine(shape, outputs, *, width: Width = 16, dropout: Share = 0.1, norm: Literal["none", "batch"] = …)
 """
 
+from __future__ import annotations
+
 import inspect
 import math
 import numbers

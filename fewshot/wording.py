@@ -1,5 +1,7 @@
 """Words that messages, tables and pages share."""
 
+from __future__ import annotations
+
 import re
 
 LONGEST_WORD = 300  # letters of a word in a message

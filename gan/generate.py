@@ -4,6 +4,8 @@ python -m gan.generate results/gan --n 1000 --out synthetic
 python -m gan.generate results/gan --n 1000 --npz synthetic.npz --grid grid.png --interpolation walk.png
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys

@@ -1,7 +1,10 @@
 """Trained generators: what training yields, kept on disk by all that determines it, and sampled from."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,7 +19,7 @@ from gan.training import Run, identity, separate
 CARD = "generator.json"  # what `gan.train` writes beside generator.keras
 
 # (latents (N, latent), labels (N,)) -> uint8 images
-Make = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Make: TypeAlias = "Callable[[np.ndarray, np.ndarray], np.ndarray]"
 
 
 @dataclass(frozen=True)

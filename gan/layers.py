@@ -4,6 +4,8 @@ Keras's own wrapper assigns the normalised kernel to the layer, so that no gradi
 and a functional backend loses it; here the kernel stays as it is, and its quotient convolves.
 """
 
+from __future__ import annotations
+
 from keras import layers, ops
 
 

@@ -1,5 +1,7 @@
 """A learner on synthetic images: any other learner, given what generators make of its training images."""
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +48,7 @@ class SyntheticLearner(Wrapper):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "SyntheticLearner":
+    ) -> SyntheticLearner:
         """Train the base on a set of its own. Generators come from the cache, or are trained now."""
         real = self._expanded(train, seed)
         samples = self._synthetic_images(real, seed)

@@ -6,6 +6,8 @@ logit an image, high for real ones. With `labels` classes, both take one-hot lab
 with 0 they take none. Sides are multiples of 8: three doublings lead from the dense layer's maps to images.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Annotated
 

@@ -1,5 +1,7 @@
 """Pictures of generated images: grids, an animation, loss curves, samples beside their nearest neighbours."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

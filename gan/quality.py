@@ -4,10 +4,11 @@ Every measure compares a sample with a reference: real images that the generator
 named. `FEATURES` is the default backbone; values compare only where features and reference are the same.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from fewshot.backbones.features import extract
 from fewshot.errors import UsageError
@@ -124,8 +125,8 @@ def density_and_coverage(real: np.ndarray, fake: np.ndarray) -> tuple[float, flo
     A neighbourhood reaches to the fifth nearest real image.
     """
     k = min(NEIGHBOURS, len(real) - 1)
-    radius = np.sort(cdist(real, real), axis=1)[:, k]
-    inside = cdist(real, fake) <= radius[:, None]
+    radius = np.sort(_distances(real, real), axis=1)[:, k]
+    inside = _distances(real, fake) <= radius[:, None]
     return float(inside.sum() / (k * len(fake))), float(inside.any(1).mean())
 
 
@@ -143,13 +144,13 @@ def copies(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> float:
     Closer than all but 5 % of held-out real images lie to their nearest training image: a generator that
     draws as nature does gets 5, one that repeats its training images 100. All are features (N, D).
     """
-    limit = np.percentile(cdist(held_out, train).min(1), COPY_PERCENTILE)
-    return float(100 * (cdist(fake, train).min(1) < limit).mean())
+    limit = np.percentile(_distances(held_out, train).min(1), COPY_PERCENTILE)
+    return float(100 * (_distances(fake, train).min(1) < limit).mean())
 
 
 def nearest(train: np.ndarray, fake: np.ndarray) -> np.ndarray:
     """Return, for each sample, the position of its nearest training image in feature space."""
-    return cdist(fake, train).argmin(1)
+    return _distances(fake, train).argmin(1)
 
 
 def diversity(real: np.ndarray, samples: np.ndarray) -> float:
@@ -170,3 +171,9 @@ def _discrepancy(real: np.ndarray, fake: np.ndarray, cross: np.ndarray) -> float
     """Return the unbiased estimate from kernels within and between the sets."""
     within = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (real, fake))
     return float(within - 2 * cross.mean())
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    from scipy.spatial.distance import cdist  # half a second, which no help should wait for
+
+    return cdist(x, y)

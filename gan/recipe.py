@@ -1,5 +1,7 @@
 """How a GAN is trained. The default is the few-shot report's; a preset is a recipe with a name."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 

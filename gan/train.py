@@ -4,6 +4,8 @@ python -m gan.train --classes airplane --preset report
 python -m gan.train --preset best --seed 3
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json

@@ -1,5 +1,7 @@
 """Training: a run that can be left after any update, kept on disk, and resumed."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time

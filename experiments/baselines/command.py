@@ -7,6 +7,8 @@ python -m experiments.baselines --data digits --limit-train 500 --limit-test 200
 The same learners on tasks of 100 images: experiments.baselines_few_shot.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence

@@ -4,9 +4,12 @@ A job is done in parts, each recorded as it ends: a search in blocks of test ima
 folds. What is kept are answers, not scores: positions of neighbours serve every k, and answers any table.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,7 +28,7 @@ BLOCK = 1000  # test images that are answered at a time
 KEPT = 3  # neighbours, or as many as the largest k wants
 WATCHED = 1000  # test images that curves are measured on: looking at them costs next to nothing
 
-Part = tuple[int, dict, dict[str, np.ndarray]]  # its number, what to record, the arrays to keep
+Part: TypeAlias = "tuple[int, dict, dict[str, np.ndarray]]"  # its number, what to record, the arrays to keep
 Advance = Callable[[int], object]  # is told how much more of `Job.work` is done
 
 

@@ -1,5 +1,7 @@
 """The record of a part of a job of `experiments.baselines`: a block of a search, a network, a fold."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -66,7 +68,7 @@ class PartRecord:
         return self.status == "ok"
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "PartRecord":
+    def from_json(cls, content: Mapping[str, Any]) -> PartRecord:
         """Return the record that a JSON object holds; ValueError where it is not valid."""
         identity = {name: content.get(name) for name in IDENTITY}
         return cls(**known_fields(cls, {**content, "identity": identity}))

@@ -1,5 +1,7 @@
 """The pictures of `experiments.baselines`: confusion matrices of each group, and the report's loss curves."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 

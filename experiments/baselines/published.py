@@ -4,6 +4,8 @@ Its tables 1 to 5, on the test images of CIFAR-10. The explanations are checked 
 can be (twin rows, a distance turned round, a loss stuck at ln 10), and say so where they are a guess.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,8 +1,11 @@
 """The rows of `experiments.baselines`: from recorded parts to scores, and to the table."""
 
+from __future__ import annotations
+
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from experiments.baselines.published import PUBLISHED, QUANTITIES, REMARKS, Publ
 from fewshot.stats import metrics
 
 NONE = "–"
-Parts = Sequence[tuple[PartRecord, Mapping[str, np.ndarray]]]
+Parts: TypeAlias = "Sequence[tuple[PartRecord, Mapping[str, np.ndarray]]]"
 
 
 @dataclass(frozen=True)

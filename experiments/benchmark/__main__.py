@@ -1,5 +1,7 @@
 """`python -m experiments.benchmark`."""
 
+from __future__ import annotations
+
 import sys
 
 from experiments.benchmark import main

@@ -5,6 +5,8 @@
 On one thread and TensorFlow. The rounds are interleaved and the least time of each counts.
 """
 
+from __future__ import annotations
+
 import itertools
 import time
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """NumPy networks beside the same in Keras, SSIM beside scikit-image: `experiments.benchmark --baselines`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -7,6 +7,8 @@ a first, untimed task takes compilation out of the seconds. The rounds are inter
 whose speed drifts treats all alike, and the least time of each contender counts.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import json

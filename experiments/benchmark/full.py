@@ -5,6 +5,8 @@ Compiling a large network takes minutes: each is measured by itself, and what wa
     python -m experiments.benchmark --full --network resnet18 wrn:width=8 --device gpu
 """
 
+from __future__ import annotations
+
 import itertools
 import resource
 import sys

@@ -1,5 +1,7 @@
 """A step of the report's DCGAN, here and in a plain PyTorch loop: `experiments.benchmark --gan`."""
 
+from __future__ import annotations
+
 import functools
 
 import numpy as np

@@ -9,6 +9,8 @@ probabilities are from how often they are right. The first rounds also ask wheth
 and whether photos of a class that was left out are told from known ones. The first photos of a class count.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

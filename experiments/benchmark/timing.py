@@ -1,5 +1,7 @@
 """Interleaved rounds: a machine whose speed drifts treats all contenders alike, and the least time counts."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Mapping

@@ -7,6 +7,8 @@ Weights: the loss, the votes or the prior count each class alike. Repeats: photo
 taken several times, as `fewshot.learners.contract.Learner.train` does.
 """
 
+from __future__ import annotations
+
 import functools
 import sys
 from collections.abc import Callable, Mapping

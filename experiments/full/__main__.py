@@ -1,5 +1,7 @@
 """`python -m experiments.full`."""
 
+from __future__ import annotations
+
 import sys
 
 from experiments.full import main

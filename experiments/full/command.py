@@ -5,6 +5,8 @@ python -m experiments.full --method optimizers --limit-train 10000 --epochs 5 --
 KERAS_BACKEND=jax python -m experiments.full --recipe speedrun --seeds 20 --device gpu
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 from experiments.full.details import details, pictures, pooled, runs

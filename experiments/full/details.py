@@ -1,7 +1,10 @@
 """What a classifier of many classes came to, class by class, and the figures of rates and optimisers."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from fewshot.trials.store import Store
 
 CONFUSED = 3  # pairs of classes that are named
 Records = Mapping[str, Sequence[Record]]
-Matrices = Mapping[str, tuple[tuple[str, ...], np.ndarray]]  # method → class names, confusion matrix
+Matrices: TypeAlias = "Mapping[str, tuple[tuple[str, ...], np.ndarray]]"  # method → classes, confusions
 
 
 def details(matrices: Matrices) -> tuple[dict[str, dict], list[str]]:

@@ -1,5 +1,7 @@
 """`FewShotClassifier`: any method as a scikit-learn classifier of images."""
 
+from __future__ import annotations
+
 import csv
 import os
 import tempfile
@@ -117,7 +119,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.threads = threads
         self.device = device
 
-    def fit(self, X: X, y: Sequence) -> "FewShotClassifier":
+    def fit(self, X: X, y: Sequence) -> FewShotClassifier:
         """Train on images and their labels, and return self.
 
         Raises
@@ -165,7 +167,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         most_probable = self.predict_proba(X).argmax(1)
         return self.classes_[most_probable]
 
-    def export(self, path: str | os.PathLike[str], formats: Sequence[str] = ("keras",)) -> "Model":
+    def export(self, path: str | os.PathLike[str], formats: Sequence[str] = ("keras",)) -> Model:
         """Save the fitted classifier as one file, `NAME.keras`, with its card, and return it.
 
         It takes the pixels of images as the classifier was fitted to them, 0 to 255, or photos, and answers
@@ -251,7 +253,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             images.append(image)
         return np.stack(images)
 
-    def _compared(self, X: X, labels: np.ndarray) -> "Model":
+    def _compared(self, X: X, labels: np.ndarray) -> Model:
         """Return the model of the best strategy that `fs.compare` finds within the budget."""
         from fewshot.api.compare import compare
 

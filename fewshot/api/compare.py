@@ -1,5 +1,7 @@
 """`compare`: which strategy is best for these images, within a budget of time."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +75,7 @@ class Comparison:
 def compare(
     data: Source,
     budget: str | float = "20m",
-    methods: "Methods | None" = None,
+    methods: Methods | None = None,
     *,
     image_size: int | None = None,
     protocol: str | None = None,

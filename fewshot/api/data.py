@@ -1,5 +1,7 @@
 """`load`: a dataset by its name, a folder of photos or arrays, with the rule that draws tasks from it."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -62,7 +64,7 @@ class Data:
             return Images(self.prepared, self.prepared, self.prepared)
         return load_images(self.source, self.data_dir, learners)
 
-    def drawn(self, **options: Any) -> "Data":
+    def drawn(self, **options: Any) -> Data:
         """Return the same images with other draws; an option that is None stays as it is.
 
         options: fields of `Draws`, such as shots=5.

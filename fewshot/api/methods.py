@@ -1,5 +1,7 @@
 """`methods`: what there is to compare, by name."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload

@@ -1,5 +1,7 @@
 """`export` and `load_model`: a trained method as one file, and its answers."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +39,7 @@ class Model:
     """A saved model: `model.predict("photo.jpg")`. Made by `fewshot.load_model` and `fewshot.export`."""
 
     path: Path
-    saved: "Saved"
+    saved: Saved
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ Definitions of a notebook or script are identified by their source: after an edi
 anew. A cell that runs again replaces what it registered. A name that is taken is a `ValueError`.
 """
 
+from __future__ import annotations
+
 from fewshot.augment.offline import expansions
 from fewshot.augment.online import policies
 from fewshot.backbones import backbones

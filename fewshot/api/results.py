@@ -1,5 +1,7 @@
 """What a run gives: records by method, as a table, a data frame, or a figure."""
 
+from __future__ import annotations
+
 import functools
 import io
 from collections.abc import Mapping, Sequence
@@ -53,7 +55,7 @@ class Results:
         """Return the summary as aligned text."""
         return table(self.summary(), self.baseline)
 
-    def frame(self) -> "pandas.DataFrame":
+    def frame(self) -> pandas.DataFrame:
         """Return a row for each trial; `FewshotError` where pandas is not installed."""
         try:
             import pandas
@@ -72,7 +74,7 @@ class Results:
         ]
         return pandas.DataFrame(rows)
 
-    def plot(self, kind: str = "accuracy") -> "Figure":
+    def plot(self, kind: str = "accuracy") -> Figure:
         """Return a matplotlib figure, which notebooks show; no file is written.
 
         kind: "accuracy", every task's under every method; "curves", those of the training; "calibration";
@@ -90,7 +92,7 @@ class Results:
 
         return write_plot(kind, self._compared(kind), path_stem)
 
-    def _compared(self, kind: str) -> "Compared":
+    def _compared(self, kind: str) -> Compared:
         from fewshot.report.plots import Compared, predictions_for
 
         results = self.summary()
@@ -121,7 +123,7 @@ class Results:
         )
 
 
-def _png(figure: "Figure") -> bytes:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

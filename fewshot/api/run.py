@@ -1,5 +1,7 @@
 """`run`: methods on the same tasks, recorded as the command line records them."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import itertools
@@ -233,7 +235,7 @@ def _seeds(seeds: int | Iterable[int] | None) -> Sequence[int] | None:
     return listed
 
 
-def _bar(total: int, shown: bool) -> "tqdm":
+def _bar(total: int, shown: bool) -> tqdm:
     """Return a bar of the trials that are computed; none is shown where all are recorded already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a notebook without ipywidgets shows a bar of text

@@ -7,6 +7,8 @@
 originals and the inner expansions, and bare `mixing` the originals. A file ends in .yaml, .yml or .json.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 
@@ -24,7 +26,7 @@ class Term:
     """One term: a registered name or `albumentations:FILE`, and for a mixing the terms inside."""
 
     name: str
-    inside: tuple["Term", ...] = ()
+    inside: tuple[Term, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}({canonical(self.inside)})" if self.inside else self.name

@@ -13,6 +13,8 @@ combine both (`grammar`). A new technique is one decorated definition in this fi
         return {"upside down": A.VerticalFlip(p=1)}
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass

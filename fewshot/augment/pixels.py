@@ -3,6 +3,8 @@
 Images are raw (float, 0–255, (N, height, width, 3)); what differs from image to image has a row for each.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.backend import Lazy

@@ -4,6 +4,8 @@ They work inside any `A.Compose`, draw from its generators, keep the image's siz
 `A.save` and `A.load`.
 """
 
+from __future__ import annotations
+
 import json
 import textwrap
 import warnings

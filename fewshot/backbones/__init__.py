@@ -8,6 +8,8 @@ Every network of `keras.applications` is there as well, as `keras/NAME`, and wit
 models of KerasHub, as `hub/PRESET` or `hub/FOLDER` (`fewshot.backbones.hub`).
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +140,7 @@ def _keras_name(name: str) -> str | None:
     return name.removeprefix("keras/") if name.startswith("keras/") else None
 
 
-def _weights(name: str) -> "WeightFile":
+def _weights(name: str) -> WeightFile:
     """Return the file of a backbone's pretrained weights; `UsageError` where it has none."""
     file = backbones[name].traits.get("weights")
     if file is None:

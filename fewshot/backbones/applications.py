@@ -1,5 +1,7 @@
 """Any network of `keras.applications`, as `keras/NAME`: its own download, its own preprocessing inside."""
 
+from __future__ import annotations
+
 import contextlib
 import socket
 import sys

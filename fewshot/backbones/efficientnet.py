@@ -1,5 +1,7 @@
 """EfficientNet-Lite: EfficientNet-B0 to -B2 (arXiv 1905.11946) with ReLU6, without squeeze-and-excitation."""
 
+from __future__ import annotations
+
 import math
 
 from fewshot.backbones import backbones

@@ -7,6 +7,8 @@ is one SQLite file for each backbone, size and weights: image content → featur
 half precision before anyone sees them, so that a result does not depend on what was in the store.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import hashlib

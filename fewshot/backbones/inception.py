@@ -9,6 +9,8 @@ not their centres, kept their places), and features of CIFAR-10's images are a q
 Compare only what was resized in one way.
 """
 
+from __future__ import annotations
+
 from fewshot.backbones import backbones
 from fewshot.backbones.weights import PyPI, WeightFile
 

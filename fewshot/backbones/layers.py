@@ -1,5 +1,7 @@
 """Layers that the ported backbones share; what a layer is called is what its weights are called."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 from keras import layers

@@ -1,5 +1,7 @@
 """MobileNetV2 (arXiv 1801.04381) as torchvision builds it: zeros on both sides, also where it strides."""
 
+from __future__ import annotations
+
 from fewshot.backbones import backbones
 from fewshot.backbones.weights import TORCHVISION, PyPI, WeightFile
 from fewshot.models.mobilenet import PAPER

@@ -1,5 +1,7 @@
 """The convolutions of AlexNet and VGG-16 as torchvision builds them, pooled to 6×6 and 7×7, flattened."""
 
+from __future__ import annotations
+
 from fewshot.backbones import backbones
 from fewshot.backbones.weights import TORCHVISION, PyPI, WeightFile
 

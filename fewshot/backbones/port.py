@@ -1,5 +1,7 @@
 """Arrays by name → the weights of a Keras model, whoever named them and in whatever order of axes."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -10,6 +10,8 @@ configuration is ever built; sizes are checked before memory is taken.
     .ckpt         pickled dicts of NumPy arrays
 """
 
+from __future__ import annotations
+
 import io
 import json
 import math
@@ -21,7 +23,8 @@ import numpy as np
 
 from fewshot.backbones import torch_files
 from fewshot.errors import FewshotError
-from fewshot.io.fetch import LARGEST_DOWNLOAD, ArrayUnpickler
+from fewshot.io.fetch import LARGEST_DOWNLOAD
+from fewshot.io.unpickle import ArrayUnpickler
 from fewshot.wording import one_line
 
 Arrays = dict[str, np.ndarray]

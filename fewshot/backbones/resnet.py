@@ -2,6 +2,8 @@
 biases, and torchvision's ResNet-18.
 """
 
+from __future__ import annotations
+
 from fewshot.backbones import backbones
 from fewshot.backbones.weights import TORCHVISION, Npm, WeightFile
 

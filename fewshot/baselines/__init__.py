@@ -6,6 +6,8 @@ smallest side of images, for estimators that take square images alone; `librarie
 scikit-learn; `dense`, how it becomes one dense layer where that is not seen (`fewshot.baselines.dense`).
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.errors import UsageError

@@ -1,5 +1,7 @@
 """scikit-learn estimators that the registered ones are made of: scales that cannot explode, and the heads."""
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np

@@ -7,14 +7,17 @@ or not, are the one step that is no part of the weights: it stands before the la
 predicts what the estimator does is tried, in the end, on random inputs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from fewshot.baselines.scales import Scale
 from fewshot.errors import UsageError
 
-Dense = tuple[np.ndarray, np.ndarray]  # weights (inputs, classes), bias (classes,)
+Dense: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # weights (inputs, classes), bias (classes,)
 PROBED = (
     4096  # inputs, of steps that are known by their answers alone: these take a square of as many numbers
 )

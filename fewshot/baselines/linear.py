@@ -1,5 +1,7 @@
 """Linear classifiers: on pixels what any network must beat, on features hard to beat."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.baselines import estimators

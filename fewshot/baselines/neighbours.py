@@ -15,6 +15,8 @@ Rows may be of any kind, but for "zscore-channel" (three colours a pixel) and SS
 colours).
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np

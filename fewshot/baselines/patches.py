@@ -9,6 +9,8 @@ Then a linear classifier on the features is the one that ridge regression finds 
 their mirror images, with predictions averaged over both, at no cost: it cannot tell an image from its mirror.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data

@@ -6,6 +6,8 @@ its deviation: both are averages over the patch, and the mean is taken out of th
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 MIDDLE = 0.5  # taken off pixels in [0, 1]: deviations are differences of squares, which are smaller then
 
 
-def features(fitted: "Patches", images: Any, contrast: float) -> Any:
+def features(fitted: Patches, images: Any, contrast: float) -> Any:
     """Return the features (N, 2 × filters × regions) of symbolic images (N, side, side, 3) in [0, 1]."""
     images = images - MIDDLE
     size, answers = fitted.size, fitted.filters_.shape[0]
@@ -44,7 +46,7 @@ def _variance(images: Any, size: int) -> Any:
     return squares - ops.square(mean(ops.mean(images, axis=3, keepdims=True)))
 
 
-def _pooled(fitted: "Patches", maps: Any) -> list[Any]:
+def _pooled(fitted: Patches, maps: Any) -> list[Any]:
     """Return the means of maps (N, places, places, answers) in each region, (N, filters) each."""
     count, means = fitted.count, []
     if fitted.symmetric:

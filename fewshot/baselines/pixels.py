@@ -3,6 +3,8 @@
 They take rows of pixels in [0, 1] and tell the shape from their length: square, three colours.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Literal
 
 from fewshot import backend

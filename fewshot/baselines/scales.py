@@ -9,6 +9,8 @@ A feature that hardly varies among a few photos may vary on the next: divided by
 would outvote all others. So no deviation counts as less than that of the feature at the 25th percentile.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 

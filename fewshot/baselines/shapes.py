@@ -1,5 +1,7 @@
 """The shape of the images behind rows of pixels, and the regions that they are divided into."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -10,6 +10,8 @@ so that nothing cancels. The rest is fused with the sum, element by element. A p
 takes 3 to 4 µs on one core, by scikit-image 409.
 """
 
+from __future__ import annotations
+
 import functools
 from dataclasses import dataclass
 

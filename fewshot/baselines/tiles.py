@@ -5,6 +5,8 @@ compiled once for each size of tile (TensorFlow through XLA, or JAX; the CPU or 
 reduced to the k nearest before the next tile is made.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

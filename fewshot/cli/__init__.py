@@ -4,6 +4,8 @@
 used: `fewshot --help` needs none of what options read.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import Any
 

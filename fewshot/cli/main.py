@@ -1,5 +1,7 @@
 """A command of sub-commands: help on one screen; a sub-command is imported when it is called."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys

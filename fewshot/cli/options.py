@@ -4,6 +4,8 @@ Every `add_…` adds options to a parser or to a group of it; `dataset`, `draws`
 say as the dataclasses of the library.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable, Iterable
 

@@ -1,5 +1,7 @@
 """The parser of a command and how a command runs: errors of one line, exit codes, shell completion."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import difflib

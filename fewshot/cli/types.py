@@ -1,5 +1,7 @@
 """What options take: whole numbers, seeds, times, addresses; each says in one line what it wants."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import re

@@ -1,5 +1,7 @@
 """The answer: which strategy to use, how the others stand beside it, and what it promises of new photos."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

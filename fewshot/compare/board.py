@@ -1,5 +1,7 @@
 """What a comparison shows while it runs: which stage, time gone and left; on a terminal in one live line."""
 
+from __future__ import annotations
+
 import sys
 import time
 

@@ -1,5 +1,7 @@
 """The budget of time of a comparison."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re

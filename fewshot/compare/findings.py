@@ -1,5 +1,7 @@
 """What a comparison found: as JSON, in words, and in pictures."""
 
+from __future__ import annotations
+
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -205,7 +207,7 @@ class Findings:
         ]
         return [f"wrong under every strategy: {plural(len(photos), 'photo')}{more}", *told]
 
-    def written(self) -> "Findings":
+    def written(self) -> Findings:
         """Draw the pictures, write the document, and return the findings with the pictures' paths."""
         place = self.place.folder
         with writing_results(place.parents[1], *place.parts[-2:]) as folder:

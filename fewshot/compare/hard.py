@@ -1,5 +1,7 @@
 """Images that every strategy gets wrong: hard ones, or ones with a wrong label."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What strategies said of images while these were held out, put together from the draws."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -1,5 +1,7 @@
 """A look at the images themselves, with what the comparison knows of them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -4,6 +4,8 @@ The model is the one that is delivered, trained on these photos, too: a picture 
 for the answer that was given while it was held out.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Callable, Sequence

@@ -1,5 +1,7 @@
 """Photos to look at: what the winner said of them while they were held out, each with a thumbnail."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,5 +1,7 @@
 """Where a comparison's pictures, document and model go: a folder of its own for each folder of photos."""
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """From a folder of photos to an answer: strategies on the same draws, within a budget of time."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace

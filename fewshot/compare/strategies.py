@@ -1,5 +1,7 @@
 """The strategies: which methods a comparison tries, in which order, and about how long a trial takes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

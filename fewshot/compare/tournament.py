@@ -1,5 +1,7 @@
 """A tournament: strategies on the same draws, stage by stage, as far as a budget of time allows."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 

@@ -3,6 +3,8 @@
 Sentences that somebody who knows photos, not statistics, reads once.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 from fewshot.compare.answer import Answer

@@ -1,5 +1,7 @@
 """The winner, ready to use: trained on all images, and saved with what to expect of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 

@@ -6,6 +6,8 @@
 Importing this is light: image, download and dataset libraries are imported where they are used.
 """
 
+from __future__ import annotations
+
 from fewshot.data.catalogue import DataSpec, Prepared, datasets, open_splits, prepare, verify
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.io.cache import cache_dir

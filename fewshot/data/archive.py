@@ -4,6 +4,8 @@ An archive may come from anybody. Entries that lead out of it and links are left
 would unpack to far more than photos do, or to more than the disk holds, is refused before it is written.
 """
 
+from __future__ import annotations
+
 import errno
 import lzma
 import shutil

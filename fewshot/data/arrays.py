@@ -1,5 +1,7 @@
 """Images that are in memory already: a notebook's arrays, prepared in the cache by their content."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

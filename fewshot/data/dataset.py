@@ -1,5 +1,7 @@
 """The words of the data: `Dataset` (images, labels, class names) and `Splits` (train, val, test)."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
@@ -60,7 +62,7 @@ class Dataset:
         """Whether some images count more than others."""
         return bool((self.weights != 1).any())
 
-    def repeated(self, seed: int) -> "Dataset":
+    def repeated(self, seed: int) -> Dataset:
         """Return the images, those of smaller classes as often as it takes to have as many as the largest.
 
         Whole rounds, and of the last a random share. What counts them as they are counts classes alike.
@@ -75,12 +77,12 @@ class Dataset:
             parts += [np.tile(own, rounds), prng.permutation(own)[:rest]]
         return self.take(np.concatenate(parts))
 
-    def take(self, index: np.ndarray) -> "Dataset":
+    def take(self, index: np.ndarray) -> Dataset:
         """Return the images at `index`, in that order, copied into memory; all views stay on disk."""
         groups = None if self.groups is None else self.groups[index]
         return Dataset(_take(self.x, index), np.asarray(self.y[index]), self.classes, groups, self.prior)
 
-    def compact(self) -> "Dataset":
+    def compact(self) -> Dataset:
         """Return the images with the classes that they have, numbered without gaps, in their order."""
         present, y = np.unique(self.y, return_inverse=True)
         classes = tuple(self.classes[label] for label in present)

@@ -1,14 +1,15 @@
 """Many photos from their files: by threads, ahead of who takes them, in the order of the files."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 AHEAD = 64  # images decoded and not yet taken
 SAMPLE = 100  # files that tell how large all are, and which values they hold
 
-Read = Callable[[Path, int], np.ndarray]
+Read: TypeAlias = "Callable[[Path, int], np.ndarray]"
 
 
 def decoded(files: Iterable[Path], size: int, read: Read | None = None) -> Iterator[np.ndarray | Exception]:
@@ -78,7 +79,7 @@ def spread(files: Sequence[Path]) -> Sequence[Path]:
     return files[:: -(-len(files) // SAMPLE) or 1]
 
 
-def progress(total: int, title: str) -> "tqdm":
+def progress(total: int, title: str) -> tqdm:
     """Return a bar that counts images."""
     from tqdm import tqdm
 
@@ -91,6 +92,8 @@ def with_levels(read: Callable[..., np.ndarray], levels: Levels) -> Read:
 
 
 def _ahead(files: Iterable[Path], attempt: Callable) -> Iterator:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(cores())
     waiting: deque[Future] = deque()
     try:

@@ -7,6 +7,8 @@ greatest sample); else from the range of the photos that it is of (`Levels`); el
 used, and of whole numbers and floats the range of the photo itself is.
 """
 
+from __future__ import annotations
+
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +99,7 @@ COLOURS = {
 }
 
 
-def depth(image: "Image.Image") -> str | None:
+def depth(image: Image.Image) -> str | None:
     """Return what is deeper than 8 bits, as `Levels` calls it; None for usual photos.
 
     Raises `OSError` for colours of 16 bits each in a plane of its own, which Pillow takes for 8 bits.
@@ -138,7 +140,7 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
     return (float(low), float(high)) if high > low else (float(min(0, low)), float(max(low, 1.0)))
 
 
-def limits_of(image: "Image.Image", path: Path, levels: Levels) -> tuple[float, float] | None:
+def limits_of(image: Image.Image, path: Path, levels: Levels) -> tuple[float, float] | None:
     """Return the values of a deep photo that become 0 and 255, the greater one first of a negative.
 
     None for usual photos.
@@ -153,7 +155,7 @@ def limits_of(image: "Image.Image", path: Path, levels: Levels) -> tuple[float, 
     return limits[::-1] if _tag(getattr(image, "tag_v2", {}), (TIFF_SHOWN,)) == WHITE_IS_ZERO else limits
 
 
-def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
+def eight_bits(path: Path, limits: tuple[float, float]) -> Image.Image:
     """Return a deep photo, upright, with these values as 0 and 255; how transparent it is stays as it is."""
     from PIL import Image
 
@@ -172,7 +174,7 @@ def eight_bits(path: Path, limits: tuple[float, float]) -> "Image.Image":
     return Image.fromarray(shown if alpha is None else np.concatenate([shown, alpha.astype(np.uint8)], 2))
 
 
-def _values(image: "Image.Image", path: Path) -> np.ndarray:
+def _values(image: Image.Image, path: Path) -> np.ndarray:
     """Return the values of a deep photo, not read yet, upright: (height, width), and 3 or 4 of colours."""
     from PIL import ImageOps
 
@@ -193,7 +195,7 @@ def _called(path: Path, form: str) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(image))
 
 
-def _form(image: "Image.Image") -> str:
+def _form(image: Image.Image) -> str:
     """Return how Pillow calls what a file holds, such as "RGB;16B"; "" once it has been read."""
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else ""
@@ -207,7 +209,7 @@ def _renamed(tile: Any, form: str) -> Any:
     return tile._replace(args=arguments) if hasattr(tile, "_replace") else (*tile[:3], arguments)
 
 
-def _some(image: "Image.Image", path: Path) -> np.ndarray:
+def _some(image: Image.Image, path: Path) -> np.ndarray:
     """Return some finite values, spread over a photo; how transparent it is does not count."""
     values = _values(image, path)
     values = (values[..., :3] if values.ndim == 3 else values).ravel()
@@ -215,7 +217,7 @@ def _some(image: "Image.Image", path: Path) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _declared(image: "Image.Image", path: Path) -> tuple[float, float] | None:
+def _declared(image: Image.Image, path: Path) -> tuple[float, float] | None:
     """Return the range of values that a file says it uses; None where it only says how they are stored."""
     if image.format == "PPM":
         return 0.0, 65535.0  # Pillow stretches to it what the file says

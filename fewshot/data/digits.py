@@ -1,5 +1,7 @@
 """The 1797 handwritten digits that come with scikit-learn: the dataset that needs no download."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

@@ -9,6 +9,8 @@ scenes (blue skies, ships on the horizon: looked at); both checks find 320, of w
 of one scene. Among 2,000 simulated textiles neither finds any.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

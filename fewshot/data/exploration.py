@@ -1,5 +1,7 @@
 """What a dataset is like, in numbers: counts, pixel statistics, mean images, and views in two dimensions."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

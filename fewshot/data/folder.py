@@ -8,6 +8,8 @@ of each photo. The small one comes first and decides for all of them which files
 and which are near-duplicates: tasks are the same whatever a method looks at.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import shutil

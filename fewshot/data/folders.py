@@ -9,6 +9,8 @@
 What could be meant in two ways is not guessed: one line says which folder to name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 

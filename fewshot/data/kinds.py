@@ -4,6 +4,8 @@ Pillow reads most kinds of images; HEIC it reads with a package, AVIF from versi
 image that can be read has a reason in words, by which such files are counted.
 """
 
+from __future__ import annotations
+
 import functools
 import re
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Which photos there are, of which class and part, and what is left out: the answer, and that of a table."""
 
+from __future__ import annotations
+
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """One photo from its file: RGB, upright, on white, 8 bits a colour, whatever wrote it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +35,7 @@ def load_pixels(path: Path, size: int, levels: Levels | None = None) -> np.ndarr
     return np.asarray(read_photo(path, size, levels))
 
 
-def read_photo(path: Path, size: int, levels: Levels | None = None) -> "Image.Image":
+def read_photo(path: Path, size: int, levels: Levels | None = None) -> Image.Image:
     """Return one image file as RGB: upright, on white, its short side at least twice `size` if it was so.
 
     Far larger ones are shrunk as they are decoded: twice the size that is needed leaves the rest to the
@@ -50,14 +52,14 @@ def read_photo(path: Path, size: int, levels: Levels | None = None) -> "Image.Im
     return image.reduce(factor) if factor > 1 else image
 
 
-def square(image: "Image.Image", size: int) -> np.ndarray:
+def square(image: Image.Image, size: int) -> np.ndarray:
     """Return a Pillow image as an array, size×size: the short side fitted, the centre cut."""
     from PIL import Image, ImageOps
 
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
 
 
-def _to_rgb(image: "Image.Image") -> "Image.Image":
+def _to_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.has_transparency_data:

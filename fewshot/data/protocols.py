@@ -5,6 +5,8 @@ Seeds below 1000 draw the tasks that are reported. Seeds from 1000 on draw *tuni
 rule takes the whole training set, none of those that a reported task is measured on.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -38,8 +40,10 @@ FOLDS = 10  # at most: a tenth is held out, so that what is measured knows nearl
 protocols = Registry("protocol")
 
 # labels, training positions, held-out positions, and the part of the latter
-Draw: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, str]
-ClassChoice: TypeAlias = Callable[[int, int], np.ndarray]  # from the number of classes and of ways to labels
+Draw: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, str]"
+ClassChoice: TypeAlias = (
+    "Callable[[int, int], np.ndarray]"  # from the number of classes and of ways to labels
+)
 
 
 def numbers_of_tasks() -> str:

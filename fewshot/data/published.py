@@ -1,5 +1,7 @@
 """What was published under a protocol, in groups that drew the same images: a comparison names the draw."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

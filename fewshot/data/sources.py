@@ -5,6 +5,8 @@ Whatever the source, a prepared dataset is one cache folder: `train_x.npy`, `tra
 `train_groups.npy`, …, the numbers of near-duplicates' groups, and `files.json`, the files of each part.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """How people spell it: the names of parts, and of classes in folders of any system."""
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Container, Iterable

@@ -4,6 +4,8 @@ In all views 2,000 photos take 1.5 GB. A task's photos are therefore the stored 
 it: of one view, one photo after the other, they take next to nothing.
 """
 
+from __future__ import annotations
+
 import mmap
 import os
 from collections.abc import Callable, Iterator
@@ -59,7 +61,7 @@ class StoredViews:
             raise ValueError("photos on disk become an array by a copy only")
         return np.asarray(self._read(self.index), dtype)
 
-    def take(self, index: np.ndarray) -> "StoredViews":
+    def take(self, index: np.ndarray) -> StoredViews:
         """Return the photos at `index`, in that order, not read yet."""
         return StoredViews(self.stored, self.index[index], self.view)
 

@@ -3,6 +3,8 @@
 CSV and TSV are read as they are; Parquet where pandas is installed. Columns are known by their usual names.
 """
 
+from __future__ import annotations
+
 import csv
 import io
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,7 @@
 """Files counted by what is said of them, the first ones by name: left out for one reason, or all black."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +31,7 @@ class Tally:
         return {"what": self.what, "count": self.count, "files": list(self.files)}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Tally":
+    def from_json(cls, content: Mapping[str, Any]) -> Tally:
         """Return what a JSON object holds; raises what Python does where it holds something else."""
         return cls(str(content["what"]), int(content["count"]), tuple(map(str, content["files"])))
 

@@ -10,6 +10,8 @@ Each is resampled from the decoded photo itself by a triangle as wide as a pixel
 Pillow's BILINEAR does and what Keras calls bilinear with antialias.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +24,7 @@ GREY = 120  # around a padded photo: about the mean of ImageNet's pixels, which 
 VERSION = 2  # raise it when a view's pixels change
 
 
-def view(image: "Image.Image", name: str, size: int) -> np.ndarray:
+def view(image: Image.Image, name: str, size: int) -> np.ndarray:
     """Return a view of an RGB photo, uint8 (size, size, 3).
 
     Raises `ValueError` for what is no view.
@@ -53,6 +55,6 @@ def box(width: int, height: int, name: str) -> tuple[int, int, int]:
     return int(share[name] * (width - side)), int(share[name] * (height - side)), side
 
 
-def views(image: "Image.Image", size: int) -> np.ndarray:
+def views(image: Image.Image, size: int) -> np.ndarray:
     """Return all views of an RGB photo in the order of `VIEWS`, uint8 (V, size, size, 3)."""
     return np.stack([view(image, name, size) for name in VIEWS])

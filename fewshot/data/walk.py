@@ -1,5 +1,7 @@
 """All files below a folder, in order: links followed, junk and what this project wrote left alone."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -7,6 +7,8 @@ backends read the model each time.
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import json
@@ -37,7 +39,7 @@ Forward: TypeAlias = Callable[[np.ndarray], list[np.ndarray]]
 Compiled: TypeAlias = tuple[Forward, Shape, Shape]
 
 
-def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
+def compiled(digest: str, read: Callable[[], keras.Model]) -> Compiled:
     """Return the forward pass of a model, and the shapes of its input and output.
 
     The forward pass returns the output and what the model sees in an image: what its layer "embedding"
@@ -63,7 +65,7 @@ def compiled(digest: str, read: Callable[[], "keras.Model"]) -> Compiled:
             return _loaded(Path(elsewhere))
 
 
-def _ends(model: "keras.Model") -> list["keras.Model"]:
+def _ends(model: keras.Model) -> list[keras.Model]:
     """Return the model, and the part of it that ends with what it sees in an image."""
     import keras
 
@@ -77,7 +79,7 @@ def _ends(model: "keras.Model") -> list["keras.Model"]:
     return [model, *(keras.Model(model.input, output) for output in embedding)]
 
 
-def _write(model: "keras.Model", folder: Path) -> None:
+def _write(model: keras.Model, folder: Path) -> None:
     """Write the model's forward pass as a graph, and the constants that it names."""
     import keras
     import tensorflow as tf

@@ -14,6 +14,8 @@ it was made of. The model file alone is needed.
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -7,6 +7,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import datetime
@@ -222,7 +224,7 @@ def _photos(
 
 
 def _converted(
-    name: str, model: "keras.Model", keras_file: Path, images: Sequence[np.ndarray], wanted: np.ndarray
+    name: str, model: keras.Model, keras_file: Path, images: Sequence[np.ndarray], wanted: np.ndarray
 ) -> dict:
     """Write the model in another format beside its Keras file, and return what the card says of it."""
     path = keras_file.with_suffix(f".{name}")

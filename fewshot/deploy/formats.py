@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import re
 import tempfile
@@ -43,7 +45,7 @@ def check(names: Collection[str]) -> None:
             raise UsageError(f"{name} needs {', '.join(missing)}: pip install 'fewshot-testbed[export]'")
 
 
-def write(name: str, model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def write(name: str, model: keras.Model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """Write a Keras model to `path` and return what runs the file.
 
     Raises `FewshotError` where the model has no such form, `OSError` where the file cannot be written.
@@ -60,7 +62,7 @@ def write(name: str, model: "keras.Model", path: Path) -> Callable[[np.ndarray],
 
 
 @converters.register("saved_model")
-def saved_model(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def saved_model(model: keras.Model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A folder for TensorFlow Serving and TensorFlow in any language."""
     import tensorflow as tf
 
@@ -70,7 +72,7 @@ def saved_model(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.n
 
 
 @converters.register("tflite")
-def tflite(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def tflite(model: keras.Model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A file for phones and small computers; it takes one image at a time."""
     import tensorflow as tf
 
@@ -99,7 +101,7 @@ def tflite(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarra
 
 
 @converters.register("onnx", packages=("tf2onnx", "onnx", "onnxruntime"))
-def onnx(model: "keras.Model", path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def onnx(model: keras.Model, path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A file for ONNX Runtime and what else reads ONNX."""
     import onnxruntime
 

@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

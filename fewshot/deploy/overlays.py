@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 from pathlib import Path
@@ -68,7 +70,7 @@ class Overlays:
         raise AssertionError("there are numbers without end")
 
 
-def looked_at(saved: Saved, file: Path) -> tuple[np.ndarray, "Image.Image"]:
+def looked_at(saved: Saved, file: Path) -> tuple[np.ndarray, Image.Image]:
     """Return a photo as the model takes it, and what of it to show."""
     from PIL import Image
 
@@ -79,7 +81,7 @@ def looked_at(saved: Saved, file: Path) -> tuple[np.ndarray, "Image.Image"]:
     return load_image(file, size, levels), Image.fromarray(square(read_photo(file, SIDE, levels), SIDE))
 
 
-def overlay(photo: "Image.Image", evidence: Evidence) -> "Image.Image":
+def overlay(photo: Image.Image, evidence: Evidence) -> Image.Image:
     """Return a photo in grey with the evidence in colour: orange for the class, blue against it.
 
     photo: of any size; the evidence is stretched to it.
@@ -95,7 +97,7 @@ def overlay(photo: "Image.Image", evidence: Evidence) -> "Image.Image":
     return Image.fromarray(np.rint((1 - cover) * grey + cover * colour).astype(np.uint8))
 
 
-def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Image.Image":
+def side_by_side(photo: Image.Image, evidence: Evidence, caption: str) -> Image.Image:
     """Return one picture of a photo, its overlay beside it, and a caption below."""
     from PIL import Image, ImageDraw
 
@@ -116,7 +118,7 @@ def side_by_side(photo: "Image.Image", evidence: Evidence, caption: str) -> "Ima
 
 
 @functools.lru_cache(maxsize=8)
-def _font(file: Path) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+def _font(file: Path) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     from PIL import ImageFont
 
     try:

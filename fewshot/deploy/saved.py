@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 import json
@@ -62,7 +64,7 @@ class Saved:
     forward: Forward
 
     @functools.cached_property
-    def model(self) -> "keras.Model":
+    def model(self) -> keras.Model:
         """The model itself, for more than its answers."""
         return read(self.path)
 
@@ -109,7 +111,7 @@ class Saved:
             for i, cosine in zip(*self._novelty.nearest(look.features), strict=True)
         ]
 
-    def refusing(self, percent: int) -> "Saved":
+    def refusing(self, percent: int) -> Saved:
         """Return the same model with another rule for "none of these".
 
         percent: of photos of the known classes, so many are called so; 0: none is.
@@ -202,7 +204,7 @@ def _names_photos(references: Any, card: dict[str, Any]) -> bool:
     )
 
 
-def read(path: Path) -> "keras.Model":
+def read(path: Path) -> keras.Model:
     """Return the model in a `.keras` file, whatever card it has; no code of the file is run.
 
     Raises `UsageError` for what is no such file, or needs code to be run.

@@ -1,5 +1,7 @@
 """Photos copied by answer: a folder a class, and one for those that the model is not sure of."""
 
+from __future__ import annotations
+
 import filecmp
 import itertools
 import os

@@ -1,5 +1,7 @@
 """What an inspection found: each finding with its file, as JSON, as CSV, in words and in pictures."""
 
+from __future__ import annotations
+
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -68,7 +70,7 @@ class Finding:
     other_label: str = ""
 
 
-Picture: TypeAlias = tuple[np.ndarray, Sequence[str]]  # as a gallery takes them
+Picture: TypeAlias = "tuple[np.ndarray, Sequence[str]]"  # as a gallery takes them
 COLUMNS = tuple(column.name for column in fields(Finding))
 
 

@@ -14,6 +14,8 @@ at 96 pixels, and CIFAR-10's cats, dogs and trucks). Clean labels bring 6 to 7 s
 The surest error needs no model: the same picture under two labels, one of which is wrong.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

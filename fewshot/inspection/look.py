@@ -1,5 +1,7 @@
 """Look at labelled photos: `inspect` puts together what the files of this room find."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What can be measured of a photo without knowing what it shows: its file, size, light, sharpness, border."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

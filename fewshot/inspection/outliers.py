@@ -1,5 +1,7 @@
 """Photos that resemble no other: of something else, or taken by accident."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.inspection.unusual import unusual

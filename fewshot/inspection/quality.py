@@ -4,6 +4,8 @@ Each fault needs two things: a bound that says what is hardly usable at all, and
 among these photos; where all are dark, dark is how they are. A flat photo is one in any case.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -4,6 +4,8 @@ The unsure ones are divided into as many clusters as are asked for, an unsure ph
 "Diverse mini-batch active learning", 2019); of each cluster the photo nearest to its centre is taken.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.seeding import stream_seed

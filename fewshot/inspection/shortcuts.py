@@ -4,6 +4,8 @@ For each cue a small forest is cross-validated on that cue alone. A model that i
 have learnt how the photos were taken, and fails where they are taken otherwise.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

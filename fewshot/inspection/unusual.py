@@ -1,5 +1,7 @@
 """How unusual a number is beside the others, where most of the others are usual."""
 
+from __future__ import annotations
+
 import numpy as np
 
 

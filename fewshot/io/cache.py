@@ -1,5 +1,7 @@
 """The cache: one folder for all that is fetched, prepared or trained once, each part built exactly once."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys

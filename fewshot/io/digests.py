@@ -1,5 +1,7 @@
 """Digests: what tells one content or one identity from another."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import json

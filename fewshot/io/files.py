@@ -1,5 +1,7 @@
 """Files: written whole or not at all, under names that every file system takes."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re

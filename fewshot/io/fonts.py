@@ -5,6 +5,8 @@ Matplotlib lists the fonts that are installed and brings one with most of the le
 as its number in Unicode, or by its name where it is a picture: never as a box.
 """
 
+from __future__ import annotations
+
 import functools
 import unicodedata
 from collections.abc import Iterable
@@ -88,7 +90,7 @@ def _installed() -> dict[str, str]:
     """Return family → the file of its upright, regular face, of all fonts that matplotlib lists."""
     from matplotlib.font_manager import fontManager
 
-    def plainness(entry: "FontEntry") -> tuple[bool, int]:
+    def plainness(entry: FontEntry) -> tuple[bool, int]:
         return entry.style != "normal", abs((entry.weight if isinstance(entry.weight, int) else 400) - 400)
 
     files: dict[str, str] = {}

@@ -16,6 +16,8 @@ wrapper has a field `base`, another learner, and is switched on by the setting o
 `ridge:synthetic=1000`. An ensemble has the fields `members` and `weights`: `mean(best, patches)`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -55,7 +57,7 @@ class Fit:
     seconds_before: float = 0.0
 
     @classmethod
-    def in_one_step(cls, n_train: int) -> "Fit":
+    def in_one_step(cls, n_train: int) -> Fit:
         """Return what a training without updates took: it has one end and no way, so no curve."""
         curve: dict[str, list] = {
             name: [] for name in ("update", "loss", "accuracy", "held_out_loss", "held_out_accuracy")
@@ -126,11 +128,11 @@ class Learner:
         """
         return None
 
-    def parts(self) -> "tuple[Learner, ...]":
+    def parts(self) -> tuple[Learner, ...]:
         """Return the learners inside that must all look at the same images: the members of an ensemble."""
         return ()
 
-    def disagreement(self, other: "Learner") -> UsageError:
+    def disagreement(self, other: Learner) -> UsageError:
         """Return the error for a part that looks at other renditions of photos than the whole."""
         return UsageError(
             "the members of an ensemble look at different renditions of a folder's photos "
@@ -162,7 +164,7 @@ class Learner:
         """Return whether `fit_together` is quicker than one after the other, on images of this shape."""
         return self.trains_together
 
-    def fit_together(self, trains: Sequence[Dataset], seeds: Sequence[int]) -> "list[Self | DivergedError]":
+    def fit_together(self, trains: Sequence[Dataset], seeds: Sequence[int]) -> list[Self | DivergedError]:
         """Train once for each seed, on its own images, where `trains_together`.
 
         Returns a fitted learner for each, or the error with which its training broke down.
@@ -188,7 +190,7 @@ class Learner:
                 "pixels or on features, become one Keras model"
             )
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return what `predict` does to images of `shape` as one `keras.Model`; the learner is fitted.
 
         It takes pixels (N, *shape) from 0 to 255, integers or floats, and returns probabilities
@@ -264,7 +266,7 @@ class Wrapper(Learner):
         """Raise `UsageError` where the base becomes no Keras model."""
         self.base.check_export()
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return the fitted base as one `keras.Model`."""
         return self.base.keras_model(shape)
 

@@ -1,5 +1,7 @@
 """scikit-learn's estimators as learners: the same tasks and records, on pixels or features."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import pickle
@@ -58,7 +60,7 @@ class EstimatorLearner(Learner):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "EstimatorLearner":
+    ) -> EstimatorLearner:
         """Fit a new estimator.
 
         Unequal classes count by sample weights, or by repeated images where the estimator knows no weights.
@@ -128,7 +130,7 @@ class EstimatorLearner(Learner):
     def _by_folds(self, train: Dataset, seed: int, correction: tuple[float, np.ndarray]) -> np.ndarray | None:
         """Return probabilities (n, classes) of images by estimators that were fitted to the other folds."""
 
-        def fitted(images: Dataset) -> "EstimatorLearner":
+        def fitted(images: Dataset) -> EstimatorLearner:
             part = copy.copy(self)
             part._estimator, _ = self._fitted_to(images, seed)
             part._factor, part._shift = correction
@@ -242,7 +244,7 @@ class EstimatorLearner(Learner):
         """Return how the fitted estimator says its weights; None for its `coef_` and `intercept_`."""
         return estimators[settings.split(self.estimator)[0]].traits.get("dense")
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return the fitted estimator as a `keras.Model` that ends in one dense layer.
 
         Raises `UsageError` for an estimator that is not linear.

@@ -5,6 +5,8 @@ images is lost (Kumar et al., "Fine-tuning can distort pretrained features", arX
 frozen features, in closed form or nearly so, a head takes no updates at all.
 """
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +47,7 @@ class HeadFirstLearner(Wrapper):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "HeadFirstLearner":
+    ) -> HeadFirstLearner:
         """Fit the head, then train the base from it."""
         head, repeated = self._head(train, seed), train.repeated(seed)
         self.base = copy.copy(self.base).fit(repeated, seed, watch, checkpoint, head=head)

@@ -10,6 +10,8 @@ Measured on cuts of CIFAR-10 as photos, 12 and 50 a class: to choose among singl
 regression, too, costs half a point; mirrored photos change nothing, and would double the cost.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -90,7 +92,7 @@ class HeadsLearner(Learner):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "HeadsLearner":
+    ) -> HeadsLearner:
         """Try all candidates on the training photos, and keep the best few, fitted to all of them."""
         views = self._distinct_views(train.x)
         table = self._features(train.x, views)
@@ -277,7 +279,7 @@ class HeadsLearner(Learner):
         backbone, view, _ = next(self.members[0].blocks())[0]
         return extract(backbone, _pick(x, view))
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return the members as one `keras.Model` that takes photos of any size and cuts the views itself."""
         from fewshot.learners.heads_graph import keras_model
 

@@ -6,6 +6,8 @@ itself. It is made of Keras's own layers and operations alone, so that Keras ope
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Predictions of training images by fits that had not seen them: what shows how much answers are worth."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What learners see of images: pixels or features, as they are and mirrored; the same as Keras models."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +40,8 @@ def prepare_features(task: Task, features: str, offline: str, flip: bool, epochs
 
 
 def averaged_model(
-    heads: "Sequence[keras.Model]", shape: tuple[int, int, int], features: str, flip: bool, shift: int = 0
-) -> "keras.Model":
+    heads: Sequence[keras.Model], shape: tuple[int, int, int], features: str, flip: bool, shift: int = 0
+) -> keras.Model:
     """Return the `keras.Model` from pixels to the mean of the heads' softmax over views of the images.
 
     heads: `keras.Model`s from pixels, or from `features`, to logits; the parts of an ensemble. shift: of
@@ -65,7 +67,7 @@ def averaged_model(
     return keras.Model(inputs, outputs, name="fewshot")
 
 
-def _features(text: str, shape: tuple[int, int, int]) -> "keras.Model":
+def _features(text: str, shape: tuple[int, int, int]) -> keras.Model:
     """Return the backbones side by side: what `fewshot.backbones.features.extract` does."""
     import keras
     from keras import layers
@@ -79,7 +81,7 @@ def _features(text: str, shape: tuple[int, int, int]) -> "keras.Model":
     return keras.Model(inputs, HalfPrecision()(joined), name="features")
 
 
-def named(model: "keras.Model", name: str) -> "keras.Model":
+def named(model: keras.Model, name: str) -> keras.Model:
     """Return the model under another name: one model has no two parts of the same.
 
     Layers lose underscores before their names (a port's layers are called as its weights are): TensorFlow
@@ -89,7 +91,7 @@ def named(model: "keras.Model", name: str) -> "keras.Model":
 
     if any(layer.name.startswith("_") for layer in model.layers):
 
-        def renamed(layer: "keras.Layer") -> "keras.Layer":
+        def renamed(layer: keras.Layer) -> keras.Layer:
             return type(layer).from_config(layer.get_config() | {"name": layer.name.lstrip("_")})
 
         clone = keras.models.clone_model(model, clone_function=renamed)

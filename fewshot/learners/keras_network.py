@@ -1,5 +1,7 @@
 """Keras networks as learners: on pixels or on backbones' features, alone or as an ensemble."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -66,7 +68,7 @@ class KerasLearner(NetworkLearner):
         start: list[list[np.ndarray]] | None = None,
         last: int = 0,
         head: Sequence[np.ndarray] | None = None,
-    ) -> "KerasLearner":
+    ) -> KerasLearner:
         """Train from new weights, or resume from a checkpoint. Needs `fewshot.backend.start` before.
 
         start: the weights of every layer but the last to begin with; head: those of the last, kernel and
@@ -104,7 +106,7 @@ class KerasLearner(NetworkLearner):
 
     def fit_together(
         self, trains: Sequence[Dataset], seeds: Sequence[int]
-    ) -> "list[KerasLearner | DivergedError]":
+    ) -> list[KerasLearner | DivergedError]:
         """Train once for each seed, on its own images, in one compiled call; on JAX, no ensembles.
 
         Returns a fitted learner for each, or the error with which its training broke down.
@@ -154,7 +156,7 @@ class KerasLearner(NetworkLearner):
         self._compiled_for = (shape, outputs, last)
 
     @property
-    def _engine(self) -> "Engine":
+    def _engine(self) -> Engine:
         """Return what trains and predicts: compiled once a process, and so no part of what is pickled."""
         from fewshot.training.engine import compiled
 
@@ -175,7 +177,7 @@ class KerasLearner(NetworkLearner):
         engine = self._engine
         return [engine.network_with(weights) for weights in self._members]
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return the trained networks as one `keras.Model`, ensemble and mirror images averaged inside."""
         flip, shift = self.recipe.tta_flip, self.recipe.tta_shift
         return averaged_model(self.members(), shape, self.features, flip, shift)

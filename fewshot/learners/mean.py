@@ -7,6 +7,8 @@ multiplied by one factor, fitted to predictions of training images that it had n
 to be trained five times more, and are taken as they are unless `calibrate=all` asks for it.
 """
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +62,7 @@ class MeanLearner(Learner):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "MeanLearner":
+    ) -> MeanLearner:
         """Train every member, each with a checkpoint of its own; there is no curve."""
         fitted = []
         for number, member in enumerate(self.members):
@@ -151,7 +153,7 @@ class MeanLearner(Learner):
             "versions": {"learner": definition_version(type(self))},
         }
 
-    def with_training(self, training: Mapping[str, object]) -> "MeanLearner":
+    def with_training(self, training: Mapping[str, object]) -> MeanLearner:
         """Return the ensemble of the members with some fields of their recipes changed."""
         return replace(self, members=tuple(member.with_training(training) for member in self.members))
 
@@ -168,7 +170,7 @@ class MeanLearner(Learner):
         for member in self.members:
             member.check_export()
 
-    def keras_model(self, shape: tuple[int, int, int]) -> "keras.Model":
+    def keras_model(self, shape: tuple[int, int, int]) -> keras.Model:
         """Return the fitted members as one `keras.Model`, scaled and averaged inside."""
         import keras
         from keras import ops

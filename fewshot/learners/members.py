@@ -4,15 +4,18 @@ What a member is told is all it needs: another implementation (a Keras model, an
 same from the same fields.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from fewshot.baselines.scales import Scale
 
 # (backbone, view, whether mirrored) → features (N, D), as `fewshot.backbones.features.extract` returns them
-FeatureTable = Mapping[tuple[str, str, bool], np.ndarray]
+FeatureTable: TypeAlias = "Mapping[tuple[str, str, bool], np.ndarray]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """What learners that train a registered network have in common, whatever computes it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self

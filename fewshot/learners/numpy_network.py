@@ -1,5 +1,7 @@
 """The networks from scratch as learners: the same tasks, recipes and records as the Keras networks."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +33,7 @@ class NumpyLearner(NetworkLearner):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "NumpyLearner":
+    ) -> NumpyLearner:
         """Train from new weights."""
         examples = expand(train, self.offline, seed, self.recipe.epochs)
         self._net = numpy_net.build(self.network, train.image_shape, len(train.classes), seed)

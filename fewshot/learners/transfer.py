@@ -4,6 +4,8 @@ What is learnt first comes from a dataset's training images of all classes that 
 kept in the cache by all that determines it, and shared by all methods on the task.
 """
 
+from __future__ import annotations
+
 import copy
 import functools
 import json
@@ -48,7 +50,7 @@ class TransferLearner(Wrapper):
 
     def fit(
         self, train: Dataset, seed: int, watch: Dataset | None = None, checkpoint: Path | None = None
-    ) -> "TransferLearner":
+    ) -> TransferLearner:
         """Train the base from what has learnt the other classes, from the cache or now."""
         start = self._start(train, seed)
         self.base = copy.copy(self.base).fit(train, seed, watch, checkpoint, start=start, last=self.last)

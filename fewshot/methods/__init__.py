@@ -4,4 +4,6 @@ Import what is needed from `catalogue` (all named methods), `specification` (the
 and `resolve` (from whatever a method is given as to its learner).
 """
 
+from __future__ import annotations
+
 from fewshot.methods import named  # noqa: F401  (its families define their methods)

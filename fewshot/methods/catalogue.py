@@ -8,6 +8,8 @@ A name means one thing, in every command and in Python. All that is registered i
 add names for specifications, and say more of some of those that are there anyway.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType

@@ -8,6 +8,8 @@ before it if it is written `key=value`, or if that member has settings already a
 otherwise it is the next member.
 """
 
+from __future__ import annotations
+
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,5 +1,7 @@
 """What a method's name may begin with: the registries whose names are methods, and the prefix of policies."""
 
+from __future__ import annotations
+
 from fewshot.baselines import estimators
 from fewshot.baselines.numpy_net import nets
 from fewshot.learners.contract import learners

@@ -1,5 +1,7 @@
 """What the help of every study says of methods beyond its own."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Collection
 

@@ -10,6 +10,8 @@ anew. Worker processes load the same files, whose names they find in the environ
 notebook or a script is sent to them (`portable`, `receive`).
 """
 
+from __future__ import annotations
+
 import functools
 import os
 import runpy

@@ -1,5 +1,7 @@
 """From whatever a method is given as to its learner: the one door, for the command line and for Python."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from types import MappingProxyType

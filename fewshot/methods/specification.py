@@ -6,6 +6,8 @@ to one owner: the network's switches, the recipe's fields, the learner's, or a w
 them have is refused where it is used.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -74,7 +76,7 @@ class Specification:
     offline: str = "none"
     tta_flip: bool = False
     wrappers: tuple[Wrapping, ...] = ()
-    members: "tuple[Specification, ...]" = ()
+    members: tuple[Specification, ...] = ()
     weights: tuple[float, ...] = ()
 
     def __str__(self) -> str:
@@ -178,7 +180,7 @@ class _Text:
     shown: str = ""
     mark: str = ":"
     written: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    members: "tuple[_Text, ...]" = ()
+    members: tuple[_Text, ...] = ()
     weights: tuple[float, ...] = ()
 
 

@@ -8,6 +8,8 @@ network takes, a number or a function of the switches (1 where it is left out); 
 features, too; `pretrained`, a function of the switches that names the weights from which it starts.
 """
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 from fewshot.errors import UsageError, field

@@ -1,5 +1,7 @@
 """A network to be trained in seconds: a whitening first layer and six convolutions (arXiv 2404.00498)."""
 
+from __future__ import annotations
+
 from fewshot.models import networks
 from fewshot.settings import Width
 

@@ -1,5 +1,7 @@
 """Small convolutional networks for 32×32 images."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from fewshot.errors import UsageError

@@ -1,5 +1,7 @@
 """ConvNeXt (arXiv 2201.03545) as torchvision builds it, and a small one."""
 
+from __future__ import annotations
+
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
 from fewshot.settings import Factor, Positive, Share
 

@@ -1,5 +1,7 @@
 """What the families of networks share: members that differ in numbers, and a form for small images."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from collections.abc import Callable, Mapping

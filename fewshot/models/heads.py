@@ -1,5 +1,7 @@
 """Heads: what is trained on top of features that are given. They take images, too, as rows of pixels."""
 
+from __future__ import annotations
+
 from fewshot.models import networks
 from fewshot.models.lenet import Norm
 from fewshot.settings import Width

@@ -4,6 +4,8 @@ Each layer of our own has `standard(x)`: what it does to a symbolic tensor, in K
 operations. Saved models are made of these, so that Keras opens them anywhere, without this package.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 

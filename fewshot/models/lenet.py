@@ -1,5 +1,7 @@
 """The oldest network here and its descendant in the lecture, and a network without convolutions."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from fewshot.models import networks

@@ -1,5 +1,7 @@
 """MobileNetV2 (arXiv 1801.04381) as torchvision builds it, and the fast-response report's short one."""
 
+from __future__ import annotations
+
 import math
 
 from fewshot.errors import UsageError

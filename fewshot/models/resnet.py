@@ -1,5 +1,7 @@
 """Residual networks (arXiv 1512.03385), as torchvision builds them: stride 2 on the 3×3 convolutions."""
 
+from __future__ import annotations
+
 from fewshot.models import Norm
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
 from fewshot.settings import Width

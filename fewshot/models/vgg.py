@@ -1,5 +1,7 @@
 """AlexNet as torchvision builds it (arXiv 1404.5997), and the VGG networks (arXiv 1409.1556)."""
 
+from __future__ import annotations
+
 from fewshot.models import Norm, networks
 from fewshot.models.forms import Stem, least_by_stem, register_family, small_form
 from fewshot.settings import Share, Width

@@ -1,5 +1,7 @@
 """Wide residual networks (arXiv 1605.07146): few layers, each with many filters."""
 
+from __future__ import annotations
+
 from fewshot.errors import UsageError
 from fewshot.models import networks
 from fewshot.settings import Depth, Factor, Share

@@ -3,6 +3,8 @@
 The document is a file like any other: what is not as it should be is a ValueError, TypeError or KeyError.
 """
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,5 +1,7 @@
 """What a group of trials was measured under: data, protocol, machine and libraries, from its records."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from fewshot.report.groups import Group

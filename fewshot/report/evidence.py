@@ -1,5 +1,7 @@
 """What a comparison's verdict rests on: calibration, confusion, photos to look at, and what is suspicious."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath

@@ -5,6 +5,8 @@ group. A study's next command writes a new document; the records that stand in n
 by their conditions: all methods on the same tasks, with as many threads, on the same device.
 """
 
+from __future__ import annotations
+
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

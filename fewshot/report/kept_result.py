@@ -5,6 +5,8 @@ so that means, intervals and p are computed from them again. Tables that are not
 trials were not kept, are held as their cells.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
 import json
@@ -61,12 +63,12 @@ class KeptTrial:
         return self.status == "ok"
 
     @classmethod
-    def of(cls, record: Record) -> "KeptTrial":
+    def of(cls, record: Record) -> KeptTrial:
         """Return what is kept of a record."""
         return cls.from_json(record.to_json())
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "KeptTrial":
+    def from_json(cls, content: Mapping[str, Any]) -> KeptTrial:
         """Return what a JSON object holds; `ValueError` where a field is missing."""
         values = known_fields(cls, content)
         return cls(**{**values, "classes": tuple(values["classes"]), "curve": None})

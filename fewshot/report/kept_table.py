@@ -1,5 +1,7 @@
 """Tables of commands that do not measure by trials: what they printed, kept for the report's page."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

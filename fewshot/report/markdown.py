@@ -1,5 +1,7 @@
 """A results folder as Markdown: the summary, the tables and the commands, with links to the pictures."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

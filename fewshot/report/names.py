@@ -1,5 +1,7 @@
 """What things are called: methods, where there is little room, and tasks."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 
 from fewshot.data.protocols import protocols, takes_shots

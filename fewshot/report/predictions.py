@@ -1,5 +1,7 @@
 """The held-out predictions of many trials, put together: whatever tasks they come from, by class name."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """A study as one JSON document: what programs read."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -3,6 +3,8 @@
 All print the same cells; `columns` is the one place that says what a report shows.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Mapping, Sequence

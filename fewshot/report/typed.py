@@ -1,5 +1,7 @@
 """Values of a document that anybody may have written, each of the type that it has to be, or an error."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 from fewshot.errors import is_finite

@@ -1,5 +1,7 @@
 """A group of methods in plain language: who leads, by how much, and what is not distinguishable."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -7,6 +7,8 @@ Nothing that was learnt from photos is certain: a share of DOUBT of every calibr
 classes, so that none is ever shown as 100.0 %, whatever a network says of a photo unlike all that it knows.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 FLOOR = 1e-7  # probabilities are at least so much: the store's half precision knows none below, but 0

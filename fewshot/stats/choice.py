@@ -5,6 +5,8 @@ much is measured by choosing again and again, on resampled photos, and asking th
 out (bootstrap bias corrected cross-validation; Tsamardinos, Greasidou and Borboudakis 2018).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -5,6 +5,8 @@ hard tasks, by far the largest one in few-shot work, cancels. Accuracies are in 
 SciPy is imported where it is used, so that importing this module costs next to nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar

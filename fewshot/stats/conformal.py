@@ -13,6 +13,8 @@ The distance was chosen by measuring: features of unit length, neither centred n
 flat and noisy images look near; of raw features, those of a grey image are near to everything.
 """
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,7 +55,7 @@ class PredictionSets:
         return {"coverage": self.coverage, "least_probability": self.least_probability}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "PredictionSets":
+    def from_json(cls, content: Mapping[str, Any]) -> PredictionSets:
         """Return the sets that a JSON object describes; `ValueError` for numbers that are none."""
         values = {name: _number(content, name, 0, 1) for name in ("coverage", "least_probability")}
         return cls(**values)
@@ -96,7 +98,7 @@ class Novelty:
         features: np.ndarray,
         groups: np.ndarray | Sequence[int] | None = None,
         refused: float = REFUSED,
-    ) -> "Novelty":
+    ) -> Novelty:
         """Return the distance from these photos, that `refused` of photos like them exceed.
 
         features: (N, D), of the photos. groups: (N,), of near-duplicates. The threshold is calibrated leaving
@@ -115,7 +117,7 @@ class Novelty:
         }
         return cls(references, thresholds[refused], thresholds)
 
-    def refusing(self, share: float) -> "Novelty":
+    def refusing(self, share: float) -> Novelty:
         """Return the same with the threshold that this share of photos of the known classes exceed.
 
         0: no photo is refused. Raises `ValueError` for a share that has not been measured.
@@ -154,7 +156,7 @@ class Novelty:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Novelty":
+    def from_json(cls, content: Mapping[str, Any]) -> Novelty:
         """Return the distance that a JSON object describes; `ValueError` where it describes none."""
         photos, text = content.get("photos"), content.get("references")
         if type(photos) is not int or photos < 1 or not isinstance(text, str):

@@ -1,5 +1,7 @@
 """Intervals of shares: what a count of right answers says of the photos to come. In percent, within 0–100."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

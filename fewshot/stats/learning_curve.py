@@ -7,6 +7,8 @@ Errors fall about as a power of the number of images (Hestness et al., arXiv 171
     curve.shots_for(95.0)  # 410, or None: not with these features
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """What is measured on held-out images."""
 
+from __future__ import annotations
+
 import numpy as np
 
 NAMES = ("accuracy", "balanced_accuracy", "nll")

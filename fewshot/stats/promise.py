@@ -9,6 +9,8 @@ as many independent photos, since another training set of the same size would ha
 (Bates, Hastie and Tibshirani 2021).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

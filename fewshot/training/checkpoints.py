@@ -1,5 +1,7 @@
 """Checkpoints: a training's arrays and a note in one file, written whole or not at all."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 import zlib

@@ -1,5 +1,7 @@
 """Learning curves: what a training loop keeps of its updates, and the error when the loss is no number."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -8,6 +8,8 @@ traced again: weights are drawn anew, and the optimiser's slots and all seed gen
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 import time
@@ -43,7 +45,7 @@ KEPT_EVERY = 60.0  # seconds between checkpoints
 
 def compiled(
     network: str, recipe: Recipe, shape: tuple[int, int, int], outputs: int, last: int = 0
-) -> "Engine":
+) -> Engine:
     """Return this process's engine for a network, what an update takes of a recipe, and the shapes.
 
     last: only so many of the last layers with weights are trained; 0, all.

@@ -4,6 +4,8 @@ XLA's convolutions on the CPU are slow inside its loops, so there Python keeps t
 equal batches is one `jax.lax.scan`.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Sequence
 

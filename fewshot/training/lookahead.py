@@ -3,6 +3,8 @@
 Import this after `fewshot.backend.start`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import keras

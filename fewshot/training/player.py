@@ -1,5 +1,7 @@
 """Players: who is trained in an update. A classifier plays alone; a GAN's two networks take turns."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ A new setting of all recipes is one field of `Recipe`: its range, its help, how 
 compiled update depends on it are said there.
 """
 
+from __future__ import annotations
+
 import itertools
 import numbers
 from collections.abc import Collection, Iterator
@@ -261,7 +263,7 @@ class Recipe:
             if not s.later or getattr(self, name) != getattr(usual, name)
         }
 
-    def compiled(self) -> "Recipe":
+    def compiled(self) -> Recipe:
         """Return what a compiled update depends on: the recipe, all other fields at their defaults."""
         return Recipe(**{name: getattr(self, name) for name, s in SETTINGS.items() if s.compiled})
 

@@ -1,5 +1,7 @@
 """The inner loop on TensorFlow: a `tf.function` that runs a whole stretch of updates."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Trained weights, kept in the cache by all that determines them: generators, and networks to start from."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

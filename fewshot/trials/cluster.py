@@ -6,6 +6,8 @@ Images go to a machine that lacks them once (`fewshot.trials.transfer`); weights
 keeps in its own cache. Dask itself runs the trials of dead workers again.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import importlib.util
@@ -18,7 +20,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 from fewshot.errors import FewshotError, field
@@ -48,7 +49,7 @@ class Cluster:
         self._workers: set[str] = set()
         self._name = f"trial-{secrets.token_hex(16)}"
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Cluster:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -222,6 +223,8 @@ def _client(address: str, jobs: int) -> Iterator[Any]:
 
 def _soon(make: Callable[[], Any], patience: float) -> Any:
     """Return what `make` returns. Dask itself waits for ever for one who accepts and keeps silent."""
+    from concurrent.futures import Future
+
     outcome: Future[Any] = Future()
 
     def attempt() -> None:

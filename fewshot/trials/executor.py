@@ -4,6 +4,8 @@
 `fewshot.trials.cluster.Cluster` on many machines; `fewshot.trials.plan.Machine.open` chooses.
 """
 
+from __future__ import annotations
+
 import math
 import sys
 from collections.abc import Callable, Iterator

@@ -10,6 +10,8 @@ computes it) is decided here, so that the command line, Python and `fewshot.comp
 share their records.
 """
 
+from __future__ import annotations
+
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -144,7 +146,7 @@ class Machine:
                 f"Received: {address!r}"
             )
 
-    def resolve(self, whole: bool = False) -> "Machine":
+    def resolve(self, whole: bool = False) -> Machine:
         """Return the machine with nothing left open but the jobs of a cluster that runs already.
 
         whole: trials train on whole datasets.

@@ -1,5 +1,7 @@
 """The held-out predictions of a trial, as they are kept beside its record; this is their only reader."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

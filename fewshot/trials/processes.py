@@ -1,5 +1,7 @@
 """Trials on worker processes of this machine, or in this process."""
 
+from __future__ import annotations
+
 import math
 import os
 import signal

@@ -4,6 +4,8 @@ A record is valid from the moment it exists: types, finite numbers and ranges ar
 that whoever reads one from a file need not look again.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -125,7 +127,7 @@ class Record:
         return self.status == "ok"
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Record":
+    def from_json(cls, content: Mapping[str, Any]) -> Record:
         """Return the record that a JSON object holds.
 
         Fields that this version does not know are left out.

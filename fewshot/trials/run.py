@@ -1,5 +1,7 @@
 """Running trials: what the store lacks is computed, here or elsewhere, and kept."""
 
+from __future__ import annotations
+
 import copy
 import datetime
 import platform

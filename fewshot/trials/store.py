@@ -8,6 +8,8 @@ A record counts once its line is complete, and its predictions are written befor
 run off, at most the trials under way are lost. A later record of the same key replaces an earlier one.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -67,7 +69,7 @@ class Store(Generic[R]):
         self._trackers: Trackers | None = None
 
     @contextlib.contextmanager
-    def open(self, track: Iterable[str] = ()) -> Iterator["Store"]:
+    def open(self, track: Iterable[str] = ()) -> Iterator[Store]:
         """Read what is there and hold the folder for writing; `FewshotError` if another run holds it.
 
         track: where trials are shown, too (`fewshot.trials.trackers`).

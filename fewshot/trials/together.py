@@ -4,6 +4,8 @@ An executor for `fewshot.trials.run.run`, in the place of worker processes, whic
 seeds of a wide network are trained one after the other all the same, and a line says so.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
@@ -29,7 +31,7 @@ def fits(trial: Trial) -> bool:
     return fast and trial.learner.trains_together and not (whole or trial.curves)
 
 
-def executor(trials: Iterable[Trial]) -> "Together | None":
+def executor(trials: Iterable[Trial]) -> Together | None:
     """Return what computes such trials together, or nothing where none of them can be."""
     return Together() if any(map(fits, trials)) else None
 

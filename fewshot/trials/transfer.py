@@ -5,6 +5,8 @@ what a machine lacks. Blocks carry their place in the file, so that a transfer c
 and two at once write the same.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator

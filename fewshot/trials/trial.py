@@ -1,5 +1,7 @@
 """A trial: one method on one task, and the key of its result."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -4,6 +4,8 @@ A process serves one setting for its life (Keras has one backend, names are regi
 the driver has it started anew.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import os
@@ -50,7 +52,7 @@ class Setting:
     definitions: bytes  # `plugins.portable`
 
     @classmethod
-    def of(cls, trial: Trial) -> "Setting":
+    def of(cls, trial: Trial) -> Setting:
         """Return this process's, for trials like this."""
         name = backend.name()
         files = filter(None, os.environ.get(plugins.VARIABLE, "").split(os.pathsep))

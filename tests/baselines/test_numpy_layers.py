@@ -66,7 +66,7 @@ def built(make, shape):
     """Return the layer in float64, its parameters at random, and a batch of inputs."""
     rng = np.random.default_rng(0)
     layer = make()
-    layer.build(shape[1:], streams(), np.float64)
+    layer.build(shape[1:], streams(), "float64")
     for parameter in layer.parameters:
         parameter[...] = rng.normal(size=parameter.shape)
     return layer, rng.normal(size=shape)
@@ -108,7 +108,7 @@ def test_the_gradient_of_dropout_is_that_of_what_was_drawn():
     layer, x = built(lambda: Dropout(0.4), ROWS)
 
     def forward():
-        layer.build(ROWS[1:], streams(), np.float64)  # the same draw again
+        layer.build(ROWS[1:], streams(), "float64")  # the same draw again
         return layer.forward(x, training=True)
 
     check_differences(layer, x, forward)

@@ -118,7 +118,7 @@ def test_the_networks_are_those_of_the_report():
 
 def test_the_gradients_of_a_whole_network_are_finite_differences():
     data = few(6)
-    network = build("numpy-conv4:norm=batch,activation=gelu,pool=average", SHAPE, 4, 0, np.float64)
+    network = build("numpy-conv4:norm=batch,activation=gelu,pool=average", SHAPE, 4, 0, "float64")
     network.standardise.observe(data.x)
     targets, rng = one_hot(data.y, 4), np.random.default_rng(0)
 

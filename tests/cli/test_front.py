@@ -17,6 +17,7 @@ from fewshot import cli
 ROOT = Path(fewshot.__file__).parents[1]
 COMMANDS = front.FRONT.commands
 HEAVY = (
+    "numpy._core",
     "tensorflow",
     "keras",
     "jax",

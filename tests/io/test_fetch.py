@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fewshot.io import fetch
-from fewshot.io.fetch import ArrayUnpickler, Unavailable, _Numbers
+from fewshot.io.fetch import Unavailable
+from fewshot.io.unpickle import ArrayUnpickler, _Numbers
 
 
 def test_members_come_by_exact_name_and_the_rest_is_ignored(tmp_path):

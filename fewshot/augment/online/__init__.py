@@ -20,6 +20,8 @@ from its application, so that a test can inject it. Keras has layers for most of
 in fewer passes through memory (measured by the benchmark of online augmentation).
 """
 
+from __future__ import annotations
+
 from fewshot.backend import Lazy
 from fewshot.registry import Registry, import_all
 

@@ -1,5 +1,7 @@
 """Layers that change colours, and DiffAugment, which begins with them."""
 
+from __future__ import annotations
+
 from fewshot.augment.online import Online, ops, policies
 from fewshot.augment.online.erasing import Cutout
 from fewshot.augment.online.geometry import Shift

@@ -1,5 +1,7 @@
 """Policies of several layers."""
 
+from __future__ import annotations
+
 from fewshot.augment.online import policies
 from fewshot.augment.online.color import ColorJitter
 from fewshot.augment.online.erasing import Cutout

@@ -1,5 +1,7 @@
 """Layers that hide a part of the image."""
 
+from __future__ import annotations
+
 import math
 
 from fewshot.augment.online import Online, ops, policies

@@ -1,5 +1,7 @@
 """Layers that move pixels: mirror, shift, rotate."""
 
+from __future__ import annotations
+
 import math
 
 from fewshot.augment.online import Online, ops, policies

@@ -1,5 +1,7 @@
 """Layers that mix an image and its label with those of its neighbour in the batch."""
 
+from __future__ import annotations
+
 from fewshot.augment.online import Online, keras, ops, policies
 from fewshot.augment.pixels import boxes
 

@@ -1,5 +1,7 @@
 """Layers that shuffle inside the image."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.augment.online import Online, ops, policies

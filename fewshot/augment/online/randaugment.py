@@ -1,5 +1,7 @@
 """RandAugment: random operations of one strength, fused."""
 
+from __future__ import annotations
+
 import math
 
 from fewshot.augment.online import Online, ops, policies

@@ -1,8 +1,8 @@
 """TrivialAugment: one random operation of a random strength."""
 
-import math
+from __future__ import annotations
 
-import numpy as np
+import math
 
 from fewshot.augment.online import Online, ops, policies
 from fewshot.augment.pixels import recolor, resample, rotations
@@ -28,7 +28,7 @@ LEVELS = 31  # strengths, of which 0 does nothing
 ) = range(14)
 KINDS = 14
 SHEAR, DEGREES, FACTOR, BITS = 0.99, 135, 0.99, 6  # at the greatest strength: the paper's wide space
-SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13  # Pillow's filter
+SMOOTH = ((1 / 13, 1 / 13, 1 / 13), (1 / 13, 5 / 13, 1 / 13), (1 / 13, 1 / 13, 1 / 13))  # Pillow's filter
 
 
 @policies.register("trivialaugment")
@@ -84,7 +84,7 @@ def _smooth(x):
     if min(height, width) < 3:
         return x
     inner = sum(
-        float(SMOOTH[row, column]) * x[:, row : height - 2 + row, column : width - 2 + column]
+        SMOOTH[row][column] * x[:, row : height - 2 + row, column : width - 2 + column]
         for row in range(3)
         for column in range(3)
     )

@@ -7,6 +7,8 @@ a file is read), `folder` (what a preset says), `fetch`. None of them starts Ker
 builds the network, and its `blocks` are imported where one is built.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib.util
 from pathlib import Path

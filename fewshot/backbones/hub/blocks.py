@@ -3,6 +3,8 @@
 KerasHub's blocks are found by their class; a new kind of block is a line of `BLOCKS`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any

@@ -1,5 +1,7 @@
 """The families of image models that KerasHub has: their licences, and how their features can be pooled."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,5 +1,7 @@
 """Fetching a preset from Kaggle or Hugging Face: its files and no others, their licence said."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -5,6 +5,8 @@ pickle is never opened. Where there is a file `SHA256SUMS` (as `sha256sum` write
 is fetched gets one) each file has to be as it says before it is read.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import json

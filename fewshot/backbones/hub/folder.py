@@ -6,6 +6,8 @@ Hugging Face's transformers (`config.json`, `preprocessor_config.json`, `model.s
 code of its own is refused.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Mapping

@@ -7,6 +7,8 @@ layer, and saved models open without KerasHub. Convolutional networks are taken 
 Dropout and stochastic depth, which act in training only, are left out.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

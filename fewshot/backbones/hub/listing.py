@@ -3,6 +3,8 @@
 KerasHub is not imported: that starts Keras, before anybody has said with how many threads.
 """
 
+from __future__ import annotations
+
 import ast
 import functools
 import importlib.util

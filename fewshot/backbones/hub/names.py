@@ -3,6 +3,8 @@
 A name stands for a preset's folder. It lies where the name says, or in the cache once it is fetched.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -20,6 +20,8 @@ n rows of D features lie in at most n dimensions: they are rotated there first, 
 linear head with a quadratic penalty does, and costs one Gram matrix.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Logistic regression and the linear support vector machine, their penalties by cross-validation."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Folds that keep all photos of a scene on one side."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.seeding import rng

@@ -1,5 +1,7 @@
 """Heads that know class means: linear discriminant analysis and the nearest mean."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.baselines.heads.rotated import Parts, Rotated

@@ -1,5 +1,7 @@
 """Ridge regression, its penalty by leaving photos out in closed form."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.baselines.heads.rotated import Parts, Rotated, two_sided

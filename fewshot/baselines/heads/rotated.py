@@ -1,5 +1,7 @@
 """Training rows along their principal axes, and what photos that are held out tell of a head's scores."""
 
+from __future__ import annotations
+
 from functools import cached_property
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What puts scores right that were learnt from few photos: unequal classes, and the doubt that is due."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import log_softmax
 

@@ -8,7 +8,7 @@ A definition is a function of its switches that returns the layers between pixel
 `layers`, `images`, `loss`, `network`, `optimizers`, `train`; the networks themselves stand in `definitions`.
 """
 
-import numpy as np
+from __future__ import annotations
 
 from fewshot.baselines.numpy_net.network import Network
 from fewshot.errors import UsageError, field
@@ -17,9 +17,7 @@ from fewshot.settings import Configurable
 nets = Configurable("NumPy network", namespace="method")
 
 
-def build(
-    text: str, shape: tuple[int, int, int], outputs: int, seed: int, dtype: type = np.float32
-) -> Network:
+def build(text: str, shape: tuple[int, int, int], outputs: int, seed: int, dtype: str = "float32") -> Network:
     """Return the network that `text` names, with new weights; `UsageError` where that cannot be."""
     check(text, shape)
     return Network(nets.build(text, outputs), shape, seed, dtype)

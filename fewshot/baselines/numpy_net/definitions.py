@@ -4,6 +4,8 @@ A hidden layer is Dense or Convolution, BatchNorm (norm=batch), activation, Drop
 last Dense layer: the report's own networks had a ReLU there, on the logits, and did not learn.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Literal
 

@@ -7,10 +7,11 @@ the processor's cache holds. In this layout of the images each line of a patch i
 Nine products of shifted images, added up, were measured to be as fast at best, and are no simpler.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from fewshot.baselines.numpy_net.layers import Init, Layer, initial
 from fewshot.errors import UsageError
@@ -116,7 +117,7 @@ def patches(x: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
     padded = np.zeros((min(few, n), height + 2 * edge, width + 2 * edge, channels), x.dtype)
     image, line, pixel, number = padded.strides
     # A view: at every pixel, `size` lines of the patch that begins there, each size·channels numbers.
-    windows = as_strided(
+    windows = np.lib.stride_tricks.as_strided(
         padded, (len(padded), height, width, size, size * channels), (image, line, pixel, line, number)
     )
     rows = np.empty(windows.shape, x.dtype)

@@ -8,9 +8,11 @@ leaves ∂loss/∂weights in `gradients`. The chain rule then is a loop over the
 Batches of images are (N, height, width, channels).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from fewshot.errors import UsageError
 
 Init = Literal["he", "xavier"]
 Shape = tuple[int, ...]
-Streams = Mapping[str, np.random.Generator]
+Streams: TypeAlias = "Mapping[str, np.random.Generator]"
 
 
 def initial(init: Init, fan_in: int, fan_out: int, shape: Shape, rng: np.random.Generator) -> np.ndarray:
@@ -42,7 +44,7 @@ class Layer:
     parameters: Sequence[np.ndarray] = ()
     gradients: Sequence[np.ndarray] = ()
 
-    def build(self, shape: Shape, streams: Streams, dtype: type) -> Shape:
+    def build(self, shape: Shape, streams: Streams, dtype: str) -> Shape:
         """Take the shape of one input and return that of one output.
 
         streams: the generators "init", of the weights, and "dropout". dtype: of weights and activations.

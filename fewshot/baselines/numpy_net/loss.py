@@ -5,6 +5,8 @@ true class. Its logarithm is a sum, of which the negative is the cross-entropy b
 predicted distributions: the least cross-entropy is the greatest likelihood.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 

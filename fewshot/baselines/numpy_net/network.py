@@ -1,5 +1,7 @@
 """A network: layers in a row, and the chain rule, which goes through them backwards."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.baselines.numpy_net.images import Standardise
@@ -16,7 +18,7 @@ class Network:
     shape: of one image, (height, width, channels). dtype: float32; float64 to check gradients.
     """
 
-    def __init__(self, layers: list[Layer], shape: Shape, seed: int = 0, dtype: type = np.float32):
+    def __init__(self, layers: list[Layer], shape: Shape, seed: int = 0, dtype: str = "float32"):
         self.standardise = Standardise()
         self.layers = [self.standardise, *layers]
         streams = {name: rng(seed, name) for name in ("init", "dropout")}

@@ -3,6 +3,8 @@
 A registered class changes the weights in place. Weight decay is PyTorch's: it is added to the gradient.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """Training: mini-batches, the loss, its gradient, an update; and cross-validation, which does it k times."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,6 +1,7 @@
 """The named methods, a file a family; tables show them in this order."""
 
 # ruff: noqa: I001, F401
+from __future__ import annotations
 from fewshot.methods.named import networks
 from fewshot.methods.named import augmentation
 from fewshot.methods.named import architectures

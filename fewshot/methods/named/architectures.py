@@ -1,5 +1,7 @@
 """Architectures from new weights, in widths that 100 images of 32×32 can bear."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 for _name, _specification, _summary in (

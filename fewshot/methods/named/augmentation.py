@@ -4,6 +4,8 @@ The few-shot report's table has nine sets beside the baseline; several of its ru
 stand beside ours for comparison.
 """
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 REPORT = ("augment", "offline", "augment-report")

@@ -1,5 +1,7 @@
 """Networks trained on ImageNet: heads on their frozen features, or they themselves trained on."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 _ALEXNET = "imagenet/alexnet:head=linear"

@@ -1,5 +1,7 @@
 """Ensembles of unlike methods, from new weights: what one of them gets wrong, another may know."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 methods.define(

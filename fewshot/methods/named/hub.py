@@ -1,5 +1,7 @@
 """Heads on the backbones of KerasHub that have short names; needs the extra 'hub', and their weights."""
 
+from __future__ import annotations
+
 from fewshot.backbones.hub import SHORT
 from fewshot.methods.catalogue import methods
 

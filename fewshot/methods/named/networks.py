@@ -1,5 +1,7 @@
 """Small CNNs from new weights: changes to the network of the few-shot report's testbed."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 methods.define(

@@ -4,6 +4,8 @@ What the baselines report says of them is of another kind, four quantities a row
 stands with the command that measures these.
 """
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 _DISTANCES = {"l1": "L1", "l2": "L2", "cosine": "cosine", "ssim": "SSIM"}

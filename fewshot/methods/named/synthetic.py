@@ -1,5 +1,7 @@
 """Classifiers on images that a GAN makes of a task's, and the few-shot report's classifiers."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 for _name, _specification, _summary in (

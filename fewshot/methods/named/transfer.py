@@ -1,5 +1,7 @@
 """Networks trained on other classes first, each beside the same network with random weights."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 _REPORT = "mobilenetv2:learning_rate=0.1,epochs=15,pretrain_epochs=25"

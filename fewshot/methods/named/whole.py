@@ -1,5 +1,7 @@
 """Networks for whole datasets: the reports' recipes with what they published, and good ones."""
 
+from __future__ import annotations
+
 from fewshot.methods.catalogue import methods
 
 _MLP_REPORT = "online=shift-crop+flip+rotation+color-jitter+erasing,optimizer=adamw,learning_rate=0.001"

@@ -1,5 +1,7 @@
 """Pictures that lie in a results folder, such as sheets and heat maps, as parts of a page."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A comparison of strategies as a section of the page: the verdict, what it rests on, photos, the model."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Iterable, Sequence
 

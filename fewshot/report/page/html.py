@@ -3,6 +3,8 @@
 What stands in which group comes from groups.py, the sentences from words.py, the cells from table.py.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,6 +3,8 @@
 tag("p", "bn < 5×5 & ", tag("b", name), id="first")
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import re

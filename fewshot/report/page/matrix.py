@@ -1,5 +1,7 @@
 """What was taken for what: predictions of many tasks as one confusion matrix."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Pieces that every section of a page is made of: tables, figures, commands."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from fewshot.report.page.markup import Markup, breakable, tag

@@ -1,5 +1,7 @@
 """Matplotlib's pictures as part of a page: one SVG element each, in the page's colours by day and night."""
 
+from __future__ import annotations
+
 import io
 import warnings
 import xml.etree.ElementTree as xml

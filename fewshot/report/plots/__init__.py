@@ -13,6 +13,8 @@ that a page has room for. `empty`: what the picture says where no method can be 
 Further files of this folder plot other things: sheets of images, costs of networks, datasets.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Every task's accuracy under every method."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.report.plots import Compared, plots

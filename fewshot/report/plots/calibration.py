@@ -1,5 +1,7 @@
 """Do probabilities mean what they say? Of all predictions with 80 %, do 80 % come true?"""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Confusion matrices side by side: which class is taken for which, in percent of the images of a class."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Learning curves: loss and accuracy against updates."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fewshot.report.plots import Compared, plots

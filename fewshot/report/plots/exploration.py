@@ -1,5 +1,7 @@
 """Pictures of a dataset: counts a class, pixel statistics, and views in two dimensions."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -4,6 +4,8 @@ Drawn with matplotlib's objects, never with pyplot, which would look for a displ
 the same bytes, in PNG and in SVG.
 """
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,8 +1,11 @@
 """A gallery: images beside and below each other, each with a few lines of its own."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,7 +17,7 @@ COLUMNS, TILE, GAP = 5, 1.5, 0.16  # images a row; inches of an image, and betwe
 LINE, LETTERS = 0.15, 22  # inches a line, letters in it
 SHOWN = 20  # images of a gallery
 
-Picture = tuple[np.ndarray, Sequence[str]]
+Picture: TypeAlias = "tuple[np.ndarray, Sequence[str]]"
 """An image, uint8 (height, width, 3), and the lines below it."""
 
 

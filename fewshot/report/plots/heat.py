@@ -1,5 +1,7 @@
 """A table of means as a heat map, the spread in each cell."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 

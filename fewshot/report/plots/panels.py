@@ -1,5 +1,7 @@
 """Lines side by side: a panel for each question, a colour for each line."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """One quantity against another, a named dot each: what accuracy costs."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,8 +1,11 @@
 """The sheet of a method: a few originals of a task, a row each, and what the method makes of them."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from fewshot.data.dataset import Dataset
 from fewshot.report.plots.figures import CHARACTER, INK, STYLE, write
 from fewshot.seeding import rng, seed_globally, stream_seed
 
-Row = tuple[str, Sequence[tuple[str, np.ndarray]]]
+Row: TypeAlias = "tuple[str, Sequence[tuple[str, np.ndarray]]]"
 
 TILE, GAP, DPI = 128, 6, 150  # an image's least side, the space between images, dots an inch (as `write`)
 

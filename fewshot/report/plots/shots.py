@@ -1,5 +1,7 @@
 """What more images bring: accuracy against training images a class, where a method was run with several."""
 
+from __future__ import annotations
+
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

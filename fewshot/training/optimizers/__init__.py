@@ -14,6 +14,8 @@ PyTorch adds the decay to the gradient, so that it passes through the momentum; 
 shrinks the weights beside it (decoupled), which is another optimiser.
 """
 
+from __future__ import annotations
+
 import functools
 from typing import TYPE_CHECKING
 
@@ -79,7 +81,7 @@ def coupled(optimizer: type) -> type:
     return type(f"Coupled{optimizer.__name__}", (Coupled, optimizer), {"__doc__": optimizer.__doc__})
 
 
-def make(recipe: "Recipe") -> "keras.optimizers.Optimizer":
+def make(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Return the optimiser of a recipe, with a moving average of the weights if it asks for one."""
     common = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     common |= {"kernels_only": True} if recipe.decay_kernels_only else {}

@@ -1,5 +1,7 @@
 """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): kernels move along orthogonalised momenta."""
 
+from __future__ import annotations
+
 import functools
 import math
 

@@ -7,6 +7,8 @@
 they are: a tracker only copies them, so that one that fails costs nothing.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """MLflow: a run a trial, in an experiment for each protocol; in a folder or on a server."""
 
+from __future__ import annotations
+
 import datetime
 import importlib
 import logging
@@ -21,7 +23,7 @@ QUIET = ("alembic", "mlflow")  # which tell of every step of making a database
 
 
 @trackers.register("mlflow")
-def mlflow(where: str) -> "MLflow":
+def mlflow(where: str) -> MLflow:
     """A database in a folder, or a server: mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -60,7 +62,7 @@ class MLflow:
         Where artifacts would go; by default the server decides.
     """
 
-    def __init__(self, client: "MlflowClient", artifacts: str | None = None):
+    def __init__(self, client: MlflowClient, artifacts: str | None = None):
         self._client, self._artifacts = client, artifacts
         self._experiments: dict[str, str] = {}
 

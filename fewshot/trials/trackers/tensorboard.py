@@ -1,5 +1,7 @@
 """TensorBoard: a run a trial, in the folder of its method."""
 
+from __future__ import annotations
+
 import datetime
 import importlib
 import shutil
@@ -12,7 +14,7 @@ from fewshot.trials.trackers import curves, ends, trackers
 
 
 @trackers.register("tensorboard")
-def tensorboard(where: str) -> "TensorBoard":
+def tensorboard(where: str) -> TensorBoard:
     """Event files below a folder: tensorboard --logdir FOLDER."""
     if "://" in where:
         raise UsageError(f"{field('track')}: TensorBoard reads a folder. Received: '{where}'")
