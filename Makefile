@@ -6,6 +6,9 @@ PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3 pytho
 	$(shell $(p) -c '$(FITS)' >/dev/null 2>&1 && echo $(p))))
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+# Python keeps what it compiles at its first use, unless told not to: compiling all of TensorFlow now would take
+# as long as installing it.
+PIP = $(RUN) -m pip install --quiet $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
 
 .PHONY: install demo test lint format docs results result clean
 
@@ -41,16 +44,16 @@ format: $(VENV)/ready
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found: install one, or 'make PYTHON=/path/to/python'" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable .
+	$(PIP) --upgrade pip
+	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/ready: $(VENV)/installed
-	$(RUN) -m pip install --quiet --editable '.[test]'
+	$(PIP) --editable '.[test]'
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready
-	$(RUN) -m pip install --quiet --editable '.[docs]'
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 clean:
