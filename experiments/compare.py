@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> cli.Parser:
-    listed = "\n".join(f"  {method.name:14} {method.specification}" for method in usual_methods())
+    listed = "\n".join(f"  {method.name:14} {method.summary}" for method in usual_methods())
     parser = cli.Parser(
         prog=cli.prog("experiments.compare"),
         usage="%(prog)s --data DIR [--budget 20m] [options]",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, open_model
+from experiments.saved_model import UNKNOWN, add_model, add_threshold, add_unknown, open_model, rules
 from fewshot import cli
 from fewshot.data.kinds import why_unreadable
 from fewshot.data.tally import tallied
@@ -54,10 +54,11 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> cli.Parser:
     parser = cli.Parser(
         prog=cli.prog("experiments.predict"),
-        description="What is on these photos? For each the class, its calibrated probability, and 'unsure' "
-        "below a threshold. Photos are read as for training; one that cannot be read is a line on standard "
-        "error, the others go on, and the exit code is 1 at the end. Of a folder with a sub-folder a class "
-        "it says how many answers are right, too.",
+        description="What is on these photos? For each the class and its calibrated probability: 'unsure' "
+        "where that is below 0.8 (--threshold), 'none of these' where the photo resembles the training "
+        "photos too little (--unknown). Photos are read as for training; one that cannot be read is a line "
+        "on standard error, the others go on, and the exit code is 1 at the end. Of a folder with a "
+        "sub-folder a class it says how many answers are right, too.",
     )
     add_model(parser)
     parser.add_argument(
@@ -104,7 +105,9 @@ def _run(args: argparse.Namespace) -> None:
     labels = _labels(args.images, saved.classes, args.labelled)
     sorter = Sorter(Path(args.sort_into), saved.classes) if args.sort_into else None
     explained = _explained(Path(args.explain), saved, args.threshold) if args.explain else None
-    write = {"table": _table, "csv": _csv, "json": partial(_json, left_out=left_out)}[args.format]
+    write = {"table": _table, "csv": _csv, "json": partial(_json, left_out=left_out, saved=saved)}[
+        args.format
+    ]
     seen: list[Answer] = []
     try:
         with tqdm(total=len(files), unit="photo", disable=None) as bar:
@@ -116,7 +119,8 @@ def _run(args: argparse.Namespace) -> None:
                     print(text, flush=True)
         if explained:
             print(f"{plural(len(seen), 'picture')} in {args.explain}", file=sys.stderr)
-        for line in _measured(seen, labels, saved.classes):
+        lines = ["", *rules(saved, args.threshold)] if args.format == "table" else []
+        for line in (*lines, *_measured(seen, labels, saved.classes)):
             print(line, file=sys.stdout if args.format == "table" else sys.stderr)
     except BrokenPipeError:  # who reads has enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -305,9 +309,17 @@ def _csv(answers: Iterable[Shown], classes: list[str], threshold: float) -> Iter
 
 
 def _json(
-    answers: Iterable[Shown], classes: list[str], threshold: float, left_out: Mapping[str, list[str]]
+    answers: Iterable[Shown],
+    classes: list[str],
+    threshold: float,
+    left_out: Mapping[str, list[str]],
+    saved: Saved,
 ) -> Iterator[str]:
-    """Yield one JSON document line by line: an object an image, and at the end what was left out, and why."""
+    """Yield one JSON document line by line: an object an image, at the end the rules and what was left out.
+
+    "unsure_below": a probability. "none_of_these": the share of photos of the known classes that are called
+    so, None where the model cannot tell.
+    """
     yield '{"answers": ['
     before = ""
     for file, look, picture in answers:
@@ -327,7 +339,9 @@ def _json(
             entry["picture"] = str(picture)
         yield f"{before} {cli.as_json(entry, indent=None)}"
         before = ","
-    yield f'], "left_out": {cli.as_json([tally.to_json() for tally in tallied(left_out)], indent=None)}}}'
+    rule = {"unsure_below": threshold, "none_of_these": saved.refused}
+    yield f'], "rules": {cli.as_json(rule, indent=None)},'
+    yield f'"left_out": {cli.as_json([tally.to_json() for tally in tallied(left_out)], indent=None)}}}'
 
 
 def _row(values: list[str]) -> str:

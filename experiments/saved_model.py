@@ -31,7 +31,7 @@ def add_threshold(parser: cli.Parser) -> None:
         type=cli.share,
         default=0.8,
         metavar="P",
-        help="below this probability the answer is 'unsure' (default: %(default)s)",
+        help="an answer whose probability is below this is 'unsure' (default: %(default)s)",
     )
 
 
@@ -41,8 +41,35 @@ def add_unknown(parser: cli.Parser) -> None:
         "--unknown",
         type=int,
         choices=RULES,
-        help=f"the rule for '{UNKNOWN}', by the distance from the training photos: of 100 photos of the "
-        "known classes, so many are called so (default: 5; 0: none is)",
+        help=f"'{UNKNOWN}' are photos that resemble the most similar training photos too little: so little "
+        "that of 100 photos of the known classes no more than so many are called so (default: 5; 0: none is)",
+    )
+
+
+def rules(saved: Saved, threshold: float) -> list[str]:
+    """Return what the words beside an answer mean, and what decides it, a line each."""
+    return [
+        f"unsure: a probability below {100 * threshold:g} % (--threshold {threshold:g})",
+        *([_or(saved.coverage)] if saved.coverage else []),
+        f"{UNKNOWN}: {_unknown(saved)}",
+    ]
+
+
+def _or(coverage: float) -> str:
+    return f"(or …): with these, the right class is among those named for {100 * coverage:g} of 100 photos"
+
+
+def _unknown(saved: Saved) -> str:
+    if not saved.tells_unknown:
+        return "this model cannot tell"
+    if saved.refused is None:  # an older card, which does not say
+        return "too unlike the most similar training photos"
+    if saved.refused == 0:
+        return "not asked (--unknown 0)"
+    percent = round(100 * saved.refused)
+    return (
+        f"less like the most similar training photos than {100 - percent} of 100 photos of the known classes "
+        f"are (--unknown {percent})"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 LONGEST_WORD = 300  # letters of a word in a message
 EVIDENCE = "Orange speaks for the answer, blue against it."  # under pictures of where a model looks
@@ -11,6 +12,14 @@ EVIDENCE = "Orange speaks for the answer, blue against it."  # under pictures of
 def plural(n: int, noun: str, many: str | None = None) -> str:
     """Return "1 task" or "2 tasks", "1 class" or "2,000 classes". many: the plural, unless an s makes it."""
     return f"{n} {noun}" if n == 1 else f"{n:,} {many or noun + 's'}"
+
+
+def by_reason(left_out: Mapping[str, str], form: str) -> list[str]:
+    """Return each reason once, with the names of what it is of. form: of {names} and {why}."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        reasons.setdefault(why, []).append(name)
+    return [form.format(names=", ".join(names), why=why) for why, names in reasons.items()]
 
 
 def one_line(error: object) -> str:

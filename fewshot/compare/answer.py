@@ -9,6 +9,7 @@ import numpy as np
 
 from fewshot.compare.held_out import HeldOut, counted
 from fewshot.compare.tournament import Tournament
+from fewshot.methods.catalogue import methods
 from fewshot.report.comparison import Row
 from fewshot.stats.choice import DRAWS, Choice, choose
 from fewshot.stats.intervals import Estimate
@@ -126,6 +127,7 @@ def _rows(
                 to_winner=delta,
                 standing=_standing(name, choice, delta),
                 seconds=tournament.costs[name],
+                what=methods.summary_of(name),
             )
         )
     return tuple(sorted(rows, key=_order))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from fewshot.compare.held_out import Pool
 from fewshot.compare.photos import Photo, photos_to_look_at, write_thumbnails
 from fewshot.compare.photos import document as photos_document
 from fewshot.compare.place import DOCUMENT, Place
-from fewshot.compare.verdict import classes_told, verdict
+from fewshot.compare.verdict import classes_told, photos_ahead, verdict, what_it_is
 from fewshot.data import Dataset, Splits, open_splits
 from fewshot.data.protocols import Protocol
 from fewshot.data.views import VIEWS
@@ -27,10 +28,11 @@ from fewshot.report import comparison
 from fewshot.report.table import aligned
 from fewshot.stats import learning_curve, metrics
 from fewshot.stats.calibration import bins, scaled
+from fewshot.stats.comparison import ACCURACIES, summary
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.trials.plan import Images
-from fewshot.wording import plural, readable
+from fewshot.wording import readable
 
 SUSPICIOUS = "suspicious.csv"  # a line a photo to look at, beside the document
 
@@ -127,8 +129,9 @@ class Findings:
         left_out = {name: render(why, style) for name, why in self.left_out.items()}
         recall = dict(zip(self.classes, told.recall, strict=True)) if told else {}
         first, *more = verdict(self.answer, self.classes, self.curve, left_out, self.tested)
+        told_first = (first, *what_it_is(self.answer), classes_told(self.classes))
         return comparison.Comparison(
-            verdict=tuple(render(line, style) for line in (first, classes_told(self.classes), *more)),
+            verdict=tuple(render(line, style) for line in (*told_first, *more)),
             source=self.place.source,
             classes=self.classes,
             protocol={
@@ -139,7 +142,8 @@ class Findings:
             table=self.answer.rows,
             left_out=left_out,
             recall={name: estimate for name, estimate in recall.items() if estimate is not None},
-            curve={shots: float(np.mean(accuracies)) for shots, accuracies in self.points.items()},
+            curve=self._measured(),
+            ahead=photos_ahead(self.curve, self.classes, self.answer.accuracy),
             model=self.model,
             figures=frozenset(self.figures),
             command=self.command,
@@ -148,6 +152,15 @@ class Findings:
             ),
             data_notes=tuple(map(readable, self.images.small.notes)),
         )
+
+    def _measured(self) -> dict[int, Estimate]:
+        """Return the points of the learning curve; intervals are no narrower than the photos allow."""
+        measured = {}
+        for shots, accuracies in self.points.items():
+            held_out = max(1, self.pool.count - shots * len(self.classes))
+            told = summary(accuracies, ACCURACIES, held_out)
+            measured[shots] = Estimate(float(np.mean(accuracies)), told.n, told.ci95)
+        return measured
 
     def document(self) -> dict:
         """Return all that was found, ready for JSON."""
@@ -165,7 +178,10 @@ class Findings:
         }
 
     def confusion(self) -> np.ndarray:
-        """Return how many held-out images of each class (rows) got each of the winner's answers."""
+        """Return how many held-out images of each class (rows) got each of the winner's answers.
+
+        Counts as they are: what to expect of new photos is the promise's confusion.
+        """
         said = self.answer.said[self.answer.winner or ""]
         columns = self.pool.of_classes(range(len(self.splits.classes)))
         labels = np.searchsorted(columns, said.labels[said.tested])
@@ -189,23 +205,28 @@ class Findings:
         lines = [*compared.verdict, "", *aligned(comparison.columns(compared.table)), ""]
         if any(row.to_winner for row in compared.table):
             lines[-1:] = [comparison.SIDE_BY_SIDE, ""]
+        if len(compared.table) > 1:  # what the only one is stands above
+            lines += [*comparison.explained(compared.table), ""]
         lines += self.inspection.text() if self.inspection else []
-        lines += self._hard_text()
         if self.inspection and self.inspection.findings:
             lines.append(f"all of these: {self.place.folder / SUSPICIOUS}")
+        lines += self._hard_text()
         lines += compared.use()
-        return "\n".join([*lines, f"pictures and all numbers: {self.place.folder}"])
+        results = shlex.quote(str(self.place.folder.parents[1]))
+        lines += [f"pictures and all numbers: {self.place.folder}", f"on one page: fewshot report {results}"]
+        return "\n".join(lines)
 
     def _hard_text(self) -> list[str]:
         photos = self.hard_photos()
         if not photos:
             return []
-        more = f", the surest {TOLD}" if len(photos) > TOLD else ""
+        more = f", the first {TOLD}" if len(photos) > TOLD else ""
         told = [
-            f"  {photo['file'] or f'image {index}'}: {photo['label']}, not {photo['answer']}?"
+            f"  {photo['file'] or f'image {index}'}: {photo['label']}; most say {photo['answer']}"
             for photo, (index, _) in zip(photos[:TOLD], self.hard, strict=False)
         ]
-        return [f"wrong under every strategy: {plural(len(photos), 'photo')}{more}", *told]
+        every = "photos that every strategy gets wrong, hard or wrongly labelled"
+        return [f"{every}: {len(photos)}{more}", *told]
 
     def written(self) -> Findings:
         """Draw the pictures, write the document, and return the findings with the pictures' paths."""
@@ -223,14 +244,12 @@ class Findings:
 
         from fewshot.report.plots import figures
         from fewshot.report.plots.gallery import gallery
-        from fewshot.report.plots.shots import plot_shots
-        from fewshot.stats.comparison import summary
+        from fewshot.report.plots.more_photos import plot_more_photos
 
         paths: list[Path] = []
         if len(self.points) > 1 and self.winner:
-            curve = {shots: summary(accuracies) for shots, accuracies in self.points.items()}
             with rc_context(figures.STYLE):
-                paths += figures.write(plot_shots({self.winner: curve}), folder / "shots")
+                paths += figures.write(plot_more_photos(self.comparison()), folder / "shots")
         if self.answer.promise:
             write_thumbnails(self.photos[0], self._shown, folder)
             for kind, pictures in self._pictures().items():

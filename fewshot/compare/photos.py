@@ -59,10 +59,15 @@ def photos_to_look_at(
     tested = int(asked.sum())
     notes: dict[int, str] = {}
     for finding in inspection.findings if inspection else ():
-        notes.setdefault(finding.position, f"{finding.kind}: {finding.why}")
+        how_much = f"(suspicion {100 * finding.suspicion:.0f} %)"
+        doubted = finding.kind == "wrong label"  # what the answer says beside it
+        told = f"label may be wrong {how_much}" if doubted else f"{finding.kind} {how_much}: {finding.why}"
+        notes.setdefault(finding.position, told)
     suspicious = list(notes)
     for index, answer in (hard or {}).items():
-        told = f"every strategy gets it wrong, most say {classes[answer]}"
+        told = "every strategy gets it wrong"
+        if answer != answers[index]:
+            told += f", most say {classes[answer]}"
         notes[index] = f"{notes[index]}; {told}" if index in notes else told
     positions = {
         "wrong": [int(index) for index in surest[:tested] if wrong[index]],

@@ -13,7 +13,7 @@ from fewshot.report.comparison import Row
 from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import Curve
 from fewshot.stats.promise import Promise
-from fewshot.wording import plural
+from fewshot.wording import by_reason, plural
 
 NAMED = 20  # classes that are named with their photos
 FURTHER = 50  # photos of each class
@@ -92,6 +92,11 @@ def classes_told(classes: Mapping[str, int]) -> str:
     return f"Classes: {', '.join(named[:NAMED])}{more}."
 
 
+def what_it_is(answer: Answer) -> list[str]:
+    """Return in a sentence what the strategy to use is; nothing where nothing is known of it."""
+    return [f"{row.method}: {row.what}." for row in answer.rows if row.method == answer.winner and row.what]
+
+
 def _of_draws(answer: Answer) -> list[str]:
     """Return what to use where draws differ in their classes: their mean is all that can be promised."""
     told = answer.accuracy
@@ -157,7 +162,7 @@ def _others(rows: Sequence[Row]) -> list[str]:
     """Return how the others stand beside the winner."""
     by_standing = {
         standing: [
-            f"{row.method} ({row.to_winner.value:+.1f})" if row.to_winner else row.method
+            f"{row.method} ({row.to_winner.value:+.1f} points)" if row.to_winner else row.method
             for row in rows
             if row.standing == standing
         ]
@@ -174,7 +179,7 @@ def _others(rows: Sequence[Row]) -> list[str]:
             "give more time."
         )
     if by_standing["unclear"]:
-        lines.append(f"Too few draws to say much: {', '.join(by_standing['unclear'])}; give more time.")
+        lines.append(f"Tried too little to say much: {', '.join(by_standing['unclear'])}; give more time.")
     return lines
 
 
@@ -183,34 +188,36 @@ def _more_photos(curve: Curve | None, classes: Mapping[str, int], told: Estimate
     if curve is None:
         return []
     now = min(classes.values())
-    gain = (100 - told.value) * (1 - curve.error_ratio(now, now + FURTHER))
+    then = curve.carried_on(now, told, now + FURTHER)
+    gain = then.value - told.value
     if gain < 0.5:
         lines = [f"Another {FURTHER} photos of each class would bring next to nothing."]
     else:
-        # The curve says how errors fall; where they stand, the photos out of fold say.
-        middle, low, high = curve.at(now + FURTHER)
-        then = told.value + gain
-        low, high = max(0.0, then + low - middle), min(100.0, then + high - middle)
+        low, high = then.interval or (then.value, then.value)
         lines = [
             f"Another {FURTHER} photos of each class would bring about {gain:.1f} points "
-            f"(then {then:.0f}, {low:.0f} to {high:.0f})."
+            f"(then {then.value:.0f} of 100, {low:.0f} to {high:.0f})."
         ]
     if told.value < GOAL:
         needed = curve.shots_from(now, told.value, GOAL)
         lines.append(
             f"For {GOAL:.0f} of 100 right, about {needed:,} photos of each class."
             if needed
-            else f"{GOAL:.0f} of 100 are out of reach with these features, however many photos."
+            else f"{GOAL:.0f} of 100 are out of reach this way, however many photos."
         )
     return lines
 
 
-def by_reason(left_out: Mapping[str, str], form: str) -> list[str]:
-    """Return each reason once, with the strategies that it is of. form: of {names} and {why}."""
-    reasons: dict[str, list[str]] = {}
-    for name, why in left_out.items():
-        reasons.setdefault(why, []).append(name)
-    return [form.format(names=", ".join(names), why=why) for why, names in reasons.items()]
+def photos_ahead(
+    curve: Curve | None, classes: Mapping[str, int], told: Estimate | None
+) -> dict[int, Estimate]:
+    """Return what the sentences on more photos say in numbers: photos of each class → accuracy."""
+    if curve is None or told is None:
+        return {}
+    now = min(classes.values())
+    needed = curve.shots_from(now, told.value, GOAL) if told.value < GOAL else None
+    ahead = sorted({now + FURTHER} | ({needed} if needed else set()))
+    return {shots: curve.carried_on(now, told, shots) for shots in ahead}
 
 
 def _left_out(left_out: Mapping[str, str]) -> list[str]:

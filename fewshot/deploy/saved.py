@@ -101,6 +101,21 @@ class Saved:
             for i, row in enumerate(probabilities)
         ]
 
+    @property
+    def coverage(self) -> float | None:
+        """For which share of photos the right class is among those named; None where one alone is named."""
+        return self._sets.coverage if self._sets else None
+
+    @property
+    def tells_unknown(self) -> bool:
+        """Whether the model can tell what is of none of its classes."""
+        return self._novelty is not None
+
+    @property
+    def refused(self) -> float | None:
+        """Which share of photos of the known classes it calls none of these; None where that is not known."""
+        return self._novelty.share if self._novelty else None
+
     def similar(self, look: Look) -> list[Similar]:
         """Return the most similar training photos; none where the card names no photos."""
         named = self.card.get("references")

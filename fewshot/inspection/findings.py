@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TypeAlias
 
@@ -51,8 +51,8 @@ class Finding:
         The given class.
     suggested
         The class that it may be of; empty where the label is not in question.
-    sure
-        0 to 1.
+    suspicion
+        How likely it is right, 0 to 1: not the probability of the answer that a model gave.
     why
         In a few words.
     other, other_label
@@ -63,7 +63,7 @@ class Finding:
     position: int
     file: str
     label: str
-    sure: float
+    suspicion: float
     why: str
     suggested: str = ""
     other: str = ""
@@ -110,8 +110,7 @@ class Inspection:
         return {
             "photos": self.count,
             "findings": [
-                {name: getattr(finding, name) for name in COLUMNS} | {"sure": round(finding.sure, 3)}
-                for finding in self.findings
+                asdict(finding) | {"suspicion": round(finding.suspicion, 3)} for finding in self.findings
             ],
             "shortcuts": [
                 {
@@ -144,8 +143,10 @@ class Inspection:
         for kind, words in KINDS.items():
             if not counts[kind]:
                 continue
-            more = f", the surest {TOLD}" if counts[kind] > TOLD else ""
-            lines.append(f"{words}: {counts[kind]} of {self.count}{more}")
+            # Another number than the probability of an answer, which stands beside photos elsewhere.
+            means = "; suspicion: how likely the label is wrong" if kind == "wrong label" else ""
+            more = f", the first {TOLD}" if counts[kind] > TOLD else ""
+            lines.append(f"{words}: {counts[kind]} of {self.count}{more}{means}")
             lines += [f"  {_told(finding)}" for finding in self.of(kind)[:TOLD]]
         lines += [_warned(shortcut) for shortcut in self.shortcuts if shortcut.warning]
         return lines or [f"{self.count} photos looked at: nothing suspicious"]
@@ -166,7 +167,7 @@ class Inspection:
 
     def _pictures(self, finding: Finding) -> list[Picture]:
         question = _question(finding)
-        lines = [finding.file, question, f"sure: {100 * finding.sure:.0f} %"]
+        lines = [finding.file, question, f"suspicion: {100 * finding.suspicion:.0f} %"]
         pictures: list[Picture] = [(np.asarray(self.images[finding.position]), lines)]
         if finding.other:
             twin = self.elsewhere.get(finding.other)
@@ -183,7 +184,7 @@ def _question(finding: Finding) -> str:
 
 
 def _told(finding: Finding) -> str:
-    return f"{finding.file}: {_question(finding)} ({finding.why}; sure: {100 * finding.sure:.0f} %)"
+    return f"{finding.file}: {_question(finding)} ({finding.why}; suspicion {100 * finding.suspicion:.0f} %)"
 
 
 def _warned(one: Shortcut) -> str:

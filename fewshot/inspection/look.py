@@ -85,14 +85,15 @@ def inspect(
     else:
         measurements = list(measure_images(images))
 
-    def finding(kind: str, position: int, sure: float, why: str, **more: str) -> Finding:
-        return Finding(kind, position, names[position], classes[labels[position]], float(sure), why, **more)
+    def finding(kind: str, position: int, suspicion: float, why: str, **more: str) -> Finding:
+        label = classes[labels[position]]
+        return Finding(kind, position, names[position], label, float(suspicion), why, **more)
 
     findings, twins = [], {}
     for suspect in suspected_labels(labels, probabilities, groups):
         suggested = classes[suspect.suggested]
         if suspect.twin is None:
-            why = f"models that did not see it say {suggested}"
+            why = f"models trained without it say {suggested}"
             findings.append(finding("wrong label", suspect.position, suspect.sure, why, suggested=suggested))
         else:
             twin = twins[suspect.position] = {
@@ -125,7 +126,7 @@ def inspect(
         ]
     findings += [finding(fault.kind, fault.position, fault.sure, fault.why) for fault in faults(measurements)]
     order = list(KINDS)
-    findings.sort(key=lambda finding: (order.index(finding.kind), -finding.sure, finding.position))
+    findings.sort(key=lambda finding: (order.index(finding.kind), -finding.suspicion, finding.position))
     return Inspection(
         tuple(findings),
         shortcuts(measurements, labels, _accuracy(probabilities, labels), groups, seed),

@@ -99,6 +99,14 @@ class Catalogue(Mapping[str, Method]):
         """Return a method's name of today; any other text as it is."""
         return self._aliases.get(name, name)
 
+    def summary_of(self, name: str) -> str:
+        """Return what a method is, or one whose settings are changed; nothing where that is not known."""
+        if name in self:
+            return self[name].summary
+        head, _, settings = name.partition(":")
+        summary = self[head].summary if head in self else ""
+        return f"{summary}; with {settings}" if summary else ""
+
     def tagged(self, tag: str) -> list[Method]:
         """Return the methods with a tag; `UsageError` for a tag that none has."""
         tagged = [method for method in self.values() if tag in method.tags]

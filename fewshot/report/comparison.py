@@ -17,23 +17,30 @@ from fewshot.report.table import NONE, TOO_FEW
 from fewshot.report.typed import entries, estimate, number, text
 from fewshot.stats.intervals import Estimate
 from fewshot.trials.record import Record
+from fewshot.wording import by_reason, plural
 
 SIDE_BY_SIDE = (
-    "The winner's accuracy is corrected for having been chosen; Δ is the difference to it, uncorrected, on "
-    "the photos that both were asked about."
+    "The winner's number is corrected for having been chosen; beside it stands by how many points another is "
+    "better (+) or worse (-) on the photos that both were asked about, not corrected."
 )
 READING = (
-    "Every strategy was trained on the same draws and asked about photos that it had not seen. Accuracies "
-    "are balanced (the mean over the classes), with a 95 % interval for new photos like these. "
-    f"{SIDE_BY_SIDE}"
+    "Every strategy was trained on the same parts of the photos, one after the other, and asked about the "
+    "rest, which it had not seen: how often, about how many photos, and how many seconds each training took. "
+    "Each class counts as much as any other (balanced accuracy); the 95 % interval is for new photos."
 )
 SHEETS = {  # the pictures, by their names, beside the galleries of what is suspicious
-    "shots": "Accuracy against training photos a class",
-    "right": "Typical photos, right and sure",
-    "unsure": "Photos on which the winner is least sure",
-    "wrong": "Wrong, the surest first: hard photos, or ones with a wrong label",
+    "shots": "How many of 100 are right, by photos of each class",
+    "right": "Right answers with the highest probability: typical photos",
+    "unsure": "Answers with the lowest probability",
+    "wrong": "Wrong answers, highest probability first: hard photos, or ones with a wrong label",
 }
-STANDINGS = ("winner", "worse", "alike", "ahead", "unclear")
+STANDINGS = {  # as documents say it → as people read it
+    "winner": "use this",
+    "worse": "worse",
+    "alike": "about as good",
+    "ahead": "ahead so far",
+    "unclear": "too early to say",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Row:
     """A strategy in the table.
 
     draws: how many were run. photos: how many images were held out at least once. standing: one of
-    `STANDINGS`. seconds: of a trial, the median.
+    `STANDINGS`. seconds: of a trial, the median. what: what it is, in a few words; "" where nothing is known.
     """
 
     method: str
@@ -52,6 +59,7 @@ class Row:
     to_winner: Estimate | None
     standing: str
     seconds: float
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class Comparison:
     """A comparison as its document tells of it.
 
     verdict: sentences. classes: name → how many images it has. left_out: strategy → why. curve: training
-    images a class → the winner's mean accuracy. recall: class → how many of its new photos will be right.
+    images a class → the winner's accuracy with so few. ahead: the same with more than there are, as the curve
+    is carried on. recall: class → how many of its new photos will be right.
     model: "path", "card" and "method" of what was saved. figures: the names of the files that were drawn.
     evidence: what the verdict rests on. data_notes: what is to be known of the photos: which were left out
     and why, how they were read. contents: fingerprints of the images, in all sizes; older documents have
@@ -73,13 +82,14 @@ class Comparison:
     table: Sequence[Row]
     left_out: Mapping[str, str]
     recall: Mapping[str, Estimate]
-    curve: Mapping[int, float]
+    curve: Mapping[int, Estimate]
     model: Mapping[str, str] | None
     figures: frozenset[str]
     command: str
     evidence: Evidence = field(default_factory=Evidence)
     data_notes: tuple[str, ...] = ()
     contents: frozenset[str] = frozenset()
+    ahead: Mapping[int, Estimate] = field(default_factory=dict)
 
     @property
     def winner(self) -> str:
@@ -89,7 +99,13 @@ class Comparison:
     @property
     def tasks(self) -> str:
         """How the draws are made, in a line."""
-        return tasks(self.protocol)
+        if self.protocol["name"] != "folds":
+            return tasks(self.protocol)
+        photos = plural(sum(self.classes.values()), "photo")
+        return (
+            f"{plural(len(self.classes), 'class', 'classes')}, {photos}; each was held out in turn: asked of "
+            "models that were not trained on it"
+        )
 
     @property
     def expected(self) -> Estimate | None:
@@ -98,13 +114,21 @@ class Comparison:
 
     def owns(self, record: Record) -> bool:
         """Say whether a trial is one of the comparison's, its curve of shots included."""
-        methods, protocol = {row.method for row in self.table}, record.protocol
-        same = not self.contents or protocol.get("content") in self.contents
-        return same and record.method in methods and protocol.get("data") == self.protocol.get("data")
+        return self.is_of_photos(record) and record.method in {row.method for row in self.table}
+
+    def is_of_photos(self, record: Record) -> bool:
+        """Say whether a trial is of these very photos."""
+        same = not self.contents or record.protocol.get("content") in self.contents
+        return same and record.protocol.get("data") == self.protocol.get("data")
+
+    def drew(self, record: Record) -> bool:
+        """Say whether a trial's task was drawn by the comparison's rule; those of its curve have fewer shots."""
+        shared = (self.protocol.keys() & record.protocol.keys()) - {"data"}
+        return all(self.protocol[name] == record.protocol[name] for name in shared)
 
     def notes(self) -> list[str]:
-        """Return what was left out, a sentence each."""
-        return [f"{method}: {why}." for method, why in self.left_out.items()]
+        """Return what was left out, a sentence for each reason."""
+        return by_reason(self.left_out, "{names}: {why}.")
 
     def use(self) -> list[str]:
         """Return where the model is, and the commands that use it; nothing where none was saved."""
@@ -113,7 +137,8 @@ class Comparison:
         path, card, method = (self.model[name] for name in ("path", "card", "method"))
         instead = f"; {self.winner} is not saved" if self.winner not in ("", method) else ""
         return [
-            f"model: {path} ({method}, trained on all images{instead}), {card}",
+            f"model: {path} ({method}, trained on all photos{instead})",
+            f"what to expect of it, and how it was made: {card}",
             f"use it: fewshot predict {shlex.quote(path)} PHOTOS…",
             f"try it in the browser: fewshot try {shlex.quote(path)}",
         ]
@@ -122,16 +147,27 @@ class Comparison:
 def columns(table: Sequence[Row]) -> list[list[str]]:
     """Return the columns of the table, each as its heading followed by one cell a strategy."""
     cells = {
-        "method": lambda row: row.method,
-        "draws": lambda row: str(row.draws),
-        "photos": lambda row: f"{row.photos:,}",
-        "accuracy": lambda row: f"{row.accuracy.value:.1f}" if row.accuracy else NONE,
+        "strategy": lambda row: row.method,
+        "in short": lambda row: STANDINGS[row.standing],
+        "right of 100": lambda row: f"{row.accuracy.value:.1f}" if row.accuracy else NONE,
         "95 % interval": lambda row: _bounds(row.accuracy, ".1f"),
-        "Δ to the winner": _difference,
-        "standing": lambda row: row.standing,
-        "s/draw": lambda row: f"{row.seconds:.1f}",
+        "beside the winner": _difference,
+        "trained": lambda row: plural(row.draws, "time"),
+        "photos": lambda row: f"{row.photos:,}",
+        "s each": lambda row: f"{row.seconds:.1f}",
     }
     return [[heading, *map(cell, table)] for heading, cell in cells.items()]
+
+
+def reading(table: Sequence[Row]) -> str:
+    """Return how the table is read."""
+    return f"{READING} {SIDE_BY_SIDE}" if any(row.to_winner for row in table) else READING
+
+
+def explained(table: Sequence[Row]) -> list[str]:
+    """Return what the strategies are, a line each; nothing of those of which nothing is known."""
+    width = max((len(row.method) for row in table), default=0)
+    return [f"{row.method:{width}}  {row.what}" for row in table if row.what]
 
 
 def _bounds(estimate: Estimate | None, form: str) -> str:
@@ -162,7 +198,8 @@ def document(compared: Comparison) -> dict:
         "methods": [asdict(row) for row in compared.table],
         "left_out": dict(compared.left_out),
         "recall": {name: asdict(estimate) for name, estimate in compared.recall.items()},
-        "shots": dict(compared.curve),
+        "shots": {shots: asdict(estimate) for shots, estimate in compared.curve.items()},
+        "more_shots": {shots: asdict(estimate) for shots, estimate in compared.ahead.items()},
         "command": compared.command,
         "data_notes": list(compared.data_notes),
         **({"model": dict(compared.model)} if compared.model else {}),
@@ -185,14 +222,20 @@ def read(document: Mapping) -> Comparison:
         table=[_row(row) for row in entries(document["methods"])],
         left_out={text(name): text(why) for name, why in dict(document["left_out"]).items()},
         recall={text(name): estimate(value) for name, value in dict(document["recall"]).items()},
-        curve={int(shots): number(mean) for shots, mean in dict(document["shots"]).items()},
+        curve={int(shots): _point(value) for shots, value in dict(document["shots"]).items()},
         model={name: text(model[name]) for name in ("path", "card", "method")} if model else None,
         figures=frozenset(Path(text(path)).name for path in entries(document["figures"])),
         command=text(document["command"]),
         evidence=evidence.read(document, len(document["classes"])),
         contents=frozenset(map(text, entries(document.get("contents", [])))),
         data_notes=tuple(map(text, entries(document.get("data_notes", [])))),
+        ahead={int(shots): estimate(value) for shots, value in dict(document.get("more_shots", {})).items()},
     )
+
+
+def _point(value: object) -> Estimate:
+    """Return a point of the curve; older documents have the mean alone."""
+    return estimate(value) if isinstance(value, Mapping) else Estimate(number(value), 0, None)
 
 
 def _row(row: Mapping) -> Row:
@@ -207,4 +250,5 @@ def _row(row: Mapping) -> Row:
         to_winner=None if row["to_winner"] is None else estimate(row["to_winner"]),
         standing=row["standing"],
         seconds=number(row["seconds"]),
+        what=text(row.get("what", "")),
     )

@@ -10,24 +10,36 @@ from fewshot.report.typed import count, entries, named, number, share, text
 from fewshot.stats.calibration import MOST_SURE
 
 KINDS = {  # of photos → what they are called
-    "wrong": "wrong",
+    "wrong": "wrong answer",
     "suspicious": "suspicious",
-    "unsure": "least sure",
-    "right": "right, the surest",
+    "unsure": "lowest probability",
+    "right": "right answer, highest probability",
 }
+# Two numbers, two words, the same on the page, in tables and in files.
+PROBABILITY = (
+    "The probability is the model's own, for its answer, while the photo was held out: of 100 answers with "
+    "80 %, about 80 are right."
+)
+SUSPICION = (
+    "The suspicion is not the probability of an answer: it says how likely the finding is right. Of 100 "
+    "labels with a suspicion of 80 %, about 80 were wrong where 5 to 10 % of the labels had been changed on "
+    "purpose; in a folder without mistakes fewer are. Look at them before you change any."
+)
 
 
 @dataclass(frozen=True)
 class Bins:
     """The answers in bins of confidence: mean confidence and accuracy of each, 0 to 1, and how many.
 
-    error: the expected calibration error in points.
+    error: the expected calibration error in points; by_chance: what it would be of perfect probabilities on
+    so few photos, None where that is not known.
     """
 
     confidence: tuple[float, ...]
     accuracy: tuple[float, ...]
     count: tuple[int, ...]
     error: float
+    by_chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,20 +60,23 @@ class Photo:
     looks: PurePosixPath | None = None
 
     @property
-    def sure(self) -> str:
-        """How sure the answer is, in percent; nothing is certain."""
+    def percent(self) -> str:
+        """The probability of the answer in percent; nothing is certain."""
         return f"{100 * min(self.probability, MOST_SURE):.1f} %"
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A photo and what is suspicious about it; `suggested`, `other` and its label are empty where unknown."""
+    """A photo and what is suspicious about it; `suggested`, `other` and its label are empty where unknown.
+
+    suspicion: how likely that is right, 0 to 1; it is of the finding, not of the model's answer.
+    """
 
     kind: str
     file: str
     label: str
     suggested: str
-    sure: float
+    suspicion: float
     why: str
     other: str
     other_label: str = ""
@@ -91,7 +106,8 @@ class Evidence:
     Parameters
     ----------
     confusion
-        How many photos of each class (rows) got each answer, in the order of the classes.
+        Of 100 new photos of each class (rows), how many get each answer, in the order of the classes; a row
+        of a class without photos is 0.
     bins
         Do probabilities mean what they say?
     photos
@@ -104,7 +120,7 @@ class Evidence:
         What was found there.
     """
 
-    confusion: tuple[tuple[int, ...], ...] = ()
+    confusion: tuple[tuple[float, ...], ...] = ()
     bins: Bins | None = None
     photos: tuple[Photo, ...] = ()
     counts: Mapping[str, int] | None = None
@@ -128,10 +144,12 @@ class Evidence:
 def read(document: Mapping, classes: int) -> Evidence:
     """Return the evidence in a comparison's document; ValueError, TypeError or KeyError for what is none."""
     promise, inspection, photos = (document.get(name) for name in ("promise", "inspection", "photos"))
-    confusion, bins = document.get("confusion"), document.get("calibration")
+    counts, bins = document.get("confusion"), document.get("calibration")
+    # Older documents have nothing but how many of the photos that were held out got each answer.
+    expected = named(promise).get("confusion") if promise else None
     return Evidence(
-        confusion=() if confusion is None else _confusion(confusion, classes),
-        bins=None if bins is None else _bins(bins, number(named(promise)["ece"])),
+        confusion=() if counts is None else _confusion(expected or counts, classes),
+        bins=None if bins is None else _bins(bins, named(promise)),
         photos=() if photos is None else _photos(entries(photos["shown"])),
         counts=None if photos is None else _counts(named(photos["counts"])),
         inspected=0 if inspection is None else count(inspection["photos"]),
@@ -140,19 +158,22 @@ def read(document: Mapping, classes: int) -> Evidence:
     )
 
 
-def _confusion(rows: object, classes: int) -> tuple[tuple[int, ...], ...]:
-    matrix = tuple(tuple(map(count, entries(row))) for row in entries(rows))
-    if any(len(side) != classes for side in (matrix, *matrix)):
+def _confusion(rows: object, classes: int) -> tuple[tuple[float, ...], ...]:
+    """Return counts or shares as shares in percent."""
+    matrix = [list(map(number, entries(row))) for row in entries(rows)]
+    if any(len(side) != classes for side in (matrix, *matrix)) or min(map(min, matrix)) < 0:
         raise ValueError(f"no confusion of {classes} classes")
-    return matrix
+    return tuple(tuple(100 * value / (sum(row) or 1) for value in row) for row in matrix)
 
 
-def _bins(value: Mapping, error: float) -> Bins:
+def _bins(value: Mapping, promise: Mapping) -> Bins:
+    by_chance = promise.get("ece_by_chance")
     bins = Bins(
         confidence=tuple(map(share, entries(value["confidence"]))),
         accuracy=tuple(map(share, entries(value["accuracy"]))),
         count=tuple(map(count, entries(value["count"]))),
-        error=error,
+        error=number(promise["ece"]),
+        by_chance=None if by_chance is None else number(by_chance),
     )
     if not len(bins.confidence) == len(bins.accuracy) == len(bins.count) > 0 or not all(bins.count):
         raise ValueError("bins of different lengths, or empty ones")
@@ -198,7 +219,8 @@ def _below(value: object) -> PurePosixPath:
 
 def _suspect(row: Mapping) -> Suspect:
     words = {name: text(row[name]) for name in ("kind", "file", "label", "suggested", "why", "other")}
-    return Suspect(**words, sure=share(row["sure"]), other_label=text(row.get("other_label", "")))
+    suspicion = row["suspicion"] if "suspicion" in row else row["sure"]  # as older documents call it
+    return Suspect(**words, suspicion=share(suspicion), other_label=text(row.get("other_label", "")))
 
 
 def _cue(row: Mapping) -> Cue:

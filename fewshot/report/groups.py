@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from fewshot.data.protocols import TUNING
 from fewshot.errors import FewshotError, UsageError
@@ -20,6 +22,7 @@ from fewshot.report import comparison, kept_table
 from fewshot.report.comparison import Comparison
 from fewshot.report.kept_table import KeptTable
 from fewshot.report.names import tasks
+from fewshot.report.table import NONE
 from fewshot.stats.comparison import MethodResult, analyse
 from fewshot.trials.record import Record
 from fewshot.trials.store import Store, read
@@ -65,7 +68,7 @@ class Group:
     @property
     def title(self) -> str:
         """The study's name, or which records these are."""
-        name = self.study or f"further records, {self.protocol['name']}"
+        name = self.study or f"other trials, {self.protocol['name']}"
         return name + (", tuning tasks" if self.tuning else "")
 
     @property
@@ -78,18 +81,43 @@ class Group:
 class Found:
     """A comparison of strategies for one folder of photos, and where it is kept.
 
-    records: its trials, of which no group tells. sheets: its pictures.
+    records: its trials, of which no group tells. sheets: its pictures. earlier: trials of the same photos by
+    strategies that its verdict does not count: an earlier run's, that the last one left out.
     """
 
     folder: Path
     told: Comparison
     records: list[Record]
     sheets: list[Path]
+    earlier: list[Record] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         """What it is a comparison of."""
         return f"{COMPARED}: {self.folder.name}"
+
+    def earlier_columns(self) -> list[list[str]]:
+        """Return the columns of a table of the earlier strategies, the one with the highest mean first."""
+        rows = []
+        for method, records in labelled(self._on_same_draws()).items():
+            accuracies = [r.balanced_accuracy for r in records if r.ok and r.balanced_accuracy is not None]
+            mean = float(np.mean(accuracies)) if accuracies else None
+            trained = plural(sum(record.ok for record in records), "time")
+            told = NONE if mean is None else f"{mean:.1f}"
+            rows.append((-(mean or 0.0), [method, trained, told, days(records)]))
+        heads = ["strategy", "trained", "right of 100, mean", "on"]
+        return [list(column) for column in zip(heads, *(row for _, row in sorted(rows)), strict=True)]
+
+    def earlier_told(self) -> str:
+        """Return in sentences what the earlier strategies are."""
+        return (
+            f"Trained on these photos on {days(self._on_same_draws())} by a run before the last one, "
+            "which left them out: nothing above counts them. Their numbers are plain means, not corrected. "
+            "Run the command with them again, and they are compared from these records, not trained anew."
+        )
+
+    def _on_same_draws(self) -> list[Record]:
+        return [record for record in self.earlier if self.told.drew(record)]
 
 
 @dataclass(frozen=True)
@@ -138,13 +166,13 @@ def gather(folder: Path) -> Results:
     documents, troubles = _documents(folder, inner)
     studied, more = _studied(documents, records)
     pictures = _pictures(folder, inner)
-    comparisons, unreadable = _comparisons(folder, records, pictures)
-    left = _left(
-        records, studied, {record.key for comparison in comparisons for record in comparison.records}
-    )
+    named_by_study = {record.key for group in studied for record in group.records}
+    comparisons, unreadable = _comparisons(folder, records, pictures, named_by_study)
+    theirs = {record.key for found in comparisons for record in (*found.records, *found.earlier)}
+    left = _left(records, studied, theirs)
     studied.sort(key=lambda group: (group.tuning, group.study))
-    theirs = {comparison.folder for comparison in comparisons}
-    others = [path for path in pictures if theirs.isdisjoint(path.parents)]
+    places = {comparison.folder for comparison in comparisons}
+    others = [path for path in pictures if places.isdisjoint(path.parents)]
     notes += troubles + unreadable + no_tables + more
     return Results(store, comparisons, studied + left, tables, others, notes)
 
@@ -228,9 +256,15 @@ def _plots(document: dict) -> tuple[tuple[str, ...], list[str]]:
     return tuple(name for name in names if name in plots), [name for name in names if name not in plots]
 
 
-def _comparisons(folder: Path, records: list[Record], pictures: list[Path]) -> tuple[list[Found], list[str]]:
-    """Return what the comparisons of strategies found, one a folder of photos, and what is unreadable."""
+def _comparisons(
+    folder: Path, records: list[Record], pictures: list[Path], studied: Collection[str]
+) -> tuple[list[Found], list[str]]:
+    """Return what the comparisons of strategies found, one a folder of photos, and what is unreadable.
+
+    studied: keys of the trials that studies tell of.
+    """
     comparisons, troubles = [], []
+    free = [record for record in records if record.key not in studied]
     for path in sorted(folder.glob(f"{COMPARED}/*/{DOCUMENT}")):
         try:
             told = comparison.read(json.loads(path.read_text(encoding="utf-8")))
@@ -240,8 +274,22 @@ def _comparisons(folder: Path, records: list[Record], pictures: list[Path]) -> t
             continue
         # An older run's pictures may lie beside those that were drawn last.
         drawn = [p for p in pictures if p.parent == path.parent and p.name in told.figures]
-        comparisons.append(Found(path.parent, told, [r for r in records if told.owns(r)], drawn))
+        own = [record for record in records if told.owns(record)]
+        comparisons.append(Found(path.parent, told, own, drawn, _earlier(told, free)))
     return comparisons, troubles
+
+
+def _earlier(told: Comparison, records: list[Record]) -> list[Record]:
+    """Return the trials of a comparison's photos by strategies that were once compared on the same draws."""
+    others = [record for record in records if told.is_of_photos(record) and not told.owns(record)]
+    methods = {record.method for record in others if told.drew(record)}
+    return [record for record in others if record.method in methods]
+
+
+def days(records: Iterable[Record]) -> str:
+    """Return on which days trials were run: "2026-11-28", or the first and the last."""
+    dates = sorted({record.date[:10] for record in records} - {""})
+    return " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else NONE
 
 
 def _left(records: list[Record], studied: list[Group], compared: set[str]) -> list[Group]:

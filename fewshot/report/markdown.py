@@ -9,10 +9,11 @@ from pathlib import Path
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
 from fewshot.report.conditions import conditions
-from fewshot.report.evidence import Evidence
+from fewshot.report.evidence import PROBABILITY, SUSPICION, Evidence
 from fewshot.report.groups import Found, Group, Results
-from fewshot.report.table import barred, markdown, note
+from fewshot.report.table import NONE, barred, markdown, note
 from fewshot.report.words import READING, Name, Sentence, summarise
+from fewshot.stats.intervals import Estimate
 
 
 def document(results: Results, command: str) -> str:
@@ -52,36 +53,62 @@ def _comparison(found: Found, results: Results) -> list[str]:
     if told.recall:
         blocks += ["### What to expect of 100 new photos of each class", _expected(told)]
     if evidence.confusion:
-        blocks += ["### Of the photos of a class (row), how many were taken for each", _confusion(told)]
+        blocks += ["### Of 100 new photos of a class (row), how many get each answer", _confusion(told)]
     if evidence.bins:
         bins = zip(evidence.bins.confidence, evidence.bins.accuracy, evidence.bins.count, strict=True)
         rows = [(f"{100 * sure:.1f} %", f"{100 * right:.1f} %", f"{count:,}") for sure, right, count in bins]
-        title = f"### How right it is, by how sure it is ({evidence.bins.error:.1f} points off on average)"
-        blocks += [title, _table(("sure", "right", "photos"), rows)]
+        title = f"### Do its probabilities come true? ({evidence.bins.error:.1f} points off on average)"
+        blocks += [title, _table(("mean probability", "right", "photos"), rows)]
     if len(told.curve) > 1:
-        points = [(str(shots), f"{mean:.1f}") for shots, mean in sorted(told.curve.items())]
-        blocks += ["### What more photos bring", _table(("photos a class", "accuracy"), points)]
+        blocks += ["### What more photos would bring", _more_photos(told)]
     blocks += _photos(evidence)
     if told.data_notes:
         blocks += ["### What is in the data", _list(told.data_notes)]
     blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
-    blocks += [comparison.READING, *(["### Left out", _list(told.notes())] if told.left_out else [])]
+    what = [f"{row.method}: {row.what}" for row in told.table if row.what]
+    blocks += [*([_list(what)] if what else []), comparison.reading(told.table)]
+    blocks += ["### Left out", _list(told.notes())] if told.left_out else []
+    if found.earlier:
+        title = "### From an earlier run, not part of this verdict"
+        blocks += [title, found.earlier_told(), barred(found.earlier_columns())]
     return [*blocks, *([_links(found.sheets, results)] if found.sheets else []), _code(told.command)]
 
 
 def _expected(told: Comparison) -> str:
-    everything = {"all, balanced": told.expected} if told.expected else {}
+    everything = {"all classes": told.expected} if told.expected else {}
     rows = []
     for name, estimate in {**everything, **told.recall}.items():
-        low, high = estimate.interval or (estimate.value, estimate.value)
         value = "99 or more" if estimate.value > 99.5 else f"{estimate.value:.0f}"
-        rows.append((name, value, f"{low:.0f} to {high:.0f}" if estimate.interval else "–"))
-    return _table(("class", "right of 100", "range"), rows)
+        rows.append((name, value, _interval(estimate)))
+    return _table(("class", "right of 100", "95 % interval"), rows)
+
+
+def _more_photos(told: Comparison) -> str:
+    """Return the learning curve: measured with fewer photos, today's number, and carried on."""
+    rows = [(str(shots), f"{point.value:.1f}", _interval(point), "") for shots, point in told.curve.items()]
+    if told.expected:
+        now = str(min(told.classes.values()))
+        rows.append((now, f"{told.expected.value:.1f}", _interval(told.expected), "today"))
+        rows += [
+            (str(shots), f"{point.value:.1f}", _interval(point), "carried on, not measured")
+            for shots, point in told.ahead.items()
+        ]
+    return _table(("photos of each class", "right of 100", "95 % interval", ""), rows)
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.interval is None:
+        return NONE
+    low, high = estimate.interval
+    return f"{low:.0f} to {high:.0f}"
 
 
 def _confusion(told: Comparison) -> str:
     rows = zip(told.classes, told.evidence.confusion, strict=True)
-    return _table(("true ↓ predicted →", *told.classes), [(name, *map(str, row)) for name, row in rows])
+    return _table(
+        ("true ↓ predicted →", *told.classes),
+        [(name, *(f"{share:.0f}" for share in row)) for name, row in rows],
+    )
 
 
 def _photos(evidence: Evidence) -> list[str]:
@@ -89,10 +116,10 @@ def _photos(evidence: Evidence) -> list[str]:
     blocks = []
     wrong = [photo for photo in evidence.photos if "wrong" in photo.kinds]
     if evidence.photos:
-        blocks += ["### Photos to look at", f"The page shows: {evidence.shown()}."]
+        blocks += ["### Photos to look at", f"The page shows: {evidence.shown()}. {PROBABILITY}"]
     if wrong:
-        rows = [(photo.file, photo.label, photo.answer, photo.sure, photo.note) for photo in wrong]
-        blocks.append(_table(("wrong", "label", "answer", "how sure", "note"), rows))
+        rows = [(photo.file, photo.label, photo.answer, photo.percent, photo.note) for photo in wrong]
+        blocks.append(_table(("wrong", "label", "answer", "probability", "note"), rows))
     if evidence.inspected:
         blocks += ["### What is suspicious", *map(escaped, evidence.warnings())]
         rows = [
@@ -100,16 +127,16 @@ def _photos(evidence: Evidence) -> list[str]:
                 suspect.file,
                 suspect.label,
                 suspect.suggested,
-                f"{100 * suspect.sure:.0f} %",
+                f"{100 * suspect.suspicion:.0f} %",
                 suspect.kind,
                 suspect.why,
                 suspect.other,
             )
             for suspect in evidence.suspects
         ]
-        heads = ("file", "label", "perhaps", "how sure", "what", "why", "repeats")
+        heads = ("file", "label", "perhaps", "suspicion", "what", "why", "repeats")
         none = f"{evidence.inspected:,} photos looked at one by one: none is suspicious."
-        blocks.append(_table(heads, rows) if rows else none)
+        blocks += [_table(heads, rows), SUSPICION] if rows else [none]
     return blocks
 
 

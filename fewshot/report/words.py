@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fewshot.report.groups import Group
+from fewshot.report.groups import Group, days
 from fewshot.report.table import interval, mean_std, p_value
 from fewshot.stats.comparison import (
     DIFFERENCES,
@@ -28,6 +28,8 @@ READING = (
     "correction, wins the tasks on which the method is strictly better. The method that leads was found on "
     "the very tasks it is reported on, which flatters it a little."
 )
+
+OTHER = "Recorded on {days}, and part of no verdict and of no study as it was last run."
 
 
 class Name(str):
@@ -52,9 +54,10 @@ def summarise(group: Group) -> list[Sentence]:
     """Return what a group shows, a sentence each, the most important first."""
     best = leader(group)
     failed = sum(result.failed for result in group.results)
+    which = [] if group.study else [[OTHER.format(days=days(group.records))]]
     if best is None:
-        return [["No trial succeeded."]]
-    sentences = [_leading(group, best)]
+        return [*which, ["No trial succeeded."]]
+    sentences = [*which, _leading(group, best)]
     if best.n == 1:
         sentences.append(["One task only: nothing is known of the spread, and no difference is tested."])
     elif len(group.results) > 1:

@@ -126,6 +126,14 @@ class Novelty:
             raise ValueError(f"no threshold is known for {share}")
         return replace(self, threshold=self.others[share] if share else FARTHEST)
 
+    @property
+    def share(self) -> float | None:
+        """Which share of photos of the known classes is refused; None where the threshold does not say."""
+        if self.threshold == FARTHEST:
+            return 0.0
+        shares = [share for share, threshold in self.others.items() if threshold == self.threshold]
+        return min(shares, key=lambda share: abs(share - REFUSED)) if shares else None
+
     @staticmethod
     def chosen(photos: int) -> np.ndarray:
         """Return the positions of those of so many photos that are kept as references, in their order."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot.seeding import rng
-from fewshot.stats.intervals import Z
+from fewshot.stats.intervals import Estimate, Z
 
 BOOTSTRAPS = 400
 LEAST_ERROR = 0.05  # percent: none at all on the few images held out is not none
@@ -70,6 +70,16 @@ class Curve:
         if exponent <= 0 or needed / exponent > np.log(FURTHEST):
             return None
         return int(np.ceil(shots * np.exp(needed / exponent) - 1e-9))
+
+    def carried_on(self, shots: float, accuracy: Estimate, more: float) -> Estimate:
+        """Return what the accuracy of `shots` images a class becomes with `more`, and its 95 % interval.
+
+        The curve says how errors fall; where they stand, photos out of fold say.
+        """
+        value = 100 - (100 - accuracy.value) * self.error_ratio(shots, more)
+        middle, low, high = self.at(more)
+        bounds = max(0.0, value + low - middle), min(100.0, value + high - middle)
+        return Estimate(value, accuracy.n, bounds)
 
     def error_ratio(self, shots: float, more: float) -> float:
         """Return the error with `more` images a class over that with `shots`: 1 where nothing is gained."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot.data.dataset import Prior
+from fewshot.stats import metrics
 from fewshot.stats.calibration import calibration_error, error_by_chance, fit_temperature, scaled
 from fewshot.stats.intervals import WIDENED, Estimate, estimate
 
@@ -33,6 +34,8 @@ class Promise:
         The mean of the classes' recalls.
     recall
         Of each class: the share of its photos that is recognised; None for a class without photos.
+    confusion
+        Of 100 photos of each class (rows), how many get each answer: as `recall`, which is its diagonal.
     ece
         The expected calibration error of the calibrated probabilities, in points.
     ece_by_chance
@@ -48,6 +51,7 @@ class Promise:
     accuracy: Estimate
     balanced_accuracy: Estimate
     recall: tuple[Estimate | None, ...]
+    confusion: tuple[tuple[float, ...], ...]
     ece: float
     ece_by_chance: float
     temperature: float
@@ -97,7 +101,8 @@ def promise(
             "a promise is made from probabilities (N, classes) or (R, N, classes) and N labels. "
             f"Received: {probabilities.shape} and {labels.shape}"
         )
-    right = (probabilities.argmax(2) == labels).mean(0)
+    answers = probabilities.argmax(2)
+    right = (answers == labels).mean(0)
     groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
     unit_label, unit_right, weight = scenes(labels, groups, right)
     unit_right = 1 - error_ratio * (1 - unit_right)
@@ -116,12 +121,29 @@ def promise(
             estimate(float(share), int(count), count / WIDENED) if count else None
             for share, count in zip(shares, counts, strict=True)
         ),
+        confusion=_confusion(answers, labels, weight, error_ratio, len(counts)),
         ece=ece,
         ece_by_chance=by_chance,
         temperature=temperature,
         n=n,
         prior=prior,
     )
+
+
+def _confusion(
+    answers: np.ndarray, labels: np.ndarray, weight: np.ndarray, error_ratio: float, classes: int
+) -> tuple[tuple[float, ...], ...]:
+    """Return the answers to 100 photos of each class (rows), each kind of error less by the same ratio.
+
+    answers: (R, N). labels, weight: (N,), what each photo counts. A row without photos is 0.
+    """
+    said = np.stack([(answers == answer).mean(0) for answer in range(classes)], 1)
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, labels, weight[:, None] * said)
+    shares = error_ratio * metrics.shares(counts)
+    present = counts.sum(1) > 0
+    shares[present, present] += 100 * (1 - error_ratio)
+    return tuple(map(tuple, shares.tolist()))
 
 
 def balanced_estimate(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Estimate:

@@ -33,7 +33,7 @@ from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import Strategy, strategies, usual_methods
 from fewshot.compare.tournament import Tournament
-from fewshot.compare.verdict import by_reason, verdict
+from fewshot.compare.verdict import photos_ahead, verdict
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field, render
@@ -49,6 +49,7 @@ from fewshot.trials.executor import OutOfTime, forever
 from fewshot.trials.plan import Draws, Images, Machine, load_images, make_plan
 from fewshot.trials.processes import Processes
 from fewshot.trials.store import Store
+from fewshot.wording import by_reason
 
 
 @contextlib.contextmanager
@@ -311,8 +312,14 @@ def test_what_more_photos_would_bring():
     labels = np.repeat([0, 1], 50)
     right = np.arange(100) % 10 > 0
     lines = verdict(_answer(right, labels), {"a": 50, "b": 50}, learning_curve.fit(points), {})
-    assert any("Another 50 photos of each class would bring about 2.9 points" in line for line in lines)
+    assert any(
+        "Another 50 photos of each class would bring about 2.9 points (then 93 of 100," in line
+        for line in lines
+    )
     assert any("For 95 of 100 right, about 200 photos" in line for line in lines)
+    ahead = photos_ahead(learning_curve.fit(points), {"a": 50, "b": 50}, Estimate(90.0, 100, None))
+    assert {shots: round(told.value) for shots, told in ahead.items()} == {100: 93, 200: 95}
+    assert photos_ahead(None, {"a": 50}, None) == {}
 
 
 class Terminal(io.StringIO):
@@ -371,7 +378,8 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     printed, errors = capsys.readouterr()
     document = json.loads(printed)
     assert document["verdict"][0].startswith("Use ")
-    assert document["verdict"][1] == "Classes: räuber & <b> (16 photos), sea (17 photos)."
+    assert document["verdict"][1] == f"{document['winner']}: {catalogue[document['winner']].summary}."
+    assert document["verdict"][2] == "Classes: räuber & <b> (16 photos), sea (17 photos)."
     note = "left out: 1 file, no images (.txt): sea/notes.txt"
     assert (errors.count(note), document["data_notes"].count(note)) == (1, 1)
     assert document["photos_left_out"][0]["files"] == ["sea/notes.txt"]
@@ -399,6 +407,11 @@ def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys
     assert {photo.file for photo in evidence.photos} == {photo["file"] for photo in shown}
     assert sum(map(sum, evidence.confusion)) == sum(evidence.bins.count) == 33
     assert len(evidence.suspects) == len(document["inspection"]["findings"])
+    recalls = [recall["value"] for recall in document["promise"]["recall"]]
+    assert [row[i] for i, row in enumerate(evidence.confusion)] == pytest.approx(recalls)
+    # Each measured point has its interval, and those beyond are named apart.
+    assert all(point["interval"] for point in document["shots"].values())
+    assert min(map(int, document["more_shots"])) == 16 + 50
 
 
 def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):

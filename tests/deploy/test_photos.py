@@ -111,7 +111,9 @@ def test_photos_unlike_all_others_are_none_of_these(threshold, novel, model, pre
     assert {answer["none_of_these"] for answer in answers} == {novel}
     assert all(sorted(answer["set"]) == ["bright", "dull"] for answer in answers)
     assert main([*line, "--sort-into", str(tmp_path / "sorted"), "--threshold", "0"]) == 0
-    for text in capsys.readouterr().out.splitlines()[1:]:
+    table, rules = capsys.readouterr().out.split("\n\n")
+    assert "(or …): with these, the right class is among those named for 90 of 100 photos" in rules
+    for text in table.splitlines()[1:]:
         assert ("none of these" in text, "(or " in text) == (novel, not novel)
     assert (tmp_path / "sorted" / "unsure").exists() == novel
 
@@ -146,7 +148,13 @@ def test_the_rule_for_none_of_these_can_be_chosen(model, prepared, tmp_path, cap
     card["novelty"] |= {"threshold": 2.0, "thresholds": {"0.2": -1.0}}
     (tmp_path / "model.json").write_text(json.dumps(card))
     line = [str(tmp_path / "model.keras"), str(prepared.photos()[0]), "--threads", "1", "--format", "csv"]
+    decided = {
+        "0": "not asked (--unknown 0)",
+        "20": "than 80 of 100 photos of the known classes are (--unknow",
+    }
     for rule, told in (("0", ",no,"), ("20", ",yes,")):
+        assert main([*line[:-2], "--unknown", rule]) == 0
+        assert decided[rule] in capsys.readouterr().out
         assert main([*line, "--unknown", rule, "--threshold", "0"]) == 0
         assert f",no{told}" in capsys.readouterr().out.splitlines()[1]
     assert main([*line, "--unknown", "1"]) == 2

@@ -97,8 +97,12 @@ def test_the_table_says_where_it_is_not_sure(predict, photos, model):
     grey = photos / "grey.png"
     Image.new("L", (24, 24), (DARK + LIGHT) // 2).save(grey)
     code, out, _ = predict(grey, photos / "scan.png")
-    head, unsure, sure = out.splitlines()
-    assert code == 0
+    head, unsure, sure, empty, *rules = out.splitlines()
+    assert (code, empty) == (0, "")
+    assert rules == [
+        "unsure: a probability below 80 % (--threshold 0.8)",
+        "none of these: this model cannot tell",
+    ]
     assert head.split() == ["class", "probability", "file"]
     assert "unsure" in unsure
     assert unsure.endswith(str(grey))
@@ -197,7 +201,8 @@ def test_only_broken_images(predict, photos, tmp_path):
     code, out, _ = predict(tmp_path / "broken.jpg", "--format", "json")
     assert code == 1
     empty = {"what": "empty", "count": 1, "files": [str(tmp_path / "broken.jpg")]}
-    assert json.loads(out) == {"answers": [], "left_out": [empty]}
+    rules = {"unsure_below": 0.8, "none_of_these": None}
+    assert json.loads(out) == {"answers": [], "rules": rules, "left_out": [empty]}
 
 
 def test_no_more_is_decoded_than_may_be_ahead(model, photos, monkeypatch):

@@ -85,13 +85,13 @@ def test_the_document_and_the_table_hold_the_same(photos, tmp_path):
     assert document["photos"] == 40
     assert [row["file"] for row in rows] == [one["file"] for one in document["findings"]]
     assert tuple(rows[0]) == COLUMNS
-    assert float(rows[0]["sure"]) == document["findings"][0]["sure"]
+    assert float(rows[0]["suspicion"]) == document["findings"][0]["suspicion"]
     assert {one["cue"] for one in document["shortcuts"]} >= {"mean colour", "the size of the file"}
 
 
 def test_the_text_tells_files_labels_and_how_sure(photos):
     text = "\n".join(inspect(**photos).text())
-    assert "cat/photo 00.png: cat, not dog? (models that did not see it say dog; sure: " in text
+    assert "cat/photo 00.png: cat, not dog? (models trained without it say dog; suspicion " in text
     assert text.startswith(
         "label errors: the same photo in two classes: 1 of 40\n  dog/photo 05.png: dog or cat? "
     )
@@ -101,7 +101,7 @@ def test_the_text_tells_files_labels_and_how_sure(photos):
 def test_many_findings_are_counted_and_a_few_told():
     x = np.zeros((30, 8, 8, 3), np.uint8)
     lines = inspect(x, np.arange(30) % 2, CLASSES).text()
-    assert lines[0] == "photos of one colour: 30 of 30, the surest 5"
+    assert lines[0] == "photos of one colour: 30 of 30, the first 5"
     assert lines[1].strip().startswith("image 0: cat (all black")
     assert len(lines) == 6
 

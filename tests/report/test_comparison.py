@@ -17,6 +17,7 @@ from fewshot.report.markdown import document as markdown
 from fewshot.report.page import album
 from fewshot.report.page.compared import LISTED
 from fewshot.report.page.html import page
+from fewshot.report.plots.more_photos import plot_more_photos
 from fewshot.stats.intervals import Estimate
 
 WINNER = f"lite {EVIL}"
@@ -47,7 +48,7 @@ def document(**changes):
     expected, cat, dog = estimate(84.25, 75.0, 91.0), estimate(88.0, 70.0, 95.0), estimate(99.7, 60.0, 100.0)
     rows = [(WINNER, expected, None, "winner"), ("ridge", None, estimate(-3.5, -6.0, -1.0), "worse")]
     finding = {"kind": "wrong label", "position": 7, "file": "cat & <b>/<i>7.jpg", "label": "cat & <b>"}
-    finding |= {"suggested": "dog", "sure": 0.9, "why": "models say <u>dog</u>", "other": ""}
+    finding |= {"suggested": "dog", "suspicion": 0.9, "why": "models say <u>dog</u>", "other": ""}
     cue = {"balanced_accuracy": 80.0, "error": 3.0, "chance": 50.0, "model": 84.0}
     photos = [
         photo(7, "wrong", "cat & <b>", "dog", 0.97, "wrong label: models say <u>dog</u>"),
@@ -74,17 +75,27 @@ def document(**changes):
                 "to_winner": to_winner,
                 "standing": standing,
                 "seconds": 0.5,
+                "what": f"what {method} is",
             }
             for method, accuracy, to_winner, standing in rows
         ],
         "left_out": {"gan <b>": "not within 2 minutes"},
         "recall": {"cat & <b>": cat, "dog": dog},
-        "shots": {"5": 65.7, "50": 84.25},
+        "shots": {"3": estimate(60.1, 50.0, 70.0), "5": estimate(65.7, 55.0, 75.0)},
+        "more_shots": {"62": estimate(86.5, 74.0, 93.0)},
         "command": f"python -m experiments.compare --data '{EVIL}'",
         "data_notes": ["left out: 2 files, cut off: <b>.jpg"],
         "model": {"method": WINNER, "path": "o ut/model.keras", "card": "o ut/model.json"},
         "figures": ["elsewhere/compare/blobs/shots.png"],
-        "promise": {"accuracy": expected, "recall": [cat, dog], "ece": 2.75, "temperature": 1.0, "n": 32},
+        "promise": {
+            "accuracy": expected,
+            "recall": [cat, dog],
+            "confusion": [[88.0, 12.0], [0.3, 99.7]],
+            "ece": 2.75,
+            "ece_by_chance": 2.25,
+            "temperature": 1.0,
+            "n": 32,
+        },
         "confusion": [[18, 2], [0, 12]],
         "calibration": {"confidence": [0.6, 0.9], "accuracy": [0.5, 0.875], "count": [16, 16]},
         "photos": {"counts": {"wrong": 2, "suspicious": 1, "unsure": 32, "right": 30}, "shown": photos},
@@ -141,7 +152,7 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
     ]
     places = [section.index(part) for part in parts]
     assert places == sorted(places)
-    assert f"<p>{ADVICE}</p>" in text[text.index("<h2>Summary") : text.index("<h2>compare")]
+    assert "<h2>Summary" not in text  # it would say the same once more
     assert "3 trials of 2 methods" in text
     assert "fewshot predict &#x27;o ut/model.keras&#x27; PHOTOS…" in section.replace("'", "&#x27;")
     assert "gan &lt;b&gt;: not within 2 minutes." in section
@@ -152,45 +163,47 @@ def test_the_verdict_comes_first_and_no_name_is_markup(text):
 def test_its_numbers_are_those_of_the_document(text):
     tables = {table[0][0]: table for table in Reader(text).tables}
     assert tables["class"][1:] == [
-        ["all, balanced", "84", "75 to 91", "", ""],
+        ["all classes", "84", "75 to 91", "", ""],
         ["cat & <b>", "88", "70 to 95", "", "20"],
         ["dog", "99 or more", "60 to 100", "", "12"],
     ]
     assert 'style="left: 70.0%; width: 25.0%"' in text
     assert tables["true ↓ predicted →"][1:] == [
-        ["cat & <b>", "90.0", "10.0", "20"],
-        ["dog", "0.0", "100.0", "12"],
+        ["cat & <b>", "88", "12", "20"],  # the diagonal is what the bars say
+        ["dog", "0", ">99", "12"],
     ]
-    assert "2.8 points off" in text
+    assert "2.8 points off, where 2.2 would be chance" in text
     assert tables["file"][1] == [
         "cat & <b>/<i>7.jpg",
         "cat & <b>",
         "dog",
         "90 %",
-        "wrong label",
+        "label may be wrong",
         "models say <u>dog</u>",
-        "",
     ]
+    assert tables["file"][0][3] == "suspicion"
     assert "border &lt;b&gt; alone tells the classes in 80 % of cases" in text
     assert "x alone" not in text
-    rows = tables["method"]
+    rows = tables["strategy"]
     assert rows[0] == [
-        "method",
-        "draws",
-        "photos",
-        "accuracy",
+        "strategy",
+        "in short",
+        "right of 100",
         "95 % interval",
-        "Δ to the winner",
-        "standing",
-        "s/draw",
+        "beside the winner",
+        "trained",
+        "photos",
+        "s each",
     ]
-    assert rows[2] == ["ridge", "8", "32", "–", "–", "-3.5 [-6.0, -1.0]", "worse", "0.5"]
+    assert rows[1][1] == "use this"
+    assert rows[2] == ["ridge", "worse", "–", "–", "-3.5 [-6.0, -1.0]", "8 times", "32", "0.5"]
+    assert '<small class="what">what ridge is</small>' in text
     assert text.count("<svg") == 2  # calibration and curve, in the page's own colours
     assert "var(--ink)" in text[text.index("<svg") :]
 
 
 def test_a_photo_stands_once_with_all_its_kinds_and_nothing_is_certain(text):
-    data = "".join(f' data-{name}="([^"]*)"' for name in ("kinds", "class", "sure"))
+    data = "".join(f' data-{name}="([^"]*)"' for name in ("kinds", "class", "probability"))
     items = re.findall(f"<li{data}", text)
     assert items == [
         ("wrong suspicious", "cat &amp; &lt;b&gt;", "0.9700"),
@@ -199,8 +212,9 @@ def test_a_photo_stands_once_with_all_its_kinds_and_nothing_is_certain(text):
         ("right", "dog", "1.0000"),
     ]
     assert text.count("data:image/jpeg") == 4 + 2 * 2  # two with where the model looks
-    assert "wrong: 2 of 2; suspicious: 1 of 1; least sure: 1 of 32; right, the surest: 1 of 30." in text
-    assert "→ dog, 99.9 %" in text
+    shown = "wrong answer: 2 of 2; suspicious: 1 of 1; lowest probability: 1 of 32; right answer, highest"
+    assert f"{shown} probability: 1 of 30." in text
+    assert "answer: dog, 99.9 %" in text
     assert "100.0 %" not in text
 
 
@@ -208,7 +222,7 @@ def test_photos_without_thumbnail_or_room_are_counted(tmp_path, monkeypatch):
     folder = compared(tmp_path / "results", document())
     (folder / "compare" / "blobs" / "thumbnails" / "3.jpg").write_bytes(b"torn")
     text = page(gather(folder), "x")
-    assert "wrong: 1 of 2;" in text
+    assert "wrong answer: 1 of 2;" in text
     assert "1 have no thumbnail, or no room on this page." in text
     monkeypatch.setattr(album, "THUMBNAILS", 700)
     assert page(gather(folder), "x").count("data:image/jpeg") == 1 + 2 * 1
@@ -241,6 +255,52 @@ def test_its_trials_are_in_no_other_group_and_all_others_are(tmp_path):
     assert {record.protocol["data"] for record in group.records} == {"else"}
 
 
+def test_strategies_that_the_last_run_left_out_stand_apart_and_lead_nothing(tmp_path):
+    """An earlier run of more strategies, its curve included, is in no group of its own."""
+    old = [kept("heads", seed, 97.0 + seed) for seed in (0, 1)]
+    old += [kept("heads", 0, 91.0, shots=5), kept("tuned", 0, 99.0, date="2026-01-01T00:00:00+00:00")]
+    results = gather(compared(tmp_path / "results", document(), *old))
+    assert results.groups == []
+    assert {record.method for record in results.comparisons[0].earlier} == {"heads", "tuned"}
+    text = page(results, "x")
+    assert "7 trials of 4 methods" in text
+    assert "leads" not in text
+    section = text[text.index("<h3>From an earlier run, not part of this verdict") :]
+    assert text.index("<h3>Left out") < text.index("<h3>From an earlier run")
+    assert "Trained on these photos on 2026-01-01 to 2026-01-02 by a run before the last one" in section
+    (table,) = Reader(section[: section.index("<details")]).tables
+    assert table[1:] == [
+        ["tuned", "1 time", "99.0", "2026-01-01"],
+        ["heads", "2 times", "97.5", "2026-01-02"],
+    ]
+    assert "### From an earlier run, not part of this verdict" in markdown(results, "x")
+
+
+def test_the_curve_marks_today_draws_intervals_and_is_dashed_beyond():
+    figure = plot_more_photos(comparison.read(document()))
+    (axes,) = figure.axes
+    measured, beyond = [line for line in axes.lines if line.get_linestyle() in ("-", "--")]
+    assert (measured.get_linestyle(), list(measured.get_xdata())) == ("-", [3, 5, 12])
+    assert (beyond.get_linestyle(), list(beyond.get_xdata())) == ("--", [12, 62])
+    assert "today: 12 photos of each class" in [text.get_text() for text in figure.legends[0].get_texts()]
+    bars = [segment[:, 1].tolist() for bars in axes.collections for segment in bars.get_segments()]
+    assert bars == [[50.0, 70.0], [55.0, 75.0], [75.0, 91.0], [74.0, 93.0]]
+
+
+def test_older_documents_are_read(tmp_path):
+    """Their curve has no intervals, their confusion counts photos, and what is suspicious was called sure."""
+    made = document(shots={"3": 60.0, "5": 65.7})
+    del made["more_shots"], made["promise"]["confusion"], made["promise"]["ece_by_chance"]
+    del made["methods"][0]["what"]
+    for finding in made["inspection"]["findings"]:
+        finding["sure"] = finding.pop("suspicion")
+    told = comparison.read(made)
+    assert told.curve[5] == Estimate(65.7, 0, None)
+    assert told.evidence.confusion == ((90.0, 10.0), (0.0, 100.0))
+    assert told.evidence.suspects[0].suspicion == 0.9
+    assert "What more photos would bring" in page(gather(compared(tmp_path / "results", made)), "x")
+
+
 def test_the_markdown_says_what_is_in_the_data_too(tmp_path):
     text = markdown(gather(compared(tmp_path / "results", document())), "x")
     assert "### What is in the data\n\n- left out: 2 files, cut off: " in text
@@ -254,9 +314,10 @@ def test_a_comparison_that_ended_early_has_a_section(tmp_path):
     results = gather(compared(tmp_path / "results", made))
     text = page(results, "x")
     assert results.notes == []
-    section = text[text.index("<h2>compare") :].partition("<h2>further")[0]
+    section = text[text.index("<h2>compare") :].partition("<h2>other")[0]
     assert re.findall("<h3>(.*?)</h3>", section) == [
         "What was tried, and what it cost",
+        "From an earlier run, not part of this verdict",  # the trials of the other strategy
         "Command",
     ]
     assert "## compare: blobs" in markdown(results, "x")
@@ -266,12 +327,15 @@ def test_markdown_tells_the_same_and_has_no_html(tmp_path):
     text = markdown(gather(compared(tmp_path / "results", document())), "x")
     assert f"- **compare: blobs** (blobs, testbed: 2 classes × 50 images): {ADVICE}" in text
     assert r"| cat \& \<b\> | 88 | 70 to 95 |" in text
-    assert r"| cat \& \<b\> | 18 | 2 |" in text
+    assert r"| cat \& \<b\> | 88 | 12 |" in text
     assert "| 90.0 % | 87.5 % | 16 |" in text
-    assert "| 50 | 84.2 |" in text
+    assert (
+        "| 5 | 65.7 | 55 to 75 |  |\n| 12 | 84.2 | 75 to 91 | today |\n| 62 | 86.5 | 74 to 93 | car" in text
+    )
     assert r"| dog/\<i\>3.jpg | dog | cat \& \<b\> | 65.0 % |  |" in text
     assert r"| cat \& \<b\>/\<i\>7.jpg | cat \& \<b\> | dog | 90 % | wrong label |" in text
-    assert "| ridge | 8 | 32 | – | – | -3.5 [-6.0, -1.0] | worse | 0.5 |" in text
+    assert "| ridge | worse | – | – | -3.5 [-6.0, -1.0] | 8 times | 32 | 0.5 |" in text
+    assert "- ridge: what ridge is" in text
     assert "[compare/blobs/shots.png](<compare/blobs/shots.png>)" in text
     assert "older.png" not in text
     assert not re.search(r"(?<!\\)<(script|b|i|u)\b", re.sub("\n    .*", "", text))  # but in a command
@@ -304,8 +368,8 @@ ODD = {
     "shots of text": document(shots={"many": 1.0}),
     "a model of text": document(model="model.keras"),
     "figures of numbers": document(figures=[1]),
-    "a confusion of three classes": document(confusion=[[1, 0, 0]] * 3),
-    "a confusion of fractions": document(confusion=[[1.5, 0], [0, 1]]),
+    "a confusion of three classes": changed(["promise", "confusion"], [[1, 0, 0]] * 3),
+    "a confusion of debts": changed(["promise", "confusion"], [[100.5, -0.5], [0, 100]]),
     "bins of two lengths": changed(["calibration", "count"], [1]),
     "a share above 1": changed(["calibration", "accuracy"], [0.5, 1.5]),
     "bins without promise": document(promise=None),
@@ -337,16 +401,17 @@ def test_the_table_shows_what_is_known_and_no_interval_where_there_are_too_few()
         comparison.Row("c", "heads", 1, 3, few, few, "unclear", 1.0),
     ]
     lines = list(zip(*comparison.columns(table), strict=True))
-    assert lines[1][:5] == ("a", "10", "40", "83.0", "[70.3, 95.7]")
-    assert lines[2][:5] == ("c", "1", "3", "60.0", "–")
+    assert lines[1][:4] == ("a", "use this", "83.0", "[70.3, 95.7]")
+    assert lines[2][:4] == ("c", "too early to say", "60.0", "–")
+    assert lines[2][5] == "1 time"
 
 
 def test_a_model_of_another_method_than_the_winner_is_said_to_be_that():
     told = comparison.read(document())
     path = {"path": "model.keras", "card": "model.json"}
     own, other = (replace(told, model={**path, "method": name}).use()[0] for name in (WINNER, "ridge"))
-    assert own == f"model: model.keras ({WINNER}, trained on all images), model.json"
-    assert other == f"model: model.keras (ridge, trained on all images; {WINNER} is not saved), model.json"
+    assert own == f"model: model.keras ({WINNER}, trained on all photos)"
+    assert other == f"model: model.keras (ridge, trained on all photos; {WINNER} is not saved)"
 
 
 def test_what_is_written_is_what_is_read():
@@ -370,8 +435,8 @@ const found = { before: shown(), leastSure: choose("order", "1"), wrong: choose(
 found.dogs = choose("class", "dog");
 found.told = document.querySelector("output").textContent;
 choose("kind", ""); choose("class", "");
-found.over90 = choose("sure", "3");
-choose("sure", "");
+found.over90 = choose("probability", "3");
+choose("probability", "");
 const button = document.querySelector(".photos button");
 button.focus(); button.click();
 const dialog = document.querySelector("dialog");

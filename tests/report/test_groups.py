@@ -50,7 +50,8 @@ def test_a_study_is_a_group_and_what_is_left_another(tmp_path):
     assert names(first) == ["base", "good", "bad"]
     assert first.results == analyse(by_method, "base")
     assert (left.study, left.baseline, names(left)) == ("", "base", ["base", "later"])
-    assert left.title == "further records, testbed"
+    assert left.title == "other trials, testbed"
+    assert said(left).startswith("Recorded on 2026-01-02, and part of no verdict")
 
 
 def test_a_method_has_the_name_that_the_study_gives_it(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fewshot.stats.intervals import Estimate
 from fewshot.stats.learning_curve import fit
 
 
@@ -20,6 +21,15 @@ def test_a_power_law_is_found_and_carried_on():
         assert low <= value <= high
     assert curve.error_ratio(45, 50) == pytest.approx((50 / 45) ** -0.5)
     assert curve.shots_for(90.0) == 64  # 80 / √64 = 10
+
+
+def test_the_curve_is_carried_on_from_what_today_s_photos_gave():
+    """Its errors fall as the curve says, from where the photos out of fold stand."""
+    curve, today = fit(powers(spread=1.0)), Estimate(90.0, 100, (80.0, 95.0))
+    same, more = (curve.carried_on(50, today, shots) for shots in (50, 200))
+    assert same.value == 90.0
+    assert more.value == pytest.approx(100 - 10 * curve.error_ratio(50, 200))
+    assert more.interval[0] < more.value < more.interval[1] <= 100
 
 
 def test_what_these_features_do_not_reach():

@@ -87,6 +87,19 @@ def test_all_photos_leave_fewer_errors_than_nine_tenths_of_them():
     told = promise(sure(answers), labels, error_ratio=0.5)
     assert told.balanced_accuracy.value == pytest.approx(95)
     assert told.recall[0].value == pytest.approx(90)
+    np.testing.assert_allclose(told.confusion, [[90, 10], [0, 100]])
+
+
+def test_the_confusion_has_the_recalls_on_its_diagonal():
+    """Whatever divisions, copies of photos and the learning curve make of these; no photos, no answers."""
+    labels, groups = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 2, 3, 4])
+    answers = np.stack([sure([0, 1, 2, 1, 1, 2], 4), sure([0, 0, 1, 1, 0, 2], 4)])
+    told = promise(answers, labels, groups, error_ratio=0.8)
+    assert told.confusion[0] == pytest.approx((50.0, 30.0, 20.0, 0.0))  # the two copies count as one photo
+    assert [row[i] for i, row in enumerate(told.confusion)][:2] == pytest.approx(
+        [recall.value for recall in told.recall[:2]]
+    )
+    assert told.confusion[2] == told.confusion[3] == (0.0,) * 4
 
 
 def test_what_is_no_prediction_of_these_photos():

@@ -42,7 +42,7 @@ for _name, _summary, _tags, _published in (
 methods.define(
     "strong",
     "baseline:online=strong,epochs=500",
-    "the testbed network under strong online augmentation, trained five times as long",
+    "the small network (baseline), trained five times as long on photos that are strongly varied each time",
     tags=("compare",),
     cost_seconds=10,
 )

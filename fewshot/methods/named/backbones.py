@@ -126,7 +126,7 @@ methods.define(
 methods.define(
     "lite-tuned-96",
     "tuned:size=96,epochs=20,batch=10,learning_rate=0.001",
-    "all layers of EfficientNet-Lite0 trained on, at 96 pixels",
+    "one pretrained network, EfficientNet-Lite0, trained on in all layers (fine-tuning), at 96 pixels",
     tags=("compare",),
     cost_seconds=30,
 )
@@ -134,15 +134,20 @@ methods.define(
 methods.define(
     "lite-heads",
     "heads:backbones=efficientnet-lite0@224",
-    "the best heads on EfficientNet-Lite0's features of several views, averaged",
+    "simple classifiers (heads) on what one pretrained network, EfficientNet-Lite0, sees in each photo",
     tags=("finetune", "compare"),
     cost_seconds=2,
 )
-methods.define("heads", summary="the same on two backbones", tags=("finetune", "compare"), cost_seconds=6)
+methods.define(
+    "heads",
+    summary="simple classifiers on what two pretrained networks see, side by side",
+    tags=("finetune", "compare"),
+    cost_seconds=6,
+)
 methods.define(
     "heads-3",
     "heads:backbones=efficientnet-lite0@224+resnet50@224+mobilenetv2@224",
-    "the same on three backbones",
+    "simple classifiers on what three pretrained networks see, side by side",
     tags=("finetune", "compare"),
     cost_seconds=8,
 )

@@ -6,7 +6,7 @@ from fewshot.methods.catalogue import methods
 
 methods.define(
     "baseline",
-    summary="the few-shot report's testbed network",
+    summary="a small network trained from scratch: the few-shot report's testbed network",
     tags=("augment", "cnn", "synthetic", "compare"),
     cost_seconds=3,
     published={"testbed": "71.69 ± 6.71"},
@@ -46,7 +46,7 @@ for _name, _specification, _summary, _published in (
 methods.define(
     "best",
     "compact:recipe=best",
-    "the best from scratch: a small residual network, trained long",
+    "the best network trained from scratch: a small residual one, trained long",
     tags=("cnn", "compare"),
     cost_seconds=80,
 )

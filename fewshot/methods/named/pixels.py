@@ -51,7 +51,7 @@ for _name, _specification, _summary, _topic in (
 for _name, _summary, _cost, _tags in (
     ("ridge", "ridge regression on the pixels", 1, ()),
     ("logistic", "logistic regression on the pixels", None, ()),
-    ("patches", "ridge regression on responses to random patches", 3, ("compare",)),
+    ("patches", "no network: ridge regression on how photos respond to random patches", 3, ("compare",)),
 ):
     methods.define(_name, summary=_summary, tags=("baselines", "linear", *_tags), cost_seconds=_cost)
 

@@ -32,7 +32,7 @@ for _name, _specification, _summary in (
 methods.define(
     "synthetic",
     "baseline:synthetic=1000,keep=agree,epochs=30",
-    "the baseline and the generated images with which it agrees",
+    "the small network (baseline), trained on generated images as well, those with which it agrees",
     tags=("compare",),
     cost_seconds=150,
 )

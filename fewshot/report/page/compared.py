@@ -7,26 +7,45 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from fewshot.methods.catalogue import methods
 from fewshot.report import comparison
 from fewshot.report.comparison import Comparison
-from fewshot.report.evidence import KINDS, Bins, Evidence, Photo, Suspect
+from fewshot.report.evidence import KINDS, PROBABILITY, SUSPICION, Bins, Evidence, Photo, Suspect
 from fewshot.report.groups import Found
 from fewshot.report.page.album import LOOKS, thumbnails
 from fewshot.report.page.markup import Markup, breakable, join, tag
-from fewshot.report.page.matrix import counted
+from fewshot.report.page.matrix import of_shares
 from fewshot.report.page.parts import command, figure, scrolling, table
 from fewshot.report.page.vector import inline
 from fewshot.report.plots.calibration import Calibration, reliability
-from fewshot.report.plots.shots import plot_shots
-from fewshot.stats.comparison import summary
+from fewshot.report.plots.more_photos import plot_more_photos
 from fewshot.stats.intervals import Estimate
 from fewshot.wording import EVIDENCE
 
 WIDTH = 4.7  # inches of a picture: a phone shows it whole
 LISTED = 200  # suspicious photos in the list
+LONG = 30  # letters of a cell that may be broken into lines
+HEADS = ("class", "right of 100", "95 % interval", "", "photos")  # of what to expect
 DETAILED = 20  # classes whose recall is shown at once
-ORDERS = ("as listed", "least sure first", "most sure first", "by file")
-SURE = ("any", "under 60 %", "60 to 90 %", "over 90 %")
+ORDERS = ("as listed", "lowest probability first", "highest probability first", "by file")
+PROBABILITIES = ("any", "under 60 %", "60 to 90 %", "over 90 %")
+DOUBTED = {"wrong label": "label may be wrong"}  # findings whose kind would say more than is known
+WORDS = {  # in plain words → how the field calls it, and what it means
+    "held out": (
+        "not shown to the model while it was trained, so that its answer is a fair test. The photos were "
+        "divided into parts (folds), and each part was held out once a round (cross-validation)."
+    ),
+    "right of 100": (
+        "the share of right answers. Each class counts as much as any other, however many photos it has "
+        "(balanced accuracy); of one class alone it is its recall."
+    ),
+    "95 % interval": "between which numbers the true one lies, with 95 % confidence.",
+    "probability": PROBABILITY,
+    "points off": (
+        "how far probabilities are from what comes true, on average (expected calibration error, ECE)."
+    ),
+    "suspicion": SUSPICION,
+}
 
 
 def section(anchor: str, found: Found) -> Markup:
@@ -48,9 +67,16 @@ def section(anchor: str, found: Found) -> Markup:
         _suspicious(evidence),
         join(tag("h3", "What is in the data"), _list(told.data_notes)) if told.data_notes else None,
         tag("h3", "What was tried, and what it cost"),
-        table(comparison.columns(told.table), told.winner, f"Results of {found.title}"),
-        tag("p", comparison.READING, class_="note"),
+        table(
+            comparison.columns(told.table),
+            told.winner,
+            f"Results of {found.title}",
+            notes={row.method: row.what for row in told.table},
+        ),
+        tag("p", comparison.reading(told.table), class_="note"),
         join(tag("h3", "Left out"), _list(told.notes())) if told.left_out else None,
+        _earlier(found),
+        _words(),
         tag("h3", "Command"),
         command(told.command),
         id=anchor,
@@ -62,24 +88,49 @@ def _list(lines: Iterable[str]) -> Markup:
     return tag("ul", *(tag("li", line) for line in lines))
 
 
+def _earlier(found: Found) -> Markup | None:
+    """Return the strategies that the last run left out: they stand after all that belongs to the verdict."""
+    if not found.earlier:
+        return None
+    columns = found.earlier_columns()
+    notes = {method: methods.summary_of(method) for method in columns[0][1:]}
+    return join(
+        tag("h3", "From an earlier run, not part of this verdict"),
+        tag("p", found.earlier_told()),
+        table(columns, None, f"Earlier trials of {found.title}", notes=notes),
+    )
+
+
+def _words() -> Markup:
+    terms = [part for word, means in WORDS.items() for part in (tag("dt", word), tag("dd", means))]
+    return tag("details", tag("summary", "What the words mean"), tag("dl", *terms))
+
+
 def _model(told: Comparison) -> Markup | None:
     if not told.model:
         return None
     path = told.model["path"]
     return join(
         tag("h3", "The model"),
-        tag("p", breakable(path), f" ({told.model['method']}, trained on all photos), its card beside it."),
+        tag("p", breakable(path), f" ({told.model['method']}, trained on all photos)."),
+        tag(
+            "p",
+            "What to expect of it and how it was made stands in ",
+            breakable(told.model["card"]),
+            " (model card).",
+            class_="note",
+        ),
         command(f"fewshot predict {shlex.quote(path)} PHOTOS…\nfewshot try {shlex.quote(path)}"),
     )
 
 
 def _expected(told: Comparison) -> Markup | None:
     """Return how many of 100 new photos will be right, of all and of each class, with bars."""
-    rows = [_bar("all, balanced", told.expected, None, "total")] if told.expected else []
+    rows = [_bar("all classes", told.expected, None, "total")] if told.expected else []
     rows += [_bar(name, estimate, told.classes.get(name)) for name, estimate in told.recall.items()]
     if not rows:
         return None
-    heads = [tag("th", text, scope="col") for text in ("class", "right of 100", "range", "", "photos")]
+    heads = [tag("th", text, scope="col") for text in HEADS]
     bars = [
         tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *part), class_="bars")
         for part in (rows[: DETAILED + 1], rows[DETAILED + 1 :])
@@ -87,11 +138,20 @@ def _expected(told: Comparison) -> Markup | None:
     ]
     label = "What to expect of 100 new photos of each class"
     more = tag("details", tag("summary", f"{len(rows) - DETAILED - 1} more classes"), *bars[1:])
+    text = (
+        "The line is the estimate, the coloured bar the 95 % interval. Measured on photos that were held "
+        "out, and corrected for training on all photos."
+    )
+    if len(told.table) > 1:
+        text += (
+            " That of all classes is a little lower than the mean of the others: the luck of having been "
+            "chosen among several strategies is taken off."
+        )
     return join(
         tag("h3", label),
         scrolling(bars[0], label),
         more if bars[1:] else None,
-        tag("p", "The bar is the 95 % interval, the line in it the estimate.", class_="note"),
+        tag("p", text, class_="note"),
     )
 
 
@@ -120,14 +180,18 @@ def _answers(anchor: str, told: Comparison) -> Markup | None:
     """Return which classes are taken for which, and whether probabilities mean what they say."""
     evidence, parts = told.evidence, []
     if evidence.confusion:
-        counts = np.array(evidence.confusion)
-        text = "Of 100 photos of a class (row), how many were taken for each"
-        parts.append(figure(counted(tuple(told.classes), counts), f"{text}. {counts.sum():,} photos."))
+        shares, photos = np.array(evidence.confusion), np.array(list(told.classes.values()))
+        text = (
+            "Of 100 new photos of a class (row), how many get each answer (confusion matrix). Right ones, on "
+            "the diagonal, are the numbers above, corrected as these are."
+        )
+        cells = of_shares(tuple(told.classes), shares, photos * shares.any(1), noun="photos", whole=True)
+        parts.append(figure(cells, text))
     if evidence.bins:
         parts.append(_calibration(anchor, told.winner, evidence.bins))
     if not parts:
         return None
-    return join(tag("h3", "Which classes are confused, and can one trust how sure it is?"), _side(parts))
+    return join(tag("h3", "Which classes are confused, and can one trust the probabilities?"), _side(parts))
 
 
 def _side(parts: Sequence[Markup]) -> Markup:
@@ -136,9 +200,11 @@ def _side(parts: Sequence[Markup]) -> Markup:
 
 def _calibration(anchor: str, winner: str, bins: Bins) -> Markup:
     drawn = Calibration(*map(np.array, (bins.confidence, bins.accuracy, bins.count)), bins.error)
+    chance = "" if bins.by_chance is None else f", where {bins.by_chance:.1f} would be chance"
     text = (
-        "How right answers are (up) against how sure they are (right): below the diagonal, the model "
-        f"promises more than it keeps. On average it is {bins.error:.1f} points off"
+        "How right answers are (up) against their probability (right): below the diagonal, the model "
+        f"promises more than it keeps. On average it is {bins.error:.1f} points off{chance}. A larger dot "
+        "holds more answers"
     )
     return figure(inline(lambda: reliability({winner: drawn}), text, f"{anchor}-calibration"), f"{text}.")
 
@@ -146,9 +212,14 @@ def _calibration(anchor: str, winner: str, bins: Bins) -> Markup:
 def _curve(anchor: str, told: Comparison) -> Markup | None:
     if len(told.curve) < 2:
         return None
-    text = f"{told.winner}: accuracy against training photos a class"
-    curve = {told.winner: {shots: summary([mean]) for shots, mean in sorted(told.curve.items())}}
-    svg = inline(lambda: plot_shots(curve, WIDTH), text, f"{anchor}-shots")
+    now = min(told.classes.values())
+    text = (
+        f"{told.winner}: right of 100 new photos, by photos of each class to learn from; bars are 95 % "
+        f"intervals. Up to today's {now:,} it was measured"
+    )
+    if told.ahead:
+        text += "; the dashed line carries the curve on, beyond what was measured"
+    svg = inline(lambda: plot_more_photos(told, WIDTH), text, f"{anchor}-shots")
     return join(tag("h3", "What more photos would bring"), figure(svg, f"{text}."))
 
 
@@ -166,7 +237,7 @@ def _photos(anchor: str, found: Found) -> Markup | None:
     choices = {
         "kind": [("", "all"), *kinds],
         "class": [("", "all"), *((name, name) for name in found.told.classes)],
-        "sure": [(str(i) if i else "", words) for i, words in enumerate(SURE)],
+        "probability": [(str(i) if i else "", words) for i, words in enumerate(PROBABILITIES)],
         "order": [(str(i), words) for i, words in enumerate(ORDERS)],
     }
     controls = [
@@ -177,8 +248,7 @@ def _photos(anchor: str, found: Found) -> Markup | None:
         tag("h3", "Photos to look at"),
         tag(
             "p",
-            f"Shown of what there is: {evidence.shown(shown)}.{lost} Each was answered while it was held "
-            "out; how sure is calibrated.",
+            f"{PROBABILITY} Shown of what there is: {evidence.shown(shown)}.{lost}",
             class_="note",
         ),
         tag("div", *controls, tag("output"), class_="controls", hidden=""),
@@ -206,8 +276,8 @@ def _looks(found: Found) -> Markup | None:
         tag("h3", "Where the model looks"),
         tag(
             "p",
-            f"{EVIDENCE} The answers are those that photos got while they were held out; the model is the "
-            "one that is saved, which was trained on them, too.",
+            f"{EVIDENCE} Below each photo: its label → the answer that it got while it was held out. The "
+            "colours are of the model that is saved, which was trained on these photos, too.",
             class_="note",
         ),
         tag("ul", *items, class_="looks"),
@@ -219,19 +289,19 @@ def _option(value: str, words: str) -> Markup:
 
 
 def _photo(photo: Photo, picture: Markup) -> Markup:
-    answer = f"{photo.answer}, {photo.sure}" if photo.answer else "not asked"
+    answer = f"answer: {photo.answer}, {photo.percent}" if photo.answer else "not asked"
     wrong = bool(photo.answer) and photo.answer != photo.label
     return tag(
         "li",
         tag("button", picture, type="button", aria_label=f"enlarge {photo.file}"),
-        tag("b", photo.label),
-        tag("span", "→ ", answer, class_="wrong" if wrong else None),
+        tag("b", "label: ", photo.label),
+        tag("span", answer, class_="wrong" if wrong else None),
         tag("small", ", ".join(KINDS[kind] for kind in photo.kinds)),
         tag("span", photo.file, class_="file"),
         tag("span", photo.note, class_="why") if photo.note else None,
         data_kinds=" ".join(photo.kinds),
         data_class=photo.label,
-        data_sure=f"{photo.probability:.4f}" if photo.answer else "",
+        data_probability=f"{photo.probability:.4f}" if photo.answer else "",
     )
 
 
@@ -245,21 +315,38 @@ def _suspicious(evidence: Evidence) -> Markup | None:
         return join(title, *warnings, tag("p", text))
     listed = evidence.suspects[:LISTED]
     more = (
-        f"The first {LISTED} of {len(evidence.suspects):,}; comparison.json has all."
+        f" The first {LISTED} of {len(evidence.suspects):,}; comparison.json has all."
         if len(listed) < len(evidence.suspects)
-        else None
+        else ""
     )
-    body = tag("tbody", *map(_suspect, listed))
+    names, *columns = (
+        [head, *cells]
+        for head, cells in zip(
+            ("file", "label", "perhaps", "suspicion", "what", "why", "repeats"),
+            zip(*map(_suspect, listed), strict=True),
+            strict=True,
+        )
+        if any(cells)  # of photos that repeat none there is nothing to say
+    )
     heads = [
-        tag("th", tag("span", text), scope="col", data_sort=None if text == "how sure" else "text")
-        for text in ("file", "label", "perhaps", "how sure", "what", "why", "repeats")
+        tag("th", tag("span", column[0]), scope="col", data_sort=None if column[0] == "suspicion" else "text")
+        for column in (names, *columns)
     ]
+    rows = [
+        tag(
+            "tr",
+            tag("th", breakable(name), scope="row"),
+            *(tag("td", cell, class_="long" if len(cell) > LONG else None) for cell in cells),
+        )
+        for name, *cells in zip(names[1:], *(column[1:] for column in columns), strict=True)
+    ]
+    body = tag("tbody", *rows)
     listing = tag("table", tag("thead", tag("tr", *heads)), body, class_="results words")
     label = f"Suspicious among {evidence.inspected:,} photos"
-    return join(title, *warnings, scrolling(listing, label), tag("p", more, class_="note") if more else None)
+    return join(title, *warnings, scrolling(listing, label), tag("p", SUSPICION, more, class_="note"))
 
 
-def _suspect(one: Suspect) -> Markup:
+def _suspect(one: Suspect) -> tuple[str, ...]:
     other = f"{one.other} ({one.other_label})" if one.other_label else one.other
-    cells = (one.label, one.suggested, f"{100 * one.sure:.0f} %", one.kind, one.why, other)
-    return tag("tr", tag("th", breakable(one.file), scope="row"), *(tag("td", cell) for cell in cells))
+    percent, kind = f"{100 * one.suspicion:.0f} %", DOUBTED.get(one.kind, one.kind)
+    return one.file, one.label, one.suggested, percent, kind, one.why, other

@@ -76,7 +76,7 @@ def page(results: Results, made_by: str) -> str:
 
 
 def _overview(results: Results) -> str:
-    compared = [record for comparison in results.comparisons for record in comparison.records]
+    compared = [record for found in results.comparisons for record in (*found.records, *found.earlier)]
     shown = [*compared, *(record for group in results.groups for record in group.records)]
     records = {record.key: record for record in shown}.values()
     methods = {result.method for group in results.groups for result in group.results}
@@ -88,7 +88,10 @@ def _overview(results: Results) -> str:
     return f"{' and '.join(told)}."
 
 
-def _summary(answers: Sequence[tuple[str, Found]], pairs: Sequence[tuple[str, Group]]) -> Markup:
+def _summary(answers: Sequence[tuple[str, Found]], pairs: Sequence[tuple[str, Group]]) -> Markup | None:
+    """Return a card for each section; nothing where there is one alone, which would say the same below."""
+    if len(answers) == 1 and not pairs:
+        return None
     cards = [
         _card(anchor, found.title, found.told.tasks, (tag("p", line) for line in found.told.verdict))
         for anchor, found in answers

@@ -23,33 +23,44 @@ def confusion(pooled: Pooled) -> np.ndarray:
 
 
 def matrix(pooled: Pooled) -> Markup:
-    """Return the matrix of pooled predictions as a table, as `counted` does."""
+    """Return the matrix of pooled predictions as a table, as `of_shares` does."""
     counts = metrics.confusion(pooled.truth, pooled.predicted, len(pooled.names))
-    return counted(pooled.names, counts, pooled.met)
+    return of_shares(pooled.names, metrics.shares(counts), counts.sum(1), pooled.met)
 
 
-def counted(names: Sequence[str], counts: np.ndarray, met: np.ndarray | None = None) -> Markup:
-    """Return counts as a table, darker where more images stand; the worst confusions if it is large.
+def of_shares(
+    names: Sequence[str],
+    shares: np.ndarray,
+    images: np.ndarray,
+    met: np.ndarray | None = None,
+    noun: str = "images",
+    whole: bool = False,
+) -> Markup:
+    """Return shares as a table, darker where more images stand; the worst confusions if it is large.
 
-    counts: (names, names), how many images of each class (rows) were taken for each. met: whether two
-    classes stood in one task; where they never did, the cell is empty: none could be taken for the other.
+    shares: (names, names), the percentage of each class's images (rows) that is taken for each. images: how
+    many there are of each class. met: whether two classes stood in one task; where they never did, the cell
+    is empty: none could be taken for the other. noun: what the images are. whole: whether shares are told as
+    numbers of 100, of which nothing is certain.
     """
-    shares, images = metrics.shares(counts), counts.sum(1)
     if len(names) > LARGEST:
         return _worst(names, shares)
     rows = []
     for i in np.flatnonzero(images):
         cells = [
-            tag("td", f"{share:.1f}", style=f"--share: {share / 100:.3f}", class_="right" if i == j else None)
-            if share or met is None or met[i, j]
-            else tag("td")
+            _cell(share, whole, i == j) if share or met is None or met[i, j] else tag("td")
             for j, share in enumerate(shares[i])
         ]
         name = tag("th", names[i], scope="row")
         rows.append(tag("tr", name, *cells, tag("td", f"{images[i]:,}", class_="count")))
     heads = [tag("th", tag("span", name), scope="col") for name in names]
-    head = tag("tr", tag("th", "true ↓ predicted →", scope="col"), *heads, tag("th", "images", scope="col"))
+    head = tag("tr", tag("th", "true ↓ predicted →", scope="col"), *heads, tag("th", noun, scope="col"))
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="matrix")
+
+
+def _cell(share: float, whole: bool, right: bool) -> Markup:
+    told = f"{share:.1f}" if not whole else ">99" if share > 99.5 else f"{share:.0f}"
+    return tag("td", told, style=f"--share: {share / 100:.3f}", class_="right" if right else None)
 
 
 def _worst(names: Sequence[str], shares: np.ndarray) -> Markup:

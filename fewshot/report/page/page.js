@@ -40,29 +40,29 @@
 
   // Photos to look at
 
-  const SURE = [[0, 1], [0, 0.6], [0.6, 0.9], [0.9, 1]]; // as the options are told
-  const sure = (item) => parseFloat(item.dataset.sure);
+  const RANGES = [[0, 1], [0, 0.6], [0.6, 0.9], [0.9, 1]]; // as the options are told
+  const probability = (item) => parseFloat(item.dataset.probability);
   const ORDERS = [
     null,
-    (a, b) => sure(a) - sure(b),
-    (a, b) => sure(b) - sure(a),
+    (a, b) => probability(a) - probability(b),
+    (a, b) => probability(b) - probability(a),
     (a, b) => a.querySelector(".file").textContent.localeCompare(
       b.querySelector(".file").textContent, undefined, { numeric: true }),
   ];
 
   function arrange(controls, list, items) {
     const chosen = (name) => controls.querySelector(`[name="${name}"]`).value;
-    const [kind, label, bin, order] = ["kind", "class", "sure", "order"].map(chosen);
-    const [low, high] = SURE[bin || 0];
+    const [kind, label, bin, order] = ["kind", "class", "probability", "order"].map(chosen);
+    const [low, high] = RANGES[bin || 0];
     let shown = 0;
     for (const item of items) {
       item.hidden = Boolean(kind && !item.dataset.kinds.split(" ").includes(kind)
         || label && item.dataset.class !== label
-        || bin && !(sure(item) >= low && sure(item) <= high));
+        || bin && !(probability(item) >= low && probability(item) <= high));
       shown += !item.hidden;
     }
-    // What was not asked has no sureness, and stands last.
-    const known = items.filter((item) => order === "0" || order === "3" || !isNaN(sure(item)));
+    // What was not asked has no probability, and stands last.
+    const known = items.filter((item) => order === "0" || order === "3" || !isNaN(probability(item)));
     const unknown = items.filter((item) => !known.includes(item));
     list.append(...(ORDERS[order] ? [...known].sort(ORDERS[order]) : known), ...unknown);
     controls.querySelector("output").textContent = `${shown} of ${items.length} photos`;

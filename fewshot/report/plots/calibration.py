@@ -67,17 +67,17 @@ def reliability(calibrations: Mapping[str, Calibration]):
 
     figure = Figure(figsize=(4.7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="what is said is true")
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="just as right as it is sure")
     for i, (method, calibration) in enumerate(calibrations.items()):
         colour = COLOURS[i % len(COLOURS)]
-        label = f"{method}: ECE {calibration.ece:.1f}"
+        label = f"{method}: {calibration.ece:.1f} points off (ECE)"
         shares = calibration.count / calibration.count.sum()
         plotted = shares >= FEW
         x, y = calibration.confidence[plotted], calibration.accuracy[plotted]
         axes.plot(x, y, color=colour, linewidth=1.2, label=label)
         axes.scatter(x, y, 8 + 160 * shares[plotted], color=colour, alpha=0.6, linewidths=0)
-    axes.set_xlabel("mean confidence")
-    axes.set_ylabel("share that is right")
+    axes.set_xlabel("how sure: mean probability of the answers")
+    axes.set_ylabel("how right: share of right answers")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.grid(axis="x")
