@@ -122,7 +122,7 @@ class Comparison:
         return same and record.protocol.get("data") == self.protocol.get("data")
 
     def drew(self, record: Record) -> bool:
-        """Say whether a trial's task was drawn by the comparison's rule; those of its curve have fewer shots."""
+        """Say whether a trial's task was drawn by the comparison's rule: its curve's have fewer shots."""
         shared = (self.protocol.keys() & record.protocol.keys()) - {"data"}
         return all(self.protocol[name] == record.protocol[name] for name in shared)
 
