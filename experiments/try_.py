@@ -194,7 +194,7 @@ def _told(look: Look, classes: list[str], threshold: float) -> Markup:
     if look.novel:
         heading, more = UNKNOWN, f"It is unlike the photos that the model knows; the nearest is {best}."
     elif sure < threshold:
-        heading, more = "unsure", f"Perhaps {best}."
+        heading, more = "unsure", f"Perhaps {best}: its probability is below {100 * threshold:g} %."
     else:
         heading, more = best, ""
     others = [classes[i] for i in order if look.named is not None and look.named[i] and classes[i] != best]

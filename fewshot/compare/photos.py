@@ -59,7 +59,7 @@ def photos_to_look_at(
     tested = int(asked.sum())
     notes: dict[int, str] = {}
     for finding in inspection.findings if inspection else ():
-        how_much = f"(suspicion {100 * finding.suspicion:.0f} %)"
+        how_much = f"(suspicion {100 * finding.suspicion:.0f}\N{NO-BREAK SPACE}%)"
         doubted = finding.kind == "wrong label"  # what the answer says beside it
         told = f"label may be wrong {how_much}" if doubted else f"{finding.kind} {how_much}: {finding.why}"
         notes.setdefault(finding.position, told)

@@ -149,9 +149,8 @@ def test_what_is_told_of_an_answer():
         sure.index(f"{share} %") for share in ("90.0", "6.0", "4.0")
     )
     unsure = told([0.6, 0.3, 0.1], named=np.array([True, True, False]))
-    assert (
-        '<h2 id="answer">unsure</h2><p>Perhaps &lt;b&gt;dark&lt;/b&gt;. It may be light, too.</p>' in unsure
-    )
+    told_unsure = "Perhaps &lt;b&gt;dark&lt;/b&gt;: its probability is below 80 %. It may be light, too."
+    assert f'<h2 id="answer">unsure</h2><p>{told_unsure}</p>' in unsure
     novel = told([0.97, 0.02, 0.01], novel=True)
     assert '<h2 id="answer">none of these</h2><p>It is unlike the photos' in novel
     certain = told([1.0, 0.0, 0.0])
