@@ -26,8 +26,12 @@ SIDE_BY_SIDE = (
 READING = (
     "Every strategy was trained on the same parts of the photos, one after the other, and asked about the "
     "rest, which it had not seen: how often, about how many photos, and how many seconds each training took. "
-    "Each class counts as much as any other (balanced accuracy); the 95 % interval is for new photos."
+    "{counted}; the 95 % interval is for new photos."
 )
+COUNTED = {
+    "alike": "Each class counts as much as any other, however many photos it has (balanced accuracy)",
+    "natural": "Classes count as often as they come (accuracy)",
+}
 SHEETS = {  # the pictures, by their names, beside the galleries of what is suspicious
     "shots": "How many of 100 are right, by photos of each class",
     "right": "Right answers with the highest probability: typical photos",
@@ -130,6 +134,17 @@ class Comparison:
         """Return what was left out, a sentence for each reason."""
         return by_reason(self.left_out, "{names}: {why}.")
 
+    @property
+    def corrected(self) -> bool:
+        """Whether what is promised is corrected for training on all photos: of folds, by the curve."""
+        return self.protocol["name"] == "folds" and bool(self.ahead)
+
+    def reading(self) -> str:
+        """Return how the table is read."""
+        prior = "natural" if self.protocol.get("prior") == "natural" else "alike"
+        told = READING.format(counted=COUNTED[prior])
+        return f"{told} {SIDE_BY_SIDE}" if any(row.to_winner for row in self.table) else told
+
     def use(self) -> list[str]:
         """Return where the model is, and the commands that use it; nothing where none was saved."""
         if not self.model:
@@ -157,11 +172,6 @@ def columns(table: Sequence[Row]) -> list[list[str]]:
         "s each": lambda row: f"{row.seconds:.1f}",
     }
     return [[heading, *map(cell, table)] for heading, cell in cells.items()]
-
-
-def reading(table: Sequence[Row]) -> str:
-    """Return how the table is read."""
-    return f"{READING} {SIDE_BY_SIDE}" if any(row.to_winner for row in table) else READING
 
 
 def explained(table: Sequence[Row]) -> list[str]:

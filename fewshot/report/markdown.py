@@ -66,7 +66,7 @@ def _comparison(found: Found, results: Results) -> list[str]:
         blocks += ["### What is in the data", _list(told.data_notes)]
     blocks += ["### What was tried, and what it cost", barred(comparison.columns(told.table))]
     what = [f"{row.method}: {row.what}" for row in told.table if row.what]
-    blocks += [*([_list(what)] if what else []), comparison.reading(told.table)]
+    blocks += [*([_list(what)] if what else []), told.reading()]
     blocks += ["### Left out", _list(told.notes())] if told.left_out else []
     if found.earlier:
         title = "### From an earlier run, not part of this verdict"

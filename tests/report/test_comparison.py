@@ -287,6 +287,17 @@ def test_the_curve_marks_today_draws_intervals_and_is_dashed_beyond():
     assert bars == [[50.0, 70.0], [55.0, 75.0], [75.0, 91.0], [74.0, 93.0]]
 
 
+def test_how_classes_count_and_what_is_corrected_is_said_as_it_is(tmp_path):
+    told = comparison.read(document())
+    assert "Each class counts as much as any other" in told.reading()
+    natural = replace(told, protocol={**told.protocol, "prior": "natural"})
+    assert "Classes count as often as they come" in natural.reading()
+    assert not told.corrected
+    assert replace(told, protocol={**told.protocol, "name": "folds"}).corrected
+    alone = replace(told, table=told.table[:1])
+    assert comparison.SIDE_BY_SIDE not in alone.reading()
+
+
 def test_older_documents_are_read(tmp_path):
     """Their curve has no intervals, their confusion counts photos, and what is suspicious was called sure."""
     made = document(shots={"3": 60.0, "5": 65.7})

@@ -32,13 +32,10 @@ PROBABILITIES = ("any", "under 60 %", "60 to 90 %", "over 90 %")
 DOUBTED = {"wrong label": "label may be wrong"}  # findings whose kind would say more than is known
 WORDS = {  # in plain words → how the field calls it, and what it means
     "held out": (
-        "not shown to the model while it was trained, so that its answer is a fair test. The photos were "
-        "divided into parts (folds), and each part was held out once a round (cross-validation)."
+        "not shown to the model while it was trained, so that its answer is a fair test. Photos are divided "
+        "into parts, and held out part by part (folds, cross-validation), or drawn at random."
     ),
-    "right of 100": (
-        "the share of right answers. Each class counts as much as any other, however many photos it has "
-        "(balanced accuracy); of one class alone it is its recall."
-    ),
+    "right of 100": "the share of right answers (accuracy); of the photos of one class it is its recall.",
     "95 % interval": "between which numbers the true one lies, with 95 % confidence.",
     "probability": PROBABILITY,
     "points off": (
@@ -73,7 +70,7 @@ def section(anchor: str, found: Found) -> Markup:
             f"Results of {found.title}",
             notes={row.method: row.what for row in told.table},
         ),
-        tag("p", comparison.reading(told.table), class_="note"),
+        tag("p", told.reading(), class_="note"),
         join(tag("h3", "Left out"), _list(told.notes())) if told.left_out else None,
         _earlier(found),
         _words(),
@@ -140,12 +137,12 @@ def _expected(told: Comparison) -> Markup | None:
     more = tag("details", tag("summary", f"{len(rows) - DETAILED - 1} more classes"), *bars[1:])
     text = (
         "The line is the estimate, the coloured bar the 95 % interval. Measured on photos that were held "
-        "out, and corrected for training on all photos."
+        f"out{', and corrected for training on all photos by the learning curve' if told.corrected else ''}."
     )
     if len(told.table) > 1:
         text += (
-            " That of all classes is a little lower than the mean of the others: the luck of having been "
-            "chosen among several strategies is taken off."
+            " From the number of all classes, the luck of having been chosen among several strategies is "
+            "taken off, so that it may be below the mean of the others."
         )
     return join(
         tag("h3", label),
@@ -182,8 +179,8 @@ def _answers(anchor: str, told: Comparison) -> Markup | None:
     if evidence.confusion:
         shares, photos = np.array(evidence.confusion), np.array(list(told.classes.values()))
         text = (
-            "Of 100 new photos of a class (row), how many get each answer (confusion matrix). Right ones, on "
-            "the diagonal, are the numbers above, corrected as these are."
+            "Of 100 new photos of a class (row), how many get each answer (confusion matrix). On the "
+            "diagonal are the numbers above; all are measured and corrected in the same way."
         )
         cells = of_shares(tuple(told.classes), shares, photos * shares.any(1), noun="photos", whole=True)
         parts.append(figure(cells, text))
