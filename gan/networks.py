@@ -43,7 +43,8 @@ def to_images(forward: Callable, *inputs: np.ndarray) -> np.ndarray:
     """Return the images, uint8, of a generator's inputs, which `forward` takes a batch at a time."""
     batches = range(0, len(inputs[0]), BATCH)
     parts = [forward(*(array[i : i + BATCH] for array in inputs)) for i in batches]
-    return np.concatenate(parts).round().clip(0, 255).astype(np.uint8)
+    drawn = np.nan_to_num(np.concatenate(parts), nan=0)  # black, where a training diverged
+    return drawn.round().clip(0, 255).astype(np.uint8)
 
 
 @architectures.register("dcgan")

@@ -10,7 +10,7 @@ from fewshot import machine
 from fewshot.data.dataset import Dataset
 from fewshot.errors import DivergedError, FewshotError, NoRoom, UsageError
 from gan.generators import cached, sample_images
-from gan.networks import build
+from gan.networks import build, to_images
 from gan.recipe import GanRecipe, architectures, parse, presets
 from gan.training import Run, marks, separate
 
@@ -240,6 +240,12 @@ def test_a_loss_that_is_no_number_stops_the_training(images):
         weight.assign(np.full(weight.shape, np.nan))
     with pytest.raises(DivergedError, match=r"a loss was no longer finite at update 1$"):
         _finished(run)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_diverged_generator_draws_black():
+    images = to_images(lambda latents: np.where(latents > 0, latents, np.nan), np.array([[-1.0, 300.0, 7.4]]))
+    assert images.tolist() == [[0, 255, 7]]
 
 
 def test_generators_are_kept_and_repeat(images, own_cache):
