@@ -408,18 +408,44 @@ def _hidden(packages: tuple[str, ...]):
 
 @contextlib.contextmanager
 def without_chatter(chatter: re.Pattern = CHATTER):
-    """Hold back what native code writes to standard error, then pass on all but the known chatter."""
+    """Hold back what native code writes to standard error, then pass on all but the known chatter.
+
+    What Python writes there goes on its way: a progress that another thread shows does not fall silent.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as held, _as_standard_error(kept):
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
                 if line.strip() and not chatter.match(line):
                     print(line, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _as_standard_error(descriptor: int) -> Iterator[None]:
+    """Let Python write to a copy of standard error, where `sys.stderr` is the usual one."""
+    try:
+        usual = sys.stderr.fileno() == 2
+    except (OSError, ValueError):  # a test's, or a notebook's
+        usual = False
+    if not usual:
+        yield
+        return
+    with (
+        open(
+            descriptor,
+            "w",
+            buffering=1,
+            encoding=sys.stderr.encoding,
+            errors="backslashreplace",
+            closefd=False,
+        ) as copy,
+        contextlib.redirect_stderr(copy),
+    ):
+        yield

@@ -106,6 +106,17 @@ def milliseconds(name: str) -> float:
     return traits.get("milliseconds", UNKNOWN_MILLISECONDS)
 
 
+def to_fetch(name: str, weights: str | None = None) -> WeightFile | None:
+    """Return the file of a backbone's pretrained weights where it is not here yet.
+
+    None for those that others fetch, too: `keras/NAME` and KerasHub's.
+    """
+    if weights or hub.is_hub(name) or _keras_name(name) or "weights" not in backbones[name].traits:
+        return None
+    file = _weights(name)
+    return None if file.is_here else file
+
+
 def check(name: str, size: int | None = None, pool: str = "") -> int:
     """Return the size at which a backbone looks at images: `size`, or its own.
 

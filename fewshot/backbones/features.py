@@ -20,17 +20,21 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fewshot import backend, settings
-from fewshot.backbones import backbones, check, digest, licence, load, milliseconds
+from fewshot.backbones import backbones, check, digest, licence, load, milliseconds, to_fetch
 from fewshot.backbones.hub import POOLS, is_hub
 from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.cache import cache_dir, set_aside
 from fewshot.seeding import seed_globally
 from fewshot.wording import plural
+
+if TYPE_CHECKING:
+    from fewshot.backbones.weights import WeightFile
 
 PIXELS = "pixels"  # no backbone: images as they are
 VERSION = 2  # raise it when features change
@@ -122,6 +126,38 @@ def seconds(text: str, images: int) -> float:
     return images * sum(1e-3 * milliseconds(term.backbone) * (term.size / 224) ** 2 for term in parse(text))
 
 
+def missing_seconds(text: str, x: np.ndarray, setting: tuple[int, str]) -> float:
+    """Return the seconds on one core, roughly, of those features that the store lacks.
+
+    Parameters
+    ----------
+    text, x
+        Names and images, as for `extract`.
+    setting
+        Threads and device of who computes, as `fewshot.backend.started` returns them.
+    """
+    keys = keys_of(x)
+    return sum(seconds(str(term), len(keys) - _count_stored(term, keys, setting)) for term in parse(text))
+
+
+def _count_stored(term: Term, keys: list[bytes], setting: tuple[int, str]) -> int:
+    path = _path(term, setting)
+    try:
+        if not path.exists():
+            return 0
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as store:
+            there = {key for key, _ in _stored(store, keys)}
+    except (sqlite3.Error, OSError):  # who computes says what is wrong with it
+        return 0
+    return sum(key in there for key in keys)
+
+
+def files_to_fetch(text: str) -> list[WeightFile]:
+    """Return the files of weights that features need and that are not here yet."""
+    files = (to_fetch(term.backbone, term.weights) for term in parse(text))
+    return [file for file in files if file is not None]
+
+
 def clear() -> None:
     """Delete all features."""
     shutil.rmtree(_folder(), ignore_errors=True)
@@ -130,7 +166,7 @@ def clear() -> None:
 def _extract(term: Term, x: np.ndarray, again: bool = False) -> np.ndarray:
     """Return the features, from the store as far as it has them. again: the store has just been set aside."""
     keys = keys_of(x)
-    path = _folder() / f"{_name(term, _version(term))}.sqlite"
+    path = _path(term, backend.started())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path, timeout=120)) as store:
@@ -224,7 +260,8 @@ def _version(term: Term) -> object:
 
 @functools.lru_cache(maxsize=4)
 def _forward(term: Term, version: object, shape: tuple[int, int, int]):
-    return backend.compile_forward(network(term, shape))
+    with backend.setting_up():
+        return backend.compile_forward(network(term, shape))
 
 
 def _stored(store: sqlite3.Connection, keys: list[bytes]) -> Iterable[tuple[bytes, object]]:
@@ -251,10 +288,14 @@ def _folder() -> Path:
     return cache_dir() / "features"
 
 
+def _path(term: Term, setting: tuple[int, str] | None) -> Path:
+    return _folder() / f"{_name(term, _version(term), setting)}.sqlite"
+
+
 @functools.cache  # it may have to read a whole weight file
-def _name(term: Term, version: object) -> str:
+def _name(term: Term, version: object, setting: tuple[int, str] | None) -> str:
     # Sums depend on threads and device, too.
-    whole = json.dumps([term.describe(), backend.started()], sort_keys=True)
+    whole = json.dumps([term.describe(), setting], sort_keys=True)
     identity = hashlib.sha256(whole.encode()).hexdigest()[:12]
     name = "hub" if is_hub(term.backbone) else term.backbone.replace("/", "-")
     return f"{name}-{term.size}-{identity}"

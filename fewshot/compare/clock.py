@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fewshot.errors import UsageError, field
 
 LEAST_BUDGET = 60.0
+TYPED = (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 480, 720, 1440)  # minutes that one types
 UNITS = {"s": 1, "m": 60, "h": 3600}
 WANTED = "wants a time, such as 90s, 20m or 1h"
 
@@ -34,6 +35,40 @@ class Clock:
     def left(self) -> float:
         """Return the seconds that are left; negative where the budget is overdrawn."""
         return self.budget - self.gone()
+
+
+class Pace:
+    """How many times as long as guessed things of a kind take on this machine, by what it did so far."""
+
+    def __init__(self) -> None:
+        self._guessed: dict[str, float] = {}
+        self._taken: dict[str, float] = {}
+
+    def note(self, kind: str, guessed: float, taken: float) -> None:
+        """Compare seconds with a guess; one of nothing tells nothing."""
+        if guessed > 0:
+            self._guessed[kind] = self._guessed.get(kind, 0.0) + guessed
+            self._taken[kind] = self._taken.get(kind, 0.0) + taken
+
+    def of(self, kind: str) -> float | None:
+        """Return the factor of a kind, 1 or more; None where nothing of it has been done yet.
+
+        What took less than guessed, such as a toy's trials, promises nothing for what takes long.
+        """
+        return max(1.0, self._taken[kind] / self._guessed[kind]) if kind in self._guessed else None
+
+
+def typed(seconds: float) -> str:
+    """Return the least budget that one types and that has so many seconds: "90m", "3h"."""
+    needed = seconds / 60
+    minutes = next((known for known in TYPED if known >= needed), 60 * math.ceil(needed / 60))
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+
+
+def minutes(seconds: float) -> str:
+    """Return "45 s" or "2:05 min"."""
+    whole = max(0, round(seconds))
+    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02} min"
 
 
 def share_of_core(work: float = 0.05, patience: float = 0.5) -> float:

@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.data import Prepared
 from fewshot.data.sources import read_meta
+from fewshot.errors import field
 from fewshot.io.files import slug
+from fewshot.wording import readable
 
-DOCUMENT = "comparison.json"
+DOCUMENT, MODEL = "comparison.json", "model.keras"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder, and where its images are from. notes: what is replaced there, a line each."""
+    """A folder, and where its images are from.
+
+    earlier: of a comparison of the same images that lies there, the method of its model; None without a
+    comparison, "" for one without a model.
+    """
 
     folder: Path
     source: str
-    notes: tuple[str, ...] = ()
+    earlier: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What will be replaced here, and how to keep it, in a line."""
+        if self.earlier is None:
+            return []
+        model = f", with its model of {self.earlier}" if self.earlier else ""
+        return [
+            f"{self.folder} holds an earlier comparison of it{model}: the new one takes its place, recorded "
+            f"trials are kept; to keep both: {field('out', 'DIR')}"
+        ]
+
+    def replaced(self, model: Mapping[str, str] | None) -> list[str]:
+        """Return what has become of an earlier model, in a line. model: what was saved now, if anything."""
+        if not self.earlier:
+            return []
+        if model is None:
+            return [f"{self.folder / MODEL} is still the earlier comparison's, {self.earlier}"]
+        to = "anew" if model["method"] == self.earlier else f"by {model['method']}"
+        return [f"replaced: the model of {self.earlier} {to}; to keep both next time: {field('out', 'DIR')}"]
 
     def clear(self, names: set[str]) -> None:
         """Delete the pictures of an earlier comparison: those that would stay beside the new ones."""
@@ -43,8 +70,17 @@ def place_of(out: Path, images: Prepared) -> Place:
         if earlier is None:
             return Place(folder, source)
         if earlier == source:
-            return Place(folder, source, (f"{folder} holds an earlier comparison of it, which is replaced",))
+            return Place(folder, source, _model_in(folder))
         number += 1
+
+
+def _model_in(folder: Path) -> str:
+    """Return the method of the model that an earlier comparison saved; "" without one."""
+    try:
+        card = json.loads((folder / MODEL).with_suffix(".json").read_text(encoding="utf-8"))
+        return readable(card["method"]) if (folder / MODEL).exists() else ""
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def _source_of(path: Path) -> str | None:

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.compare.answer import answer_of, is_behind
-from fewshot.compare.board import Progress, minutes
-from fewshot.compare.clock import Clock, check_budget
+from fewshot.compare.board import Progress
+from fewshot.compare.clock import Clock, check_budget, minutes, typed
 from fewshot.compare.findings import Findings, error_ratio
 from fewshot.compare.held_out import DRAWS, Pool, pool_of
 from fewshot.compare.inspected import inspected
 from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
-from fewshot.compare.tournament import NO_TIME, SLACK, Tournament
+from fewshot.compare.tournament import NO_TIME, OVER, SLACK, Tournament
 from fewshot.compare.verdict import between, by_reason
 from fewshot.compare.winner import save_winner
 from fewshot.data import Dataset, Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS, near_duplicates
-from fewshot.errors import FewshotError, UsageError
+from fewshot.errors import FewshotError, UsageError, field
 from fewshot.io.files import writing
 from fewshot.learners.contract import Learner
 from fewshot.stats.intervals import Estimate, estimate
@@ -39,11 +39,15 @@ LARGEST_ROUND = max(DRAWS, FOLDS)
 SHOTS = (3, 5, 10, 20, 50, 100, 200)
 CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
-EXPORTING = 20.0  # seconds that pictures, saving and checking a model take, roughly, but for its size
-BUILT = 100  # and as long again as so many photos take to look at
-LOOKING = 5.0  # seconds that pictures of where it looks take, and as long as so many photos
-KEPT = 0.5  # at most this share of the budget is kept for them
-EXACT = 0.05  # share of the budget that guesses may cost in the end
+# Seconds at the usual speed, roughly.
+INSPECTING = 7.0  # looking for odd photos and labels, with the start of the backend in this process
+SAVING, COPYING = 5.0, 4.0  # saving and checking a model, and more for each backbone in it
+CHECKING = 30  # and as long as so many photos take to look at
+DRAWING = 4.0  # pictures and page
+LOOKING, LOOKED_AT = 5.0, 100  # pictures of where it looks, and as long as so many photos
+KEPT = 0.5  # at most this share of the budget is kept for all that, at the usual speed
+EXACT = 0.05  # share of the budget that guesses may cost in the end …
+TOO_LITTLE = 0.1  # … and more than this is said as soon as it shows
 
 
 def compare(
@@ -98,19 +102,51 @@ def compare(
     """
     check_budget(budget)
     clock, progress = Clock(budget), progress or Progress()
+    with progress:
+        return _compare(
+            load,
+            strategies,
+            clock,
+            draws,
+            machine,
+            Path(out),
+            export,
+            formats,
+            progress,
+            command,
+            notes,
+            track,
+        )
+
+
+def _compare(
+    load: Callable[[Iterable[Learner]], Images],
+    strategies: Sequence[Strategy],
+    clock: Clock,
+    draws: Draws | None,
+    machine: Machine | None,
+    out: Path,
+    export: bool,
+    formats: Sequence[str],
+    progress: Progress,
+    command: str,
+    notes: Sequence[str],
+    track: Sequence[str],
+) -> Findings:
+    """Compare, as `compare` says, while `progress` is entered."""
+    progress.on_stage("reading the photos", clock)
     learners = {strategy.name: strategy.learner for strategy in strategies}
     images = load(learners.values())
     draws, machine = _usual(draws or Draws(), images.small), machine or Machine()
     splits = open_splits(images.small.folder)
     plan = make_plan(learners, images, draws, machine=machine, usual_seeds=ROUNDS * LARGEST_ROUND)
-    pool, place = pool_of(plan, splits), place_of(Path(out), images.small)
+    pool, place = pool_of(plan, splits), place_of(out, images.small)
     progress.say(*notes, *images.small.notes, *_announcement(plan, splits, pool), *place.notes)
-    reserve = min(EXPORTING, KEPT * budget) if export else 0.0
     with Store(out).open(track) as store:
-        with plan.machine.open(plan.trials) as executor, progress:
-            tournament = Tournament(plan, strategies, clock, store, executor, pool, reserve, progress)
+        with plan.machine.open(plan.trials) as executor:
+            tournament = Tournament(plan, strategies, clock, store, executor, pool, progress=progress)
             trainings = export + (splits.test is not None)
-            course = _Course(tournament, strategies, plan, images, draws, progress, trainings)
+            course = _Course(tournament, strategies, plan, images, draws, progress, trainings, export)
             course.run()
             answer = answer_of(tournament)
             if not answer.rows:
@@ -119,6 +155,8 @@ def compare(
             points = course.points.get(answer.winner or "", {})
             answer = answer_of(tournament, error_ratio(points, pool))
             tested = course.measure_test_part()
+        pace = tournament.pace_of_start
+        progress.on_stage("looking at the photos themselves", clock, 0, INSPECTING * pace, "saving")
         inspection = inspected(answer, images, pool, plan.machine, progress.say)
         findings = Findings(
             answer,
@@ -133,26 +171,47 @@ def compare(
             command,
         )
         if export and answer.winner:
+            seconds = _saving(plan.learners[answer.winner]) * pace + tournament.costs[answer.winner]
+            progress.on_stage(
+                f"training {answer.winner} on all photos, saving it", clock, 0, seconds, "pictures"
+            )
             findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
-            findings = _with_looks(findings, plan, clock, tournament.pace)
+            findings = _with_looks(findings, plan, clock, pace, progress)
+    progress.on_stage("drawing the pictures", clock, 0, DRAWING * pace)
     findings = findings.written()
-    progress.say(*_lateness(clock))
+    progress.say(*place.replaced(findings.model), *_lateness(clock))
     return findings
 
 
-def _with_looks(findings: Findings, plan: Plan, clock: Clock, pace: float) -> Findings:
+def _saving(learner: Learner) -> float:
+    """Return the seconds, at the usual speed, that saving and checking a model take, without its training."""
+    return SAVING + COPYING * len(learner.pretrained()) + learner.feature_seconds(CHECKING)
+
+
+def _shortage(seconds: float, left: float, budget: float) -> str:
+    """Return why something was left out: what it takes, what was left, and which budget has room for it."""
+    had = f"{minutes(left)} were left" if left >= 1 else "no time was left"
+    return f"takes about {minutes(seconds)}, and {had}: {field('budget', typed(budget))} has room for it"
+
+
+def _with_looks(findings: Findings, plan: Plan, clock: Clock, pace: float, progress: Progress) -> Findings:
     """Return the findings with pictures of where the saved model looks, as time allows; none of another's."""
     winner = findings.winner
     if not (winner and findings.model and findings.model["method"] == winner and findings.answer.promise):
         return findings
     learner = plan.learners[winner]
-    if clock.left() < pace * (LOOKING + learner.feature_seconds(BUILT)):
-        return replace(findings, left_out={**findings.left_out, "pictures of where it looks": NO_TIME})
+    needed, left = pace * (LOOKING + learner.feature_seconds(LOOKED_AT)), clock.left() - pace * DRAWING
+    if left < needed:
+        why = _shortage(needed, left, clock.budget + SLACK * (needed - left))
+        return replace(findings, left_out={**findings.left_out, "pictures of where it looks": why})
+    progress.on_stage(f"pictures of where {winner} looks", clock, 0, needed)
     data, folder = findings.images.of(learner), findings.place.folder
     try:
         with writing(folder):
             photos, model = findings.photos[0], Path(findings.model["path"])
-            looks = write_looks(photos, data, findings.pool.part, model, folder, clock.left)
+            looks = write_looks(
+                photos, data, findings.pool.part, model, folder, lambda: clock.left() - pace * DRAWING
+            )
     except UsageError:  # no model of feature maps
         return findings
     return replace(findings, looks=looks)
@@ -205,15 +264,24 @@ class _Course:
         draws: Draws,
         progress: Progress,
         trainings: int = 0,
+        export: bool = False,
     ):
-        self._trainings, self._reserve = trainings, tournament.reserve  # of the winner, that come at the end
+        self._trainings, self._export = trainings, export  # trainings of the winner come at the end
         self._tournament, self._strategies, self._progress = tournament, list(strategies), progress
         self._plan, self._images, self._draws = plan, images, draws
         self._round = plan.seeds[: tournament.pool.per_round]
+        self._waiting: list[Strategy] = []  # for more time, in order
+        self._asked = 0.0  # seconds that a budget needs for them, by now
         self.points: dict[str, dict[int, list[float]]] = {}
 
     def run(self) -> None:
-        """Run all of it: heads first and to the end, what takes long only as far as it is not far behind."""
+        """Run all of it: heads first and to the end, what takes long only as far as it is not far behind.
+
+        In order: where there is no time for a strategy, weaker ones that take less do not take its place.
+        """
+        self._tournament.look_around()
+        if self._strategies:
+            self._keep(self._strategies[0])
         heads = [strategy for strategy in self._strategies if strategy.stage == 0]
         for strategy in heads:
             self._try(strategy)
@@ -228,32 +296,91 @@ class _Course:
         tournament, first = self._tournament, not self._tournament.records
         # What takes long is measured on one wave of draws before more are asked for.
         enough = self._round if strategy.stage == 0 else self._round[: tournament.jobs]
+        over = OVER * tournament.clock.budget if strategy.stage == 0 else 0.0
         expected = tournament.expected(strategy, enough)
-        if not first and not tournament.fits(strategy, enough):
-            tournament.left_out[strategy.name] = NO_TIME
+        if expected and not first and (self._waiting or not tournament.fits(strategy, enough, over)):
+            self._wait(strategy, enough)
             return
-        self._tell(f"{strategy.name} ({STAGES[strategy.stage]})", len(enough), expected)
-        if not tournament.run(strategy, enough):
+        if not tournament.fetch(strategy):
             self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
             return
-        self._keep()
+        expected = tournament.expected(strategy, enough)
+        if not first and not tournament.fits(strategy, enough, over):  # fetching took that long
+            self._wait(strategy, enough)
+            return
+        self._tell(f"{strategy.name} ({STAGES[strategy.stage]})", len(enough), expected)
+        if not tournament.run(strategy, enough, over):
+            if tournament.left_out[strategy.name] == NO_TIME:
+                self._progress.say(f"{strategy.name} is given up: the time is up")
+                self._wait(strategy, enough)
+            else:
+                self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
+            return
+        self._keep(strategy)
         for start in range(len(enough), len(self._round), tournament.jobs):
             wave = self._round[start : start + tournament.jobs]
             decided = start >= LEAST_DRAWS and is_behind(tournament, strategy.name)
             if decided or not tournament.fits(strategy, wave):
                 break
             tournament.run(strategy, wave)
-            self._keep()
+            self._keep(strategy)
         if first:
-            self._progress.say(*_so_far(tournament))
+            self._progress.say(*_so_far(tournament), *self._too_little())
 
-    def _keep(self) -> None:
-        """Keep enough of the budget for training the winner at the end."""
+    def _wait(self, strategy: Strategy, draws: Sequence[int]) -> None:
+        """Note that a strategy waits for more time: how long it takes, and which budget has room for it."""
+        tournament, left = self._tournament, self._tournament.time_left()
+        needed = SLACK * tournament.expected(strategy, draws)
+        if not self._waiting:
+            self._asked = tournament.clock.budget - left
+        elif strategy.stage > 0 and self._waiting[-1].stage == 0:
+            self._asked += self._rest_of_heads()
+        kept = self._kept_for(strategy) * tournament.pace_of_start
+        budget = max(self._asked + needed + max(0.0, kept - tournament.kept()), tournament.clock.budget + 1)
+        if self._waiting:
+            comes = f"comes after {self._waiting[-1].name}, and takes about {minutes(needed)}"
+            why = f"{comes}: {field('budget', typed(budget))} has room for it"
+        else:
+            why = _shortage(needed, left, budget)
+        tournament.left_out[strategy.name] = why
+        self._waiting.append(strategy)
+        # Before the next one's turn this one has all draws of a round, unless it is behind.
+        self._asked += SLACK * tournament.expected(strategy, self._round)
+
+    def _rest_of_heads(self) -> float:
+        """Return the seconds that other folds and the curve take, before what comes after heads."""
+        tournament = self._tournament
+        rounds = math.ceil(len(self._round) / tournament.jobs) * (ROUNDS - 1)
+        curve = len(SHOTS) * math.ceil(CURVE_DRAWS / tournament.jobs)
+        heads = [strategy.name for strategy in self._strategies if strategy.stage == 0]
+        each = [
+            tournament.costs[name] * (1 if name in tournament.records else tournament.pace) for name in heads
+        ]
+        return SLACK * (rounds * sum(each) + curve * max(each, default=0.0))
+
+    def _kept_for(self, strategy: Strategy) -> float:
+        """Return the seconds, at the usual speed, that the end takes if a strategy wins."""
+        saving = _saving(strategy.learner) if self._export else 0.0
+        return min(INSPECTING + DRAWING + saving, KEPT * self._tournament.clock.budget)
+
+    def _keep(self, strategy: Strategy) -> None:
+        """Keep enough of the budget for the end; of a strategy, until one is known to win."""
         tournament, winner = self._tournament, answer_of(self._tournament).winner
-        if winner is not None and self._trainings:
-            training = self._trainings * tournament.costs[winner]
-            built = self._plan.learners[winner].feature_seconds(BUILT)
-            tournament.reserve = min(self._reserve + training + built, KEPT * tournament.clock.budget)
+        learner = next((one for one in self._strategies if one.name == winner), strategy)
+        tournament.reserve = self._kept_for(learner)
+        if winner is not None:
+            tournament.training = self._trainings * tournament.costs[winner]
+
+    def _too_little(self) -> list[str]:
+        """Return a line where the budget will clearly not do on this machine."""
+        clock = self._tournament.clock
+        whole = clock.gone() + self._tournament.kept()
+        if whole <= (1 + TOO_LITTLE) * clock.budget:
+            return []
+        return [
+            f"this machine is slower than usual, or busy: with its model and pictures all will take about "
+            f"{minutes(whole)}, {minutes(whole - clock.budget)} more than the budget"
+        ]
 
     def _once_more(self, heads: Sequence[Strategy]) -> None:
         """Divide the images into other folds, for the heads that are not behind."""
@@ -291,7 +418,9 @@ class _Course:
                 self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
                 records = tournament.run_others(fewer.trials, left=tournament.time_left)
             except OutOfTime:
-                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = NO_TIME
+                needed, left = SLACK * expected, tournament.time_left()
+                why = _shortage(needed, left, tournament.clock.budget + needed - left)
+                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = why
                 break
             except FewshotError as error:  # some need more photos than that
                 tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = error.args[0]

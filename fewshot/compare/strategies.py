@@ -45,10 +45,6 @@ class Strategy:
             return 2
         return 0 if self.learner.shared() else 1
 
-    def feature_seconds(self, images: int) -> float:
-        """Return the seconds on one core that the features of so many images take, roughly."""
-        return self.learner.feature_seconds(images)
-
 
 def strategies(methods: Sequence[object] | None = None) -> list[Strategy]:
     """Return methods as strategies, each once, in the order in which they run.

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
+from fewshot.backbones.features import files_to_fetch, missing_seconds
+from fewshot.backbones.weights import WeightFile, locate
 from fewshot.compare.board import Progress
-from fewshot.compare.clock import Clock, share_of_core
+from fewshot.compare.clock import Clock, Pace, share_of_core
 from fewshot.compare.held_out import HeldOut, Pool, held_out
 from fewshot.compare.strategies import STAGES, Strategy
+from fewshot.data import open_splits
+from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError
+from fewshot.machine import size
 from fewshot.trials.executor import Executor, OutOfTime, forever
 from fewshot.trials.plan import Plan
 from fewshot.trials.predictions import Predictions, read_predictions
@@ -22,12 +28,20 @@ from fewshot.trials.trial import Trial
 from fewshot.wording import plural
 
 SLACK = 1.2  # how much longer things may take than they did
-START_UP = 8.0  # seconds until the workers have imported what they need
+OVER = 0.05  # share of the budget that what comes first may take beyond what is left
+START_UP = 6.0  # seconds until the workers have imported what they need …
+BUILDING = 2.0  # … and built a backbone
+ASKING, RATE, USUAL_SIZE = 4.0, 5e6, 50e6  # seconds until weights arrive, bytes a second, bytes of a file
+FETCHING, STARTING, COMPUTING = "fetching", "starting", "computing"  # what has a pace of its own
+LOOKED_UP = 100  # images that tell how many features are there
 NO_TIME = "more time is needed"
 
 
 class Tournament:
     """Strategies on the same draws: what each said of the held-out images, and what a trial costs.
+
+    Two numbers may be set: `reserve`, the seconds at the usual speed that are kept for what comes after the
+    trials, and `training`, those on this machine that training the winner takes then.
 
     Parameters
     ----------
@@ -41,8 +55,6 @@ class Tournament:
         Where records are kept, and where trials are computed.
     pool
         What the draws hold out from.
-    reserve
-        Seconds of the budget that are kept for what comes after the tournament; may be set anew.
     progress
         Is told of every trial.
     share
@@ -57,12 +69,12 @@ class Tournament:
         store: Store,
         executor: Executor,
         pool: Pool,
-        reserve: float = 0.0,
         progress: Progress | None = None,
         share: Callable[[], float] = share_of_core,
     ):
         self._trials = {(trial.method, trial.seed): trial for trial in plan.trials}
-        self.clock, self._store, self._executor, self.reserve = clock, store, executor, reserve
+        self.clock, self._store, self._executor = clock, store, executor
+        self.reserve = self.training = 0.0
         self._progress = progress or Progress()
         self.jobs = max(1, plan.machine.jobs or 1)
         self.pool = pool
@@ -74,55 +86,135 @@ class Tournament:
         self.left_out: dict[str, str] = {}  # strategy → why it was not tried
         self._started = False
         self._timed: set[str] = set()  # strategies whose costs were measured in this run
-        self._guessed = self._taken = 0.0  # seconds: of what took longer than guessed, or tells as much
+        self._known: dict[tuple[str, int], bool] = {}  # strategy and draw → whether it is recorded
+        self._lacking: dict[str, dict[str, float]] = {}  # strategy → backbone → seconds of its features
+        self._unavailable: dict[WeightFile, str] = {}  # weights that cannot be fetched, and why
+        self._paces = Pace()
         self._measured_share, self._share = share, 1.0
         self._collected: dict[str, tuple[int, HeldOut | None]] = {}  # and of how many draws
 
     def expected(self, strategy: Strategy, draws: Sequence[int]) -> float:
-        """Return the seconds that a strategy takes on some draws, features and start-up with it."""
-        trials, before = self._guess(strategy, draws)
-        return trials * (1 if strategy.name in self._timed else self.pace) + before * self.pace
-
-    def _guess(self, strategy: Strategy, draws: Sequence[int]) -> tuple[float, float]:
-        """Return the seconds of a strategy's trials, and of what comes before, at the usual speed."""
-        done = self.records.get(strategy.name, {})
-        count = sum(draw not in done for draw in draws)
-        features = 0.0 if done else strategy.feature_seconds(self.pool.count) / self.jobs
+        """Return the seconds that a strategy takes on some draws, with weights, features and start-up."""
+        draws = [draw for draw in draws if not self._is_known(strategy.name, draw)]
+        if not draws:
+            return 0.0
+        fetching = sum(map(_seconds_to_fetch, self._files(strategy)))
+        features, starting = self._before(strategy)
+        trials = math.ceil(len(draws) / self.jobs) * self.costs[strategy.name]
         return (
-            math.ceil(count / self.jobs) * self.costs[strategy.name],
-            features + (0 if self._started else START_UP),
+            fetching * (self._paces.of(FETCHING) or 1.0)
+            + starting * self.pace_of_start
+            + features / self.jobs * self.pace
+            + trials * (1 if strategy.name in self._timed else self.pace)
         )
+
+    def _is_known(self, name: str, draw: int) -> bool:
+        """Return whether a draw is recorded, in this run or an earlier one."""
+        if draw in self.records.get(name, {}):
+            return True
+        if (name, draw) not in self._known:
+            record = self._store.get(self._trials[name, draw].key)
+            self._known[name, draw] = record is not None and record.ok
+        return self._known[name, draw]
+
+    def _before(self, strategy: Strategy) -> tuple[float, float]:
+        """Return the seconds, at the usual speed, of a strategy's features on one core, and of starting."""
+        lacking = self._features_of(strategy)
+        return sum(lacking.values()), len(lacking) * BUILDING + (0 if self._started else START_UP)
+
+    def _features_of(self, strategy: Strategy) -> dict[str, float]:
+        """Return backbone → the seconds on one core of those of its features that nobody has computed yet."""
+        if strategy.name not in self._lacking:
+            trial = next(trial for (name, _), trial in self._trials.items() if name == strategy.name)
+            x, lacking = open_splits(trial.data.folder).parts[self.pool.part].x, dict[str, float]()
+            everything = np.arange(len(x)) if self.pool.images is None else np.flatnonzero(self.pool.images)
+            some = everything[:: -(-len(everything) // LOOKED_UP)]
+            for backbone, seen in strategy.learner.features_of(_taken(x, some)):
+                missing = missing_seconds(backbone, seen, (trial.threads, trial.device))
+                lacking[backbone] = lacking.get(backbone, 0.0) + missing * len(everything) / len(some)
+            self._lacking[strategy.name] = {backbone: took for backbone, took in lacking.items() if took}
+        return self._lacking[strategy.name]
+
+    @staticmethod
+    def _files(strategy: Strategy) -> list[WeightFile]:
+        """Return the weights that have to be fetched for a strategy."""
+        files = [file for text in strategy.learner.pretrained() for file in files_to_fetch(text)]
+        return list(dict.fromkeys(files))
 
     @property
     def pace(self) -> float:
-        """How many times as long as guessed things take on this machine, by what it did so far.
+        """How many times as long as guessed computing takes on this machine, by what it did so far.
 
-        1 or more. Costs that were measured in this run need no such factor. Where features lie in the store,
-        what was done tells little: then what this process gets of a core does.
+        Costs that were measured in this run need no such factor. Before anything is measured, as where
+        features lie in the store, what this process gets of a core tells.
         """
-        return max(1 / self._share, self._taken / self._guessed if self._guessed else 1.0)
+        return self._paces.of(COMPUTING) or max(1.0, 1 / self._share)
 
-    def fits(self, strategy: Strategy, draws: Sequence[int]) -> bool:
-        """Tell whether there is time for a strategy on some draws."""
-        return SLACK * self.expected(strategy, draws) <= self.time_left()
+    @property
+    def pace_of_start(self) -> float:
+        """The same for imports and for building networks, of which saving a model mostly consists, too."""
+        return self._paces.of(STARTING) or self.pace
 
-    def run(self, strategy: Strategy, draws: Sequence[int]) -> bool:
+    def look_around(self) -> None:
+        """Measure what this process gets of a core."""
+        self._share = self._measured_share()
+
+    def fits(self, strategy: Strategy, draws: Sequence[int], over: float = 0.0) -> bool:
+        """Tell whether there is time for a strategy on some draws.
+
+        over: so many seconds more, without the slack that guesses otherwise have.
+        """
+        needed = self.expected(strategy, draws) * (1 if over else SLACK)
+        return not needed or needed <= self.time_left() + over
+
+    def fetch(self, strategy: Strategy) -> bool:
+        """Fetch the weights that a strategy needs; return False, and note why, where that cannot be done.
+
+        In this process, which shows how far it is, and before workers ask for them at the same time.
+        """
+        for file in self._files(strategy):
+            if file in self._unavailable:  # it was asked for, for another strategy
+                self.left_out[strategy.name] = self._unavailable[file]
+                return False
+            guess, begin = _seconds_to_fetch(file), self.clock.gone()
+            told = f" ({size(file.size)})" if file.size else ""
+            title, expected = f"fetching the weights of {file.name}{told}", self._paces.of(FETCHING) or 1.0
+            self._progress.on_stage(title, self.clock, 0, guess * expected, strategy.name)
+            try:
+                locate(file)
+            except FewshotError as error:
+                self.left_out[strategy.name] = self._unavailable[file] = error.args[0]
+                return False
+            self._paces.note(FETCHING, guess, self.clock.gone() - begin)
+        return True
+
+    def run(self, strategy: Strategy, draws: Sequence[int], over: float = 0.0) -> bool:
         """Run a strategy on draws; return False, and note why, where it cannot run at all.
 
         When the time is up, the draws that have not come to their end are left out, unless nothing else is
-        known.
+        known. over: so many seconds more.
         """
         name, first = strategy.name, not self.records
         by_draw, computed = dict(self.records.get(name, {})), []
-        guess, begin = self._guess(strategy, draws), self.clock.gone()
+        (features, starting), begin = self._before(strategy), self.clock.gone()
+        shares: list[float] = []  # seconds that parts of the features took, each on one core
+        ended = total = 0.0
 
         def note(trial: Trial, record: Record, new: bool) -> None:
             by_draw[trial.seed] = record
             computed.extend([record.seconds] * new)
 
+        def prepared(of: int, seconds: float) -> None:
+            nonlocal ended, total
+            ended, total = self.clock.gone(), of
+            shares.append(seconds)
+
+        if starting:
+            self._progress.on_detail("starting, and building networks")
         try:
             trials = [self._trials[name, draw] for draw in draws]
-            self.run_others(trials, note, forever if first else self.time_left)
+            left = forever if first else lambda: self.time_left() + over
+            self.run_others(trials, note, left, prepared)
         except OutOfTime:
             if by_draw:
                 self._progress.say(f"time is up: {name} ends after {plural(len(by_draw), 'draw')}")
@@ -130,37 +222,44 @@ class Tournament:
             self.left_out[name] = error.args[0]
             self.records.pop(name, None)
             return False
-        self._started, self._share = True, self._measured_share()
+        finally:
+            self._lacking.clear()  # there are more features now
+        if shares:
+            at_once = min(self.jobs, len(shares))
+            self._paces.note(COMPUTING, features * len(shares) / total, sum(shares))
+            self._paces.note(STARTING, starting, max(0.0, ended - begin - sum(shares) / at_once))
+        elif name not in self._timed:
+            self._paces.note(COMPUTING, len(computed) * self.costs[name], sum(computed))
+        self._started |= bool(computed or shares)
+        self.look_around()
         if not any(record.ok for record in by_draw.values()):
             self.left_out[name] = next((record.reason or "" for record in by_draw.values()), NO_TIME)
             self.records.pop(name, None)
             return False
         self.records[name] = by_draw
-        if len(computed) == len(draws) and name not in self._timed:
-            self._compare(self.clock.gone() - begin, *guess)
         if computed or name not in self._timed:
             self.costs[name] = float(np.median(computed or [one.seconds for one in by_draw.values()]))
         if computed:
             self._timed.add(name)
         return True
 
-    def _compare(self, taken: float, trials: float, before: float) -> None:
-        """Compare with a guess what was computed anew: features that lie in the store take no time."""
-        if taken > trials + before or not before:
-            self._guessed += trials + before
-            self._taken += taken
-
     def run_others(
         self,
         trials: Sequence[Trial],
         note: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
         left: Callable[[], float] = forever,
+        prepared: Callable[[int, float], None] = lambda total, seconds: None,
     ) -> list[Record]:
         """Return the records of trials, on the tournament's executor and in its store.
 
         note: is told of each. left: how many seconds there are; `OutOfTime` where they do not suffice.
+        prepared: is told of each part of the features, as in `fewshot.trials.run.run`.
         """
         progress = self._progress
+
+        def on_prepared(total: int, seconds: float) -> None:
+            prepared(total, seconds)
+            progress.on_prepared(total)
 
         def on_record(trial: Trial, record: Record, computed: bool) -> None:
             note(trial, record, computed)
@@ -171,7 +270,7 @@ class Tournament:
             self._store,
             self._executor,
             on_record,
-            on_prepared=progress.on_prepared,
+            on_prepared=on_prepared,
             left=left,
         )
 
@@ -181,7 +280,11 @@ class Tournament:
 
     def time_left(self) -> float:
         """Return the seconds that are left for trials."""
-        return self.clock.left() - self.reserve * self.pace
+        return self.clock.left() - self.kept()
+
+    def kept(self) -> float:
+        """Return the seconds that are kept for what comes after the trials."""
+        return self.reserve * self.pace_of_start + self.training
 
     def held_out(self) -> Mapping[str, HeldOut]:
         """Return what each strategy said of the held-out images."""
@@ -190,3 +293,13 @@ class Tournament:
                 self._collected[name] = len(by_draw), held_out(by_draw, self._store, self.pool)
         collected = {name: self._collected[name][1] for name in self.records}
         return {name: said for name, said in collected.items() if said is not None}
+
+
+def _taken(x: np.ndarray | StoredViews, positions: np.ndarray) -> np.ndarray:
+    """Return images at some positions; views stay on disk until they are looked at, as arrays do."""
+    return cast(np.ndarray, x.take(positions) if isinstance(x, StoredViews) else x[positions])
+
+
+def _seconds_to_fetch(file: WeightFile) -> float:
+    """Return the seconds that a file of weights takes to arrive, as a guess before the first has."""
+    return ASKING + (file.size or USUAL_SIZE) / RATE

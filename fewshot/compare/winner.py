@@ -10,6 +10,7 @@ import numpy as np
 from fewshot import backend
 from fewshot.compare.findings import Findings
 from fewshot.compare.held_out import counted
+from fewshot.compare.place import MODEL
 from fewshot.data.catalogue import open_whole
 from fewshot.errors import FewshotError, UsageError
 from fewshot.machine import cores
@@ -49,7 +50,7 @@ def save_winner(
     backend.ensure(plan.machine.threads or cores(), plan.machine.device)
     from fewshot.deploy.export import export
 
-    path = findings.place.folder / "model.keras"
+    path = findings.place.folder / MODEL
     for row in findings.answer.rows:
         if row.method not in findings.answer.said:
             continue

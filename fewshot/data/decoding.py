@@ -9,7 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from fewshot.data.kinds import formats
 from fewshot.data.photo import load_image
 from fewshot.errors import field
 from fewshot.machine import cores, memory, room
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 AHEAD = 64  # images decoded and not yet taken
 SAMPLE = 100  # files that tell how large all are, and which values they hold
@@ -77,13 +74,6 @@ def short_side(files: Sequence[Path]) -> int:
 def spread(files: Sequence[Path]) -> Sequence[Path]:
     """Return no more than about `SAMPLE` of the files, spread over them from the end."""
     return files[:: -(-len(files) // SAMPLE) or 1]
-
-
-def progress(total: int, title: str) -> tqdm:
-    """Return a bar that counts images."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=title, unit="image", disable=None)
 
 
 def with_levels(read: Callable[..., np.ndarray], levels: Levels) -> Read:

@@ -23,7 +23,7 @@ import numpy as np
 from fewshot.data import duplicates
 from fewshot.data.archive import dropped, unpacked
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.decoding import check_memory, decoded, levels_of, progress, with_levels
+from fewshot.data.decoding import check_memory, decoded, levels_of, with_levels
 from fewshot.data.depth import Levels
 from fewshot.data.folders import layout_of_folder
 from fewshot.data.kinds import AVIF, HEIC, formats, why_unreadable
@@ -35,6 +35,7 @@ from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
 from fewshot.data.walk import TABLES
 from fewshot.errors import FewshotError, UsageError, field
+from fewshot.io import progress
 from fewshot.io.cache import cache_dir
 from fewshot.machine import space
 from fewshot.wording import plural, readable
@@ -155,7 +156,7 @@ def _render_again(layout: Layout, small: Path, size: int, all_views: bool, folde
     read = with_levels(render, meta["levels"])
     parts = {}
     title = f"decoding {size} px{', all views' if all_views else ''}"
-    with progress(sum(map(len, files.values())), title) as bar:
+    with progress.bar(sum(map(len, files.values())), title, "image") as bar:
         for part, names in files.items():
             x = np.lib.format.open_memmap(folder / f"{part}_x.npy", "w+", np.uint8, (len(names), *shape))
             for i, image in enumerate(decoded([layout.root / name for name in names], size, read)):
@@ -190,7 +191,7 @@ def decode(
     names: dict[str, list[str]] = {}
     left_out: dict[str, list[str]] = {}
     blank: dict[str, list[str]] = {}
-    with progress(len(layout.files), "decoding") as bar:
+    with progress.bar(len(layout.files), "decoding", "image") as bar:
         for part, files_of in listing.items():
             files = [file for name in classes for file in files_of[name]]
             y = np.repeat(np.arange(len(classes)), [len(files_of[name]) for name in classes])

@@ -7,6 +7,7 @@ that is pinned in the code.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
@@ -15,9 +16,9 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 
+from fewshot.io import progress
 from fewshot.wording import one_line
 
 LARGEST_MEMBER = 200_000_000
@@ -63,14 +64,12 @@ def download(url: str, path: Path) -> Path:
     import http.client
     import urllib.request
 
-    from tqdm import tqdm
-
     if not url.startswith("https://"):
         raise ValueError(f"only https is fetched. Received: {url}")
     try:
         with urllib.request.urlopen(url, timeout=10) as answer, path.open("wb") as file:
             size = int(answer.headers.get("Content-Length") or 0)
-            with tqdm(desc=path.name, total=size or None, unit="B", unit_scale=True, disable=None) as bar:
+            with progress.bar(size, f"fetching {path.name}") as bar:
                 while block := answer.read(1 << 20):
                     bar.update(file.write(block))
                     if file.tell() > LARGEST_DOWNLOAD:
@@ -115,10 +114,8 @@ def _run(
     command: list[str], scratch: Path, reason: Callable[[str], str | None], title: str = "", size: int = 0
 ) -> None:
     """Run a registry's client; where there is a `title`, with a bar of the bytes that arrive in `scratch`."""
-    from tqdm import tqdm
-
     environment = os.environ | {"TMPDIR": str(scratch)}  # so that nothing stays behind elsewhere
-    bar = tqdm(desc=title, total=size, unit="B", unit_scale=True, disable=None if title else True)
+    bar = progress.bar(size, f"fetching {title}") if title else None
     process = subprocess.Popen(
         command,
         cwd=scratch,
@@ -128,13 +125,14 @@ def _run(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    with bar, process:
+    with bar or contextlib.nullcontext(), process:
         errors = None
         try:
             while errors is None:
-                with suppress(subprocess.TimeoutExpired):
+                with contextlib.suppress(subprocess.TimeoutExpired):
                     errors = process.communicate(timeout=0.2)[1]
-                bar.update(min(_bytes_in(scratch), size) - bar.n)
+                if bar:
+                    bar.update(min(_bytes_in(scratch), size) - bar.n)
         except BaseException:
             process.kill()
             raise
@@ -162,7 +160,7 @@ def _fetched(scratch: Path, pattern: str) -> Path:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    with suppress(OSError):  # files come and go meanwhile
+    with contextlib.suppress(OSError):  # files come and go meanwhile
         for file in folder.rglob("*"):
             total += file.stat().st_size
     return total

@@ -116,6 +116,13 @@ class Learner:
     def prepare(self, task: Task) -> None:
         """Compute what several learners share on a task, and keep it on disk."""
 
+    def features_of(self, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Return what `prepare` computes, where it does the same to an image in any company.
+
+        Names of features, as `fewshot.backbones.features.extract` takes them, and of which images.
+        """
+        return []
+
     def feature_seconds(self, images: int) -> float:
         """Return the seconds on one core that `prepare` takes for so many images, roughly."""
         return 0.0
@@ -236,6 +243,10 @@ class Wrapper(Learner):
             **settings,
             "versions": {"learner": definition_version(type(self))},
         }
+
+    def features_of(self, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Return which features the base computes, of which images."""
+        return self.base.features_of(x)
 
     def feature_seconds(self, images: int) -> float:
         """Return the seconds that the base's features take."""

@@ -216,14 +216,17 @@ class HeadsLearner(Learner):
 
     def _features(self, x: np.ndarray, views: tuple[str, ...]) -> dict[tuple[str, str, bool], np.ndarray]:
         """Return the features of images by backbone, view, and whether they are mirrored."""
-        table = {}
-        for backbone in self._terms():
-            for view in views:
-                picked = _pick(x, view)
-                table[backbone, view, False] = extract(backbone, picked)
-                if self.mirror:
-                    table[backbone, view, True] = extract(backbone, np.asarray(picked)[:, :, ::-1])
-        return table
+        return {key: extract(key[0], seen) for key, seen in self._seen(x, views)}
+
+    def _seen(
+        self, x: np.ndarray, views: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, str, bool], np.ndarray]]:
+        """Yield backbone, view and whether it is mirrored, each with what the backbone looks at."""
+        for backbone, view in itertools.product(self._terms(), views):
+            picked = _pick(x, view)
+            yield (backbone, view, False), picked
+            if self.mirror:
+                yield (backbone, view, True), np.asarray(picked)[:, :, ::-1]
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise `UsageError` for names of backbones, views, scales and heads that are unknown."""
@@ -259,6 +262,10 @@ class HeadsLearner(Learner):
             "versions": versions,
             "libraries": backend.versions("scikit-learn", "scipy", "numpy"),
         }
+
+    def features_of(self, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Return of which backbones there are features, each with the views that it looks at."""
+        return [(key[0], seen) for key, seen in self._seen(x, self._distinct_views(x))]
 
     def feature_seconds(self, images: int) -> float:
         """Return the seconds on one core that the features take, of all views and mirrored, roughly."""

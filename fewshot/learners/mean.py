@@ -139,6 +139,10 @@ class MeanLearner(Learner):
         for member in self.members:
             member.prepare(task)
 
+    def features_of(self, x: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Return which features the members compute, of which images."""
+        return [part for member in self.members for part in member.features_of(x)]
+
     def feature_seconds(self, images: int) -> float:
         """Return the seconds that the members' features take."""
         return sum(member.feature_seconds(images) for member in self.members)

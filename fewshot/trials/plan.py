@@ -282,7 +282,7 @@ class Plan:
         store: Store,
         fresh: bool = False,
         on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
-        on_prepared: Callable[[int], None] = lambda total: None,
+        on_prepared: Callable[[int, float], None] = lambda total, seconds: None,
         on_begin: Callable[[int], None] = lambda total: None,
     ) -> dict[str, list[Record]]:
         """Return the records of each method, seed by seed; what the store lacks is computed and stored.

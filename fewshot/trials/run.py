@@ -38,7 +38,7 @@ def run(
     executor: Executor | None = None,
     on_record: Callable[[Trial, Record, bool], None] = lambda trial, record, computed: None,
     fresh: bool = False,
-    on_prepared: Callable[[int], None] = lambda total: None,
+    on_prepared: Callable[[int, float], None] = lambda total, seconds: None,
     on_begin: Callable[[int], None] = lambda total: None,
     left: Callable[[], float] = forever,
 ) -> list[Record]:
@@ -59,8 +59,8 @@ def run(
     fresh
         Compute all of them, also what is recorded.
     on_prepared
-        Called with the number of tasks on which learners share something, as each of these is ready; before
-        the trials begin.
+        Called with the number of tasks on which learners share something, as each of these is ready, and with
+        the seconds that it took, without those of setting up; before the trials begin.
     on_begin
         Called with the number of trials to compute, when nothing is found to be wrong with them.
     left
@@ -92,8 +92,8 @@ def run(
         for i in pending:
             store.drop_checkpoint(keys[i])
     tasks = _shared(pending)
-    for _ in each(tasks, executor, prepare_task, left):
-        on_prepared(len(tasks))
+    for _, seconds in each(tasks, executor, prepare_task, left):
+        on_prepared(len(tasks), seconds)
     for i, (record, predictions) in each(pending, executor, run_trial, left):
         if record.key != keys[i]:
             raise FewshotError(
@@ -110,11 +110,16 @@ def run(
     return ended
 
 
-def prepare_task(trial: Trial) -> None:
-    """Compute what the trial's learner shares with others on its task."""
+def prepare_task(trial: Trial) -> float:
+    """Compute what the trial's learner shares with others on its task.
+
+    Returns the seconds that this took, without those of setting up.
+    """
     _begin(trial)
+    begin, setup = time.perf_counter(), backend.setup_seconds()
     splits = open_splits(trial.data.folder)
     trial.learner.prepare(trial.protocol.sample_task(splits, trial.seed, trial.share))
+    return time.perf_counter() - begin - (backend.setup_seconds() - setup)
 
 
 def run_trial(trial: Trial) -> tuple[Record, dict[str, np.ndarray]]:

@@ -20,10 +20,11 @@ from PIL import Image
 import experiments.compare
 from experiments import augment
 from fewshot import backend, cli
+from fewshot.backbones.efficientnet import LITE0
 from fewshot.compare import run as comparing
 from fewshot.compare.answer import Answer, answer_of, is_behind
 from fewshot.compare.board import Board
-from fewshot.compare.clock import Clock, share_of_core
+from fewshot.compare.clock import Clock, share_of_core, typed
 from fewshot.compare.hard import hard_images
 from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
 from fewshot.compare.inspected import inspected
@@ -37,6 +38,7 @@ from fewshot.compare.verdict import photos_ahead, verdict
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
 from fewshot.data.views import VIEWS
 from fewshot.errors import FewshotError, UsageError, field, render
+from fewshot.io.progress import bar
 from fewshot.methods.catalogue import methods as catalogue
 from fewshot.report.comparison import Row
 from fewshot.report.groups import gather
@@ -60,10 +62,9 @@ def _tournament(data, folder, budget=600.0, reserve=0.0, costs=None, **learners)
     pool = pool_of(plan, open_splits(data.folder))
     with Store(folder).open() as store:
         clock, executor = Clock(budget), Processes(1)
-        yield (
-            Tournament(plan, candidates, clock, store, executor, pool, reserve, share=lambda: 1.0),
-            candidates,
-        )
+        tournament = Tournament(plan, candidates, clock, store, executor, pool, share=lambda: 1.0)
+        tournament.reserve = reserve
+        yield tournament, candidates
 
 
 def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
@@ -73,7 +74,112 @@ def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
         assert not tournament.fits(dear, range(3))  # 80 s of the 60
         _run_course(tournament, [good, dear])
         assert list(tournament.records) == ["good"]
-        assert tournament.left_out["dear"] == "more time is needed"
+        why = render(tournament.left_out["dear"], cli.flag)
+        assert re.fullmatch(
+            r"takes about 1:36 min, and 1:\d\d min were left: --budget 2m has room for it", why
+        )
+
+
+@contextlib.contextmanager
+def _in_order(data, folder, budget, **learners):
+    """Yield a tournament of strategies that take 1, 60 and 20 s, in this order."""
+    seconds = {"good": 1.0, "dear": 60.0, "cheap": 20.0}
+    with _slowly(data, folder, budget, seconds, seconds) as (tournament, candidates):
+        yield tournament, candidates
+
+
+def test_what_is_cheaper_and_weaker_takes_no_place_and_the_budget_that_is_told_has_room(data, tmp_path):
+    with _in_order(data, tmp_path / "first", 60) as (tournament, candidates):
+        _run_course(tournament, candidates)
+        assert list(tournament.records) == ["good"]
+        reasons = {name: render(why, cli.flag) for name, why in tournament.left_out.items()}
+    assert reasons["dear"].startswith("takes about 1:12 min, and 39 s were left: --budget ")
+    assert reasons["cheap"].startswith("comes after dear, and takes about 24 s: --budget ")
+    for name in ("dear", "cheap"):
+        budget = cli.seconds(re.search(r"--budget (\w+)", reasons[name])[1])
+        with _in_order(data, tmp_path / name, budget) as (tournament, candidates):
+            _run_course(tournament, candidates)
+            assert name in tournament.records
+
+
+def test_what_is_recorded_takes_no_time(data, tmp_path):
+    with _in_order(data, tmp_path, 3600) as (tournament, candidates):
+        _run_course(tournament, candidates)
+        known = {name: len(by_draw) for name, by_draw in tournament.records.items()}
+    assert set(known) == {"good", "dear", "cheap"}
+    with _in_order(data, tmp_path, 60) as (tournament, candidates):
+        assert tournament.expected(candidates[1], range(known["dear"])) == 0
+        _run_course(tournament, candidates)
+        assert {name: len(by_draw) for name, by_draw in tournament.records.items()} == known
+
+
+class OfFeatures(Brightness):
+    """Takes features of a backbone."""
+
+    looks_at, prepares_each_image = "large", True
+
+    def shared(self):
+        return ("features",)
+
+    def features_of(self, x):
+        return [("squeezenet@48:weights=random", x)]
+
+    def pretrained(self):
+        return ("squeezenet@48:weights=random",)
+
+
+def test_heads_may_take_a_little_more_than_is_left(data, tmp_path):
+    """Ten draws of 5 s in the 48 that are left; what takes long, and may take longer than that, may not."""
+    costs = {"heads": 5.0, "dear": 50.0}
+    learners = {"good": Brightness(), "heads": OfFeatures(2.0), "dear": Brightness(5.0)}
+    with _tournament(data, tmp_path, 60, 0, costs, **learners) as (tournament, (_, heads, dear)):
+        assert (heads.stage, dear.stage) == (0, 2)
+        tournament._lacking = {"heads": {}}  # they are there
+        tournament._started, tournament.clock = True, Clock(60, iter([0.0, *[12.0] * 9]).__next__)
+        assert tournament.expected(heads, range(10)) == 50
+        assert tournament.fits(heads, range(10), over=0.05 * 60)
+        assert not tournament.fits(heads, range(10))
+        assert not tournament.fits(dear, [0])
+
+
+def test_features_and_start_have_paces_of_their_own(data, tmp_path, monkeypatch):
+    """What was slow to begin says nothing about how long what is computed takes."""
+    with _tournament(data, tmp_path, heads=OfFeatures()) as (tournament, (heads,)):
+        images = len(range(0, 11000, 110))
+        monkeypatch.setattr(
+            "fewshot.compare.tournament.missing_seconds", lambda *asked: 20.0 * images / 11000
+        )
+        times = itertools.count(0.0, 100.0)
+        tournament.clock = Clock(600, lambda: next(times))
+        assert tournament.expected(heads, [0]) == pytest.approx(20 + 6 + 2 + 0.1)
+
+        def run(trials, store, executor, on_record, on_prepared, left):
+            on_prepared(2, 30.0)
+            on_prepared(2, 20.0)
+            for trial in trials:
+                on_record(trial, kept("heads", trial.seed, 50.0, seconds=0.1), True)
+            return []
+
+        monkeypatch.setattr("fewshot.compare.tournament.run", run)
+        tournament.run(heads, [0])
+        assert tournament.pace == pytest.approx((30 + 20) / 20)
+        assert tournament.pace_of_start == pytest.approx((200 - 30 - 20) / (6 + 2))
+
+
+def test_weights_that_nobody_serves_are_asked_for_once(data, tmp_path, monkeypatch):
+    asked = []
+
+    def locate(file):
+        asked.append(file)
+        raise FewshotError("cannot get the weights")
+
+    with _tournament(data, tmp_path, a=OfFeatures(), b=OfFeatures(2.0), c=Brightness()) as (tournament, all_):
+        monkeypatch.setattr("fewshot.compare.tournament.locate", locate)
+        monkeypatch.setattr("fewshot.compare.tournament.files_to_fetch", lambda text: [LITE0])
+        assert tournament.expected(all_[0], [0]) > 7  # of fetching alone
+        assert [tournament.fetch(strategy) for strategy in all_[:2]] == [False, False]
+        assert tournament.left_out == dict.fromkeys("ab", "cannot get the weights")
+    assert len(asked) == 1
 
 
 class Slow:
@@ -112,12 +218,13 @@ def _slowly(data, folder, budget, seconds, costs, reserve=10.0):
 
 def test_a_wave_that_overruns_is_cut_off_and_said_so(data, tmp_path, capsys):
     seconds = {"good": 1.0, "late": 300.0, "last": 2.0}
-    with _slowly(data, tmp_path, 100, seconds, {"late": 20.0, "last": 90.0}) as (tournament, candidates):
+    costs = {"good": 1.0, "late": 20.0, "last": 90.0}
+    with _slowly(data, tmp_path, 100, seconds, costs) as (tournament, candidates):
         _run_course(tournament, candidates)
         assert tournament.clock.gone() <= 100 - 10
         assert set(tournament.records) == {"good"}
-        assert tournament.left_out == dict.fromkeys(("late", "last"), "more time is needed")
-    assert "late drops out: more time is needed" in capsys.readouterr().err
+        assert all("has room for it" in tournament.left_out[name] for name in ("late", "last"))
+    assert "late is given up: the time is up" in capsys.readouterr().err
 
 
 def test_the_first_strategy_is_never_cut_off(data, tmp_path):
@@ -140,7 +247,8 @@ def test_guesses_follow_the_speed_of_the_machine(data, tmp_path):
         tournament._started = True
         tournament.run(good, range(10))
         assert tournament.pace == 4
-        assert tournament.expected(good, range(11)) == 8  # measured
+        assert tournament.expected(good, range(10)) == 0  # recorded
+        assert tournament.costs["good"] == 8
         assert tournament.expected(dear, [0]) == 160
         assert tournament.time_left() == 400 - 80 - 4 * 10
 
@@ -149,8 +257,10 @@ def test_guesses_follow_what_a_process_gets_of_a_core(data, tmp_path):
     with _slowly(data, tmp_path, 400, {"good": 1.0}, {"good": 2.0}) as (tournament, (good,)):
         tournament._measured_share = lambda: 0.25
         assert tournament.pace == 1
+        tournament.look_around()
+        assert tournament.pace == tournament.pace_of_start == 4
         tournament.run(good, [0])
-        assert tournament.pace == 4
+        assert tournament.pace == 1  # now it is known: 1 s, and 2 were guessed
     assert 0 < share_of_core(0.001) <= 1
 
 
@@ -348,6 +458,43 @@ def test_elsewhere_a_stage_is_a_line(monkeypatch):
     assert stream.getvalue() == "[0 s of 2:00 min] heads: about 30 s; then fine-tuning\n"
 
 
+def test_a_log_is_never_silent_for_long(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("fewshot.compare.board.SILENCE", 0.1)
+    monkeypatch.setattr("fewshot.compare.board.REDRAWN", 0.02)
+
+    def lines():
+        return stream.getvalue().splitlines()
+
+    with Board() as board:
+        board.on_stage("reading the photos", Clock(120))
+        assert lines() == []  # as a rule it is quick
+        with bar(300, "decoding", "image") as counted:
+            counted.update(20)
+            _wait_for(lambda: len(lines()) >= 2)
+    assert lines()[0] == "[0 s] reading the photos: decoding: 20 of 300 images"
+    assert lines()[1] == "[0 s] reading the photos: decoding: 20 of 300 images, 0 s so far"
+    told = len(lines())
+    time.sleep(0.2)
+    assert len(lines()) == told  # it has ended
+
+
+def _wait_for(ready):
+    limit = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("needed", "budget"), [(61, "2m"), (121, "3m"), (181, "5m"), (3000, "1h"), (5000, "90m"), (90000, "25h")]
+)
+def test_a_budget_is_told_as_one_types_it(needed, budget):
+    assert typed(needed) == budget
+    assert cli.seconds(budget) >= needed
+
+
 # On a folder
 
 
@@ -420,10 +567,23 @@ def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):
     shutil.copytree(photos, other)
     place = place_of(tmp_path / "out", first)
     assert place.folder == tmp_path / "out" / "compare" / "photos"
-    assert place.notes == ()
+    assert place.notes == place.replaced(None) == []
     place.folder.mkdir(parents=True)
     (place.folder / "comparison.json").write_text(json.dumps({"source": place.source}))
-    assert "which is replaced" in place_of(tmp_path / "out", first).notes[0]
+    again = place_of(tmp_path / "out", first)
+    (line,) = again.notes
+    assert "holds an earlier comparison of it: the new one takes its place" in line
+    assert again.replaced({"method": "heads"}) == []  # there was no model
+    (place.folder / "model.json").write_text(json.dumps({"method": "lite-heads"}))
+    (place.folder / "model.keras").touch()
+    again = place_of(tmp_path / "out", first)
+    (line,) = (render(line, cli.flag) for line in again.notes)
+    assert "with its model of lite-heads" in line
+    assert line.endswith("to keep both: --out DIR")
+    (line,) = again.replaced({"method": "heads"})
+    assert line.startswith("replaced: the model of lite-heads by heads; to keep both next time")
+    (line,) = again.replaced(None)
+    assert line.endswith("model.keras is still the earlier comparison's, lite-heads")
     assert place_of(tmp_path / "out", prepare(DataSpec(str(other)))).folder.name == "photos-2"
 
 

@@ -121,8 +121,9 @@ def test_records_progress_and_what_is_shared_are_as_in_this_process(machines, da
 def test_what_learners_share_is_prepared_first_and_once_a_task(machines, data, on_cluster, tmp_path):
     learners = Prepared(log=tmp_path / "log"), Prepared(log=tmp_path / "log", scale=5.0)
     seen = []
-    on_cluster(machines.address, trials_of(data, *learners), on_prepared=seen.append)
-    assert seen == [3] * 3
+    on_cluster(machines.address, trials_of(data, *learners), on_prepared=lambda *told: seen.append(told))
+    assert [total for total, _ in seen] == [3] * 3
+    assert all(seconds >= 0 for _, seconds in seen)
     lines = (tmp_path / "log").read_text().split()
     assert lines[:3] == ["prepared"] * 3
     assert sorted(lines[3:]) == ["0", "0", "1", "1", "2", "2"]
