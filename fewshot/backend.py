@@ -414,17 +414,19 @@ def without_chatter(chatter: re.Pattern = CHATTER):
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held, _as_standard_error(kept):
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
-                if line.strip() and not chatter.match(line):
-                    print(line, file=sys.stderr)
+    try:
+        with tempfile.TemporaryFile() as held, _as_standard_error(kept):
+            os.dup2(held.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(kept, 2)
+                held.seek(0)
+                for line in held.read().decode(errors="replace").splitlines():
+                    if line.strip() and not chatter.match(line):
+                        print(line, file=sys.stderr)
+    finally:
+        os.close(kept)
 
 
 @contextlib.contextmanager

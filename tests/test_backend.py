@@ -118,3 +118,20 @@ def test_what_a_notebook_or_an_empty_variable_says_is_decided_as_fewshot_is_impo
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True
     )
     assert done.stdout.split() == ["tensorflow", "None"], done.stderr
+
+
+SAYS = """
+import os, sys
+from fewshot import backend
+with backend.without_chatter():
+    os.write(2, b"I0000 native chatter\\n")
+    print("from Python", file=sys.stderr)
+    os.write(1, b"still inside\\n")
+    os.write(2, b"native news\\n")
+"""
+
+
+def test_what_python_tells_while_native_code_is_held_back_is_not_held():
+    """A progress that another thread shows must not fall silent while TensorFlow starts."""
+    done = subprocess.run([sys.executable, "-c", SAYS], stderr=subprocess.STDOUT, stdout=subprocess.PIPE)
+    assert done.stdout.decode().splitlines() == ["from Python", "still inside", "native news"]

@@ -86,3 +86,11 @@ def _place(stored: np.ndarray) -> tuple | None:
         return None
     state = os.stat(stored.filename)
     return str(stored.filename), state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def together(x: Any, other: Any) -> Any:
+    """Return some photos and others, arrays or `StoredViews`; those of one file stay on disk."""
+    views = isinstance(x, StoredViews) and isinstance(other, StoredViews)
+    if views and x.stored is other.stored and x.view == other.view:
+        return StoredViews(x.stored, np.concatenate([x.index, other.index]), x.view)
+    return np.concatenate([np.asarray(x), np.asarray(other)])

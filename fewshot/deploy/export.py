@@ -33,6 +33,7 @@ from fewshot.deploy import graph
 from fewshot.deploy.saved import FORMAT, Saved, card_path, read
 from fewshot.errors import FewshotError, UsageError
 from fewshot.identity import blamed
+from fewshot.io import progress
 from fewshot.io.digests import sha256_of
 from fewshot.learners.contract import Learner
 from fewshot.models.cost import latencies
@@ -106,8 +107,11 @@ def _write(
     """Write what `_check` has let pass. others: the formats beside Keras's."""
     temperature = float(card.get("temperature", 1.0))
     with _staged(path) as staged:
+        progress.detail("building the network")
         graph.model(learner, train.image_shape, temperature).save(staged)
+        progress.detail("reading it back")
         model = read(staged)
+        progress.detail("comparing what it says")
         positions = np.linspace(0, len(train) - 1, CHECKED).astype(int)
         wanted = calibration.scaled(learner.predict(train.x[positions]), temperature)
         images = (
@@ -117,6 +121,7 @@ def _write(
         )
         written = {KERAS: _compared(staged, backend.compile_forward(model), images, wanted)}
         written |= {name: _converted(name, model, staged, images, wanted) for name in others}
+        progress.detail("its rule for unlike photos")
         embedding = learner.embedding(train.x)
         novelty = None if embedding is None else Novelty.fit(embedding, train.groups).to_json()
         full = {

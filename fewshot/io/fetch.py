@@ -69,7 +69,7 @@ def download(url: str, path: Path) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer, path.open("wb") as file:
             size = int(answer.headers.get("Content-Length") or 0)
-            with progress.bar(size, f"fetching {path.name}") as bar:
+            with progress.bar(size, path.name) as bar:
                 while block := answer.read(1 << 20):
                     bar.update(file.write(block))
                     if file.tell() > LARGEST_DOWNLOAD:
@@ -115,7 +115,7 @@ def _run(
 ) -> None:
     """Run a registry's client; where there is a `title`, with a bar of the bytes that arrive in `scratch`."""
     environment = os.environ | {"TMPDIR": str(scratch)}  # so that nothing stays behind elsewhere
-    bar = progress.bar(size, f"fetching {title}") if title else None
+    bar = progress.bar(size, title) if title else None
     process = subprocess.Popen(
         command,
         cwd=scratch,

@@ -61,6 +61,12 @@ def say(line: str) -> None:
         print(line, file=sys.stderr)
 
 
+def detail(text: str) -> None:
+    """Tell how far something is to whoever listens."""
+    if _listener is not None:
+        _listener.on_detail(text)
+
+
 def bar(total: int, title: str, unit: str = "") -> Bar:
     """Return what shows how much of `total` is done, 0 where nobody knows. unit: of bytes, none."""
     if _listener is None and sys.stderr.isatty():

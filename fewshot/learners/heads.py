@@ -26,6 +26,7 @@ from fewshot.baselines.scales import SCALES, fit_scale
 from fewshot.data import duplicates
 from fewshot.data.dataset import Dataset
 from fewshot.data.protocols import Task
+from fewshot.data.stored import together
 from fewshot.data.views import VERSION as VIEWS_VERSION
 from fewshot.data.views import VIEWS
 from fewshot.errors import unknown
@@ -248,9 +249,8 @@ class HeadsLearner(Learner):
 
     def prepare(self, task: Task) -> None:
         """Compute the features of a task, for this and every other learner."""
-        views = self._distinct_views(task.train.x)
-        for part in (task.train, task.test):
-            self._features(part.x, views)
+        # At once: a backbone looks at full batches, and of few images a rest would cost as much again.
+        self._features(together(task.train.x, task.test.x), self._distinct_views(task.train.x))
 
     def describe(self) -> dict:
         """Return the settings, what determines the features, and the libraries that compute."""

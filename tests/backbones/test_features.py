@@ -62,6 +62,27 @@ def test_fresh_and_stored_features_are_the_same_to_the_last_digit(images):
     assert np.array_equal(features.extract(TEXT, images[::-1])[::-1], stored)
 
 
+def test_how_long_missing_features_take_is_known_before_the_backend_starts(images, own_cache):
+    took = features.seconds(TEXT, 60)
+    assert features.missing_seconds(TEXT, images, (1, "cpu")) == took
+    features.extract(TEXT, images[:20])
+    assert features.missing_seconds(TEXT, images, (1, "cpu")) == pytest.approx(took * 40 / 60)
+    assert features.missing_seconds(TEXT, images[:20], (1, "cpu")) == 0
+    assert features.missing_seconds(TEXT, images, (2, "cpu")) == took  # sums may differ
+    (store,) = (own_cache / "features").glob("*.sqlite")
+    store.write_bytes(b"no store")
+    assert features.missing_seconds(TEXT, images, (1, "cpu")) == took
+
+
+def test_which_weights_have_to_be_fetched(own_cache):
+    assert features.files_to_fetch(TEXT) == []
+    assert features.files_to_fetch("keras/MobileNet") == []
+    two = "efficientnet-lite0@160+resnet50"
+    assert [file.size for file in features.files_to_fetch(two)] == [17_364_911, 95_128_781]
+    (own_cache / "weights" / "resnet50").mkdir(parents=True)
+    assert [file.name for file in features.files_to_fetch(two)] == ["efficientnet_lite0"]
+
+
 def test_features_are_those_of_the_backbone(images):
     from fewshot.backbones import load
     from fewshot.seeding import seed_globally

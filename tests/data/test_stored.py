@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.data.dataset import Dataset, Splits
-from fewshot.data.stored import StoredViews
+from fewshot.data.stored import StoredViews, together
 
 SHAPE = (40, 5, 16, 16, 3)
 
@@ -45,6 +45,16 @@ def test_indexed_as_an_array_is(stored, key):
     np.testing.assert_array_equal(photos, plain)
     np.testing.assert_array_equal(photos[:, 3][key if not isinstance(key, tuple) else key[0]],
                                   plain[:, 3][key if not isinstance(key, tuple) else key[0]])  # fmt: skip
+
+
+def test_photos_of_one_file_stay_on_disk_together(stored):
+    photos, other = StoredViews(stored, INDEX), StoredViews(stored, np.array([0, 1]))
+    both = together(photos, other)
+    assert isinstance(both, StoredViews)
+    np.testing.assert_array_equal(both, stored[[*INDEX, 0, 1]])
+    elsewhere = StoredViews(np.array(stored), np.array([5]))
+    np.testing.assert_array_equal(together(photos, elsewhere), stored[[*INDEX, 5]])
+    np.testing.assert_array_equal(together(photos[:, 1], np.array(stored[:2, 1])), stored[[*INDEX, 0, 1], 1])
 
 
 def test_one_view_is_photo_after_photo(stored):

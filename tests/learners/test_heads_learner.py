@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fewshot.data.dataset import Dataset
+from fewshot.data.protocols import Task
 from fewshot.data.views import VIEWS
 from fewshot.errors import UsageError
 from fewshot.learners.heads import HeadsLearner, _clearly_more, _sample
@@ -86,6 +87,17 @@ def test_images_that_are_no_views_are_taken_whole():
     learner = replace(LEARNER).fit(train, 0)
     assert {member.views for member in learner.members} == {("whole",)}
     assert (learner.predict(test.x).argmax(1) == test.y).mean() > 0.95
+
+
+def test_a_task_is_prepared_in_as_few_batches_as_its_images_fill(monkeypatch):
+    seen = []
+    monkeypatch.setattr("fewshot.learners.heads.extract", lambda backbone, x: seen.append((backbone, len(x))))
+    train, test = photos(12), photos(2, seed=1)
+    task = Task(0, train.classes, train, test, np.arange(24), np.arange(4), "train")
+    LEARNER.prepare(task)
+    assert [count for _, count in seen] == [28] * 4
+    both = np.concatenate([train.x, test.x])
+    assert seen == [(backbone, len(x)) for backbone, x in LEARNER.features_of(both)]
 
 
 def test_views_that_are_the_same_are_looked_at_once():
