@@ -18,7 +18,7 @@ from fewshot.compare.inspected import inspected
 from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
-from fewshot.compare.tournament import NO_TIME, OVER, SLACK, Tournament
+from fewshot.compare.tournament import NO_TIME, OVER, SLACK, Reserve, Tournament
 from fewshot.compare.verdict import between, by_reason
 from fewshot.compare.winner import save_winner
 from fewshot.data import Dataset, Prepared, Splits, datasets, open_splits
@@ -41,10 +41,10 @@ CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
 # Seconds at the usual speed, roughly.
 INSPECTING = 7.0  # looking for odd photos and labels, with the start of the backend in this process
-SAVING, COPYING = 5.0, 4.0  # saving and checking a model, and more for each backbone in it
-CHECKING = 30  # and as long as so many photos take to look at
-DRAWING = 4.0  # pictures and page
-LOOKING, LOOKED_AT = 5.0, 100  # pictures of where it looks, and as long as so many photos
+SAVING, COPYING = 3.0, 4.0  # saving and checking a model, and more for each backbone in it
+CHECKING = 20  # and as long as so many photos take to look at
+DRAWING = 3.0  # pictures and page
+LOOKING, LOOKED_AT = 5.0, 40  # pictures of where it looks, and as long as so many photos
 KEPT = 0.5  # at most this share of the budget is kept for all that, at the usual speed
 EXACT = 0.05  # share of the budget that guesses may cost in the end …
 TOO_LITTLE = 0.1  # … and more than this is said as soon as it shows
@@ -155,8 +155,14 @@ def _compare(
             points = course.points.get(answer.winner or "", {})
             answer = answer_of(tournament, error_ratio(points, pool))
             tested = course.measure_test_part()
-        pace = tournament.pace_of_start
-        progress.on_stage("looking at the photos themselves", clock, 0, INSPECTING * pace, "saving")
+        here = tournament.on_this_machine
+        progress.on_stage(
+            "looking at the photos themselves",
+            clock,
+            0,
+            here(Reserve(INSPECTING)),
+            "saving" if export else "",
+        )
         inspection = inspected(answer, images, pool, plan.machine, progress.say)
         findings = Findings(
             answer,
@@ -171,36 +177,38 @@ def _compare(
             command,
         )
         if export and answer.winner:
-            seconds = _saving(plan.learners[answer.winner]) * pace + tournament.costs[answer.winner]
-            progress.on_stage(
-                f"training {answer.winner} on all photos, saving it", clock, 0, seconds, "pictures"
-            )
+            saving = _saving(plan.learners[answer.winner], tournament.costs[answer.winner])
+            title = f"training {answer.winner} on all photos, saving it"
+            progress.on_stage(title, clock, 0, here(saving), "pictures")
             findings = replace(findings, model=save_winner(findings, plan, formats, progress.say))
-            findings = _with_looks(findings, plan, clock, pace, progress)
-    progress.on_stage("drawing the pictures", clock, 0, DRAWING * pace)
+            findings = _with_looks(findings, plan, tournament, progress)
+    progress.on_stage("drawing the pictures", clock, 0, here(Reserve(DRAWING)))
     findings = findings.written()
     progress.say(*place.replaced(findings.model), *_lateness(clock))
     return findings
 
 
-def _saving(learner: Learner) -> float:
-    """Return the seconds, at the usual speed, that saving and checking a model take, without its training."""
-    return SAVING + COPYING * len(learner.pretrained()) + learner.feature_seconds(CHECKING)
+def _saving(learner: Learner, training: float = 0.0) -> Reserve:
+    """Return what training a winner, saving and checking the model take. training: seconds here."""
+    setup = SAVING + COPYING * len(learner.pretrained())
+    return Reserve(setup, learner.feature_seconds(CHECKING), training)
 
 
 def _shortage(seconds: float, left: float, budget: float) -> str:
     """Return why something was left out: what it takes, what was left, and which budget has room for it."""
     had = f"{minutes(left)} were left" if left >= 1 else "no time was left"
-    return f"takes about {minutes(seconds)}, and {had}: {field('budget', typed(budget))} has room for it"
+    return f"takes about {minutes(seconds)}, and {had}: needs {field('budget', typed(budget))}"
 
 
-def _with_looks(findings: Findings, plan: Plan, clock: Clock, pace: float, progress: Progress) -> Findings:
+def _with_looks(findings: Findings, plan: Plan, tournament: Tournament, progress: Progress) -> Findings:
     """Return the findings with pictures of where the saved model looks, as time allows; none of another's."""
     winner = findings.winner
     if not (winner and findings.model and findings.model["method"] == winner and findings.answer.promise):
         return findings
-    learner = plan.learners[winner]
-    needed, left = pace * (LOOKING + learner.feature_seconds(LOOKED_AT)), clock.left() - pace * DRAWING
+    learner, clock = plan.learners[winner], tournament.clock
+    needed = tournament.on_this_machine(Reserve(LOOKING, learner.feature_seconds(LOOKED_AT)))
+    drawing = tournament.on_this_machine(Reserve(DRAWING))
+    left = clock.left() - drawing
     if left < needed:
         why = _shortage(needed, left, clock.budget + SLACK * (needed - left))
         return replace(findings, left_out={**findings.left_out, "pictures of where it looks": why})
@@ -210,7 +218,7 @@ def _with_looks(findings: Findings, plan: Plan, clock: Clock, pace: float, progr
         with writing(folder):
             photos, model = findings.photos[0], Path(findings.model["path"])
             looks = write_looks(
-                photos, data, findings.pool.part, model, folder, lambda: clock.left() - pace * DRAWING
+                photos, data, findings.pool.part, model, folder, lambda: clock.left() - drawing
             )
     except UsageError:  # no model of feature maps
         return findings
@@ -335,11 +343,11 @@ class _Course:
             self._asked = tournament.clock.budget - left
         elif strategy.stage > 0 and self._waiting[-1].stage == 0:
             self._asked += self._rest_of_heads()
-        kept = self._kept_for(strategy) * tournament.pace_of_start
+        kept = tournament.on_this_machine(self._kept_for(strategy))
         budget = max(self._asked + needed + max(0.0, kept - tournament.kept()), tournament.clock.budget + 1)
         if self._waiting:
-            comes = f"comes after {self._waiting[-1].name}, and takes about {minutes(needed)}"
-            why = f"{comes}: {field('budget', typed(budget))} has room for it"
+            after = f"comes after {self._waiting[-1].name}, and takes about {minutes(needed)}"
+            why = f"{after}: needs {field('budget', typed(budget))}"
         else:
             why = _shortage(needed, left, budget)
         tournament.left_out[strategy.name] = why
@@ -358,18 +366,18 @@ class _Course:
         ]
         return SLACK * (rounds * sum(each) + curve * max(each, default=0.0))
 
-    def _kept_for(self, strategy: Strategy) -> float:
-        """Return the seconds, at the usual speed, that the end takes if a strategy wins."""
-        saving = _saving(strategy.learner) if self._export else 0.0
-        return min(INSPECTING + DRAWING + saving, KEPT * self._tournament.clock.budget)
+    def _kept_for(self, strategy: Strategy) -> Reserve:
+        """Return what the end takes if a strategy wins, without training it."""
+        saving = _saving(strategy.learner) if self._export else Reserve()
+        most = KEPT * self._tournament.clock.budget
+        return Reserve(min(INSPECTING + saving.setup + DRAWING, most), min(saving.computing, most))
 
     def _keep(self, strategy: Strategy) -> None:
         """Keep enough of the budget for the end; of a strategy, until one is known to win."""
         tournament, winner = self._tournament, answer_of(self._tournament).winner
-        learner = next((one for one in self._strategies if one.name == winner), strategy)
-        tournament.reserve = self._kept_for(learner)
-        if winner is not None:
-            tournament.training = self._trainings * tournament.costs[winner]
+        wins = next((one for one in self._strategies if one.name == winner), strategy)
+        training = 0.0 if winner is None else self._trainings * tournament.costs[winner]
+        tournament.reserve = replace(self._kept_for(wins), training=training)
 
     def _too_little(self) -> list[str]:
         """Return a line where the budget will clearly not do on this machine."""
@@ -467,8 +475,9 @@ class _Course:
 
     def _tell(self, title: str, trials: int, seconds: float) -> None:
         done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}
-        following = next((s.name for s in self._strategies if s.name not in done), "")
-        self._progress.on_stage(title, self._tournament.clock, trials, seconds, following or "saving")
+        following = [strategy.name for strategy in self._strategies if strategy.name not in done]
+        then = following[0] if following and not self._waiting else "saving"
+        self._progress.on_stage(title, self._tournament.clock, trials, seconds, then)
 
 
 def _so_far(tournament: Tournament) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -29,19 +30,36 @@ from fewshot.wording import plural
 
 SLACK = 1.2  # how much longer things may take than they did
 OVER = 0.05  # share of the budget that what comes first may take beyond what is left
-START_UP = 6.0  # seconds until the workers have imported what they need …
-BUILDING = 2.0  # … and built a backbone
-ASKING, RATE, USUAL_SIZE = 4.0, 5e6, 50e6  # seconds until weights arrive, bytes a second, bytes of a file
+START_UP = 9.0  # seconds until the workers have imported what they need …
+BUILDING = 3.0  # … and built a backbone
+ASKING, RATE, USUAL_SIZE = 4.0, 8e6, 50e6  # seconds until weights arrive, bytes a second, bytes of a file
 FETCHING, STARTING, COMPUTING = "fetching", "starting", "computing"  # what has a pace of its own
+MORE = 3.0  # times as long as on one backbone heads take on several, at most
 LOOKED_UP = 100  # images that tell how many features are there
 NO_TIME = "more time is needed"
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """What is kept of the budget for what comes after the trials.
+
+    Parameters
+    ----------
+    setup, computing
+        Seconds at the usual speed, of imports, networks and files, and of what backbones look at.
+    training
+        Seconds on this machine that training the winner takes.
+    """
+
+    setup: float = 0.0
+    computing: float = 0.0
+    training: float = 0.0
 
 
 class Tournament:
     """Strategies on the same draws: what each said of the held-out images, and what a trial costs.
 
-    Two numbers may be set: `reserve`, the seconds at the usual speed that are kept for what comes after the
-    trials, and `training`, those on this machine that training the winner takes then.
+    `reserve` may be set.
 
     Parameters
     ----------
@@ -74,7 +92,7 @@ class Tournament:
     ):
         self._trials = {(trial.method, trial.seed): trial for trial in plan.trials}
         self.clock, self._store, self._executor = clock, store, executor
-        self.reserve = self.training = 0.0
+        self.reserve = Reserve()
         self._progress = progress or Progress()
         self.jobs = max(1, plan.machine.jobs or 1)
         self.pool = pool
@@ -100,13 +118,22 @@ class Tournament:
             return 0.0
         fetching = sum(map(_seconds_to_fetch, self._files(strategy)))
         features, starting = self._before(strategy)
-        trials = math.ceil(len(draws) / self.jobs) * self.costs[strategy.name]
+        trials = math.ceil(len(draws) / self.jobs) * self._cost(strategy)
         return (
             fetching * (self._paces.of(FETCHING) or 1.0)
             + starting * self.pace_of_start
             + features / self.jobs * self.pace
-            + trials * (1 if strategy.name in self._timed else self.pace)
+            + trials
         )
+
+    def _cost(self, strategy: Strategy) -> float:
+        """Return the seconds that a trial takes here, as it was measured, or as a guess."""
+        if strategy.name in self._timed:
+            return self.costs[strategy.name]
+        guess = self.costs[strategy.name] * self.pace
+        # Heads take about as long as others do, once their features are there.
+        alike = [self.costs[name] for name in self._timed if self.stages[name] == STAGES[0]]
+        return min(guess, MORE * max(alike)) if alike and strategy.stage == 0 else guess
 
     def _is_known(self, name: str, draw: int) -> bool:
         """Return whether a draw is recorded, in this run or an earlier one."""
@@ -218,6 +245,9 @@ class Tournament:
         except OutOfTime:
             if by_draw:
                 self._progress.say(f"time is up: {name} ends after {plural(len(by_draw), 'draw')}")
+            elif not shares:  # a draw takes longer than that: twice as long, as a guess
+                so_far = self.clock.gone() - begin
+                self.costs[name] = max(self.costs[name], 2 * so_far / self.pace)
         except FewshotError as error:
             self.left_out[name] = error.args[0]
             self.records.pop(name, None)
@@ -284,7 +314,11 @@ class Tournament:
 
     def kept(self) -> float:
         """Return the seconds that are kept for what comes after the trials."""
-        return self.reserve * self.pace_of_start + self.training
+        return self.on_this_machine(self.reserve)
+
+    def on_this_machine(self, reserve: Reserve) -> float:
+        """Return how many seconds a reserve is here."""
+        return reserve.setup * self.pace_of_start + reserve.computing * self.pace + reserve.training
 
     def held_out(self) -> Mapping[str, HeldOut]:
         """Return what each strategy said of the held-out images."""

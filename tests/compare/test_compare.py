@@ -33,7 +33,7 @@ from fewshot.compare.photos import Photo
 from fewshot.compare.place import place_of
 from fewshot.compare.run import compare
 from fewshot.compare.strategies import Strategy, strategies, usual_methods
-from fewshot.compare.tournament import Tournament
+from fewshot.compare.tournament import Reserve, Tournament
 from fewshot.compare.verdict import photos_ahead, verdict
 from fewshot.data import Dataset, DataSpec, Splits, open_splits, prepare
 from fewshot.data.views import VIEWS
@@ -63,7 +63,7 @@ def _tournament(data, folder, budget=600.0, reserve=0.0, costs=None, **learners)
     with Store(folder).open() as store:
         clock, executor = Clock(budget), Processes(1)
         tournament = Tournament(plan, candidates, clock, store, executor, pool, share=lambda: 1.0)
-        tournament.reserve = reserve
+        tournament.reserve = Reserve(reserve)
         yield tournament, candidates
 
 
@@ -75,9 +75,7 @@ def test_what_does_not_fit_beside_the_end_is_told(data, tmp_path):
         _run_course(tournament, [good, dear])
         assert list(tournament.records) == ["good"]
         why = render(tournament.left_out["dear"], cli.flag)
-        assert re.fullmatch(
-            r"takes about 1:36 min, and 1:\d\d min were left: --budget 2m has room for it", why
-        )
+        assert re.fullmatch(r"takes about 1:36 min, and 1:\d\d min were left: needs --budget 2m", why)
 
 
 @contextlib.contextmanager
@@ -93,8 +91,8 @@ def test_what_is_cheaper_and_weaker_takes_no_place_and_the_budget_that_is_told_h
         _run_course(tournament, candidates)
         assert list(tournament.records) == ["good"]
         reasons = {name: render(why, cli.flag) for name, why in tournament.left_out.items()}
-    assert reasons["dear"].startswith("takes about 1:12 min, and 39 s were left: --budget ")
-    assert reasons["cheap"].startswith("comes after dear, and takes about 24 s: --budget ")
+    assert reasons["dear"].startswith("takes about 1:12 min, and 40 s were left: needs --budget ")
+    assert reasons["cheap"].startswith("comes after dear, and takes about 24 s: needs --budget ")
     for name in ("dear", "cheap"):
         budget = cli.seconds(re.search(r"--budget (\w+)", reasons[name])[1])
         with _in_order(data, tmp_path / name, budget) as (tournament, candidates):
@@ -151,7 +149,7 @@ def test_features_and_start_have_paces_of_their_own(data, tmp_path, monkeypatch)
         )
         times = itertools.count(0.0, 100.0)
         tournament.clock = Clock(600, lambda: next(times))
-        assert tournament.expected(heads, [0]) == pytest.approx(20 + 6 + 2 + 0.1)
+        assert tournament.expected(heads, [0]) == pytest.approx(20 + 9 + 3 + 0.1)
 
         def run(trials, store, executor, on_record, on_prepared, left):
             on_prepared(2, 30.0)
@@ -163,7 +161,7 @@ def test_features_and_start_have_paces_of_their_own(data, tmp_path, monkeypatch)
         monkeypatch.setattr("fewshot.compare.tournament.run", run)
         tournament.run(heads, [0])
         assert tournament.pace == pytest.approx((30 + 20) / 20)
-        assert tournament.pace_of_start == pytest.approx((200 - 30 - 20) / (6 + 2))
+        assert tournament.pace_of_start == pytest.approx((200 - 30 - 20) / (9 + 3))
 
 
 def test_weights_that_nobody_serves_are_asked_for_once(data, tmp_path, monkeypatch):
@@ -223,7 +221,9 @@ def test_a_wave_that_overruns_is_cut_off_and_said_so(data, tmp_path, capsys):
         _run_course(tournament, candidates)
         assert tournament.clock.gone() <= 100 - 10
         assert set(tournament.records) == {"good"}
-        assert all("has room for it" in tournament.left_out[name] for name in ("late", "last"))
+        late, last = (render(tournament.left_out[name]) for name in ("late", "last"))
+        assert late == "takes about 3:12 min, and no time was left: needs budget='5m'"
+        assert last == "comes after late, and takes about 1:48 min: needs budget='45m'"
     assert "late is given up: the time is up" in capsys.readouterr().err
 
 
