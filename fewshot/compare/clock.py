@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fewshot.errors import UsageError, field
 
 LEAST_BUDGET = 60.0
-TYPED = (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 480, 720, 1440)  # minutes that one types
+TYPED = (1, 2, 3, 4, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 480, 720, 1440)  # minutes that one types
 UNITS = {"s": 1, "m": 60, "h": 3600}
 WANTED = "wants a time, such as 90s, 20m or 1h"
 

@@ -41,8 +41,8 @@ CURVE_DRAWS = 5
 CURVE_SHARE = 0.8  # of the smallest class, at most, so that some are held out
 # Seconds at the usual speed, roughly.
 INSPECTING = 7.0  # looking for odd photos and labels, with the start of the backend in this process
-SAVING, COPYING = 3.0, 4.0  # saving and checking a model, and more for each backbone in it
-CHECKING = 20  # and as long as so many photos take to look at
+SAVING, COPYING = 3.0, 5.0  # saving and checking a model, and more for each backbone in it
+CHECKING = 25  # and as long as so many photos take to look at
 DRAWING = 3.0  # pictures and page
 LOOKING, LOOKED_AT = 5.0, 40  # pictures of where it looks, and as long as so many photos
 KEPT = 0.5  # at most this share of the budget is kept for all that, at the usual speed
@@ -477,7 +477,8 @@ class _Course:
         done = {*self._tournament.records, *self._tournament.left_out, title.partition(" ")[0]}
         following = [strategy.name for strategy in self._strategies if strategy.name not in done]
         then = following[0] if following and not self._waiting else "saving"
-        self._progress.on_stage(title, self._tournament.clock, trials, seconds, then)
+        # What is recorded is no stage to wait for.
+        self._progress.on_stage(title, self._tournament.clock, trials, seconds or None, then)
 
 
 def _so_far(tournament: Tournament) -> list[str]:

@@ -34,6 +34,7 @@ START_UP = 9.0  # seconds until the workers have imported what they need …
 BUILDING = 3.0  # … and built a backbone
 ASKING, RATE, USUAL_SIZE = 4.0, 8e6, 50e6  # seconds until weights arrive, bytes a second, bytes of a file
 FETCHING, STARTING, COMPUTING = "fetching", "starting", "computing"  # what has a pace of its own
+BESIDE = 1.5  # how much longer things take while other workers compute on the same processor
 MORE = 3.0  # times as long as on one backbone heads take on several, at most
 LOOKED_UP = 100  # images that tell how many features are there
 NO_TIME = "more time is needed"
@@ -175,7 +176,7 @@ class Tournament:
         Costs that were measured in this run need no such factor. Before anything is measured, as where
         features lie in the store, what this process gets of a core tells.
         """
-        return self._paces.of(COMPUTING) or max(1.0, 1 / self._share)
+        return self._paces.of(COMPUTING) or max(BESIDE if self.jobs > 1 else 1.0, 1 / self._share)
 
     @property
     def pace_of_start(self) -> float:

@@ -488,7 +488,7 @@ def _wait_for(ready):
 
 
 @pytest.mark.parametrize(
-    ("needed", "budget"), [(61, "2m"), (121, "3m"), (181, "5m"), (3000, "1h"), (5000, "90m"), (90000, "25h")]
+    ("needed", "budget"), [(61, "2m"), (121, "3m"), (181, "4m"), (3000, "1h"), (5000, "90m"), (90000, "25h")]
 )
 def test_a_budget_is_told_as_one_types_it(needed, budget):
     assert typed(needed) == budget
