@@ -71,8 +71,10 @@ def minutes(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02} min"
 
 
-def share_of_core(work: float = 0.05, patience: float = 0.5) -> float:
+def share_of_core(work: float = 0.25, patience: float = 1.0) -> float:
     """Return how much of a core this thread gets on a busy machine, from 0 to 1, by working for a moment.
+
+    Systems let who has slept go first: shorter work would see more than there is for long.
 
     work: so many seconds of computing. patience: so many seconds at most.
     """

@@ -413,15 +413,15 @@ class _Course:
             return  # the curve is of as many images of each class
         classes, train = self._plan.data.classes, open_splits(self._images.small.folder).train
         smallest = min(tournament.pool.of_classes(np.bincount(train.y, minlength=len(classes)).tolist()))
-        expected = math.ceil(CURVE_DRAWS / tournament.jobs) * tournament.costs[winner]
         protocol = "distinct" if self._plan.protocol.name == "folds" else self._draws.protocol
         points: dict[int, list[float]] = {}
         for shots in (count for count in SHOTS if count <= CURVE_SHARE * smallest):
             draws = replace(self._draws, protocol=protocol, shots=shots)
             learner = {winner: self._plan.learners[winner]}
             fewer = make_plan(learner, self._images, draws, range(CURVE_DRAWS), self._plan.machine)
+            expected = tournament.seconds_of(fewer.trials)
             try:
-                if SLACK * expected > tournament.time_left():
+                if expected and SLACK * expected > tournament.time_left():
                     raise OutOfTime
                 self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
                 records = tournament.run_others(fewer.trials, left=tournament.time_left)

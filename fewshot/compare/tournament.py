@@ -141,14 +141,29 @@ class Tournament:
         if draw in self.records.get(name, {}):
             return True
         if (name, draw) not in self._known:
-            record = self._store.get(self._trials[name, draw].key)
-            self._known[name, draw] = record is not None and record.ok
+            self._known[name, draw] = self._is_recorded(self._trials[name, draw])
         return self._known[name, draw]
 
     def _before(self, strategy: Strategy) -> tuple[float, float]:
         """Return the seconds, at the usual speed, of a strategy's features on one core, and of starting."""
         lacking = self._features_of(strategy)
-        return sum(lacking.values()), len(lacking) * BUILDING + (0 if self._started else START_UP)
+        return sum(lacking.values()), len(lacking) * BUILDING + self._starting
+
+    @property
+    def _starting(self) -> float:
+        """How many seconds, at the usual speed, pass until the workers compute."""
+        return 0.0 if self._started else START_UP
+
+    def seconds_of(self, trials: Sequence[Trial]) -> float:
+        """Return the seconds that other trials take of a strategy that is known; 0 for recorded ones."""
+        names = [trial.method for trial in trials if not self._is_recorded(trial)]
+        if not names:
+            return 0.0
+        return math.ceil(len(names) / self.jobs) * self.costs[names[0]] + self._starting * self.pace_of_start
+
+    def _is_recorded(self, trial: Trial) -> bool:
+        record = self._store.get(trial.key)
+        return record is not None and record.ok
 
     def _features_of(self, strategy: Strategy) -> dict[str, float]:
         """Return backbone → the seconds on one core of those of its features that nobody has computed yet."""
@@ -261,8 +276,8 @@ class Tournament:
             self._paces.note(STARTING, starting, max(0.0, ended - begin - sum(shares) / at_once))
         elif name not in self._timed:
             self._paces.note(COMPUTING, len(computed) * self.costs[name], sum(computed))
-        self._started |= bool(computed or shares)
-        self.look_around()
+        if not self._paces.of(COMPUTING):
+            self.look_around()
         if not any(record.ok for record in by_draw.values()):
             self.left_out[name] = next((record.reason or "" for record in by_draw.values()), NO_TIME)
             self.records.pop(name, None)
@@ -289,10 +304,12 @@ class Tournament:
         progress = self._progress
 
         def on_prepared(total: int, seconds: float) -> None:
+            self._started = True
             prepared(total, seconds)
             progress.on_prepared(total)
 
         def on_record(trial: Trial, record: Record, computed: bool) -> None:
+            self._started |= computed
             note(trial, record, computed)
             progress.on_record(trial, record, computed)
 
