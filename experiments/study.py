@@ -255,7 +255,9 @@ def measure(plan: Plan, request: Request) -> Measured:
 
         try:
             with _FeatureBar() as features:
-                by_method = plan.run(store, request.fresh, show, features.advance, begin)
+                by_method = plan.run(
+                    store, request.fresh, show, lambda total, seconds: features.advance(total), begin
+                )
         finally:
             bar.close()
     if recorded := total - bar.total:

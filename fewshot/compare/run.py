@@ -280,6 +280,7 @@ class _Course:
         self._round = plan.seeds[: tournament.pool.per_round]
         self._waiting: list[Strategy] = []  # for more time, in order
         self._asked = 0.0  # seconds that a budget needs for them, by now
+        self._told = False  # that the budget will not do
         self.points: dict[str, dict[int, list[float]]] = {}
 
     def run(self) -> None:
@@ -316,6 +317,8 @@ class _Course:
         if not first and not tournament.fits(strategy, enough, over):  # fetching took that long
             self._wait(strategy, enough)
             return
+        if first:
+            self._progress.say(*self._too_little(expected))
         self._tell(f"{strategy.name} ({STAGES[strategy.stage]})", len(enough), expected)
         if not tournament.run(strategy, enough, over):
             if tournament.left_out[strategy.name] == NO_TIME:
@@ -379,15 +382,19 @@ class _Course:
         training = 0.0 if winner is None else self._trainings * tournament.costs[winner]
         tournament.reserve = replace(self._kept_for(wins), training=training)
 
-    def _too_little(self) -> list[str]:
-        """Return a line where the budget will clearly not do on this machine."""
+    def _too_little(self, expected: float = 0.0) -> list[str]:
+        """Return a line where the budget will clearly not do on this machine; once.
+
+        expected: seconds that the first strategy, which is run in any case, will take.
+        """
         clock = self._tournament.clock
-        whole = clock.gone() + self._tournament.kept()
-        if whole <= (1 + TOO_LITTLE) * clock.budget:
+        whole = clock.gone() + expected + self._tournament.kept()
+        if self._told or whole <= (1 + TOO_LITTLE) * clock.budget:
             return []
+        self._told = True
         return [
-            f"this machine is slower than usual, or busy: with its model and pictures all will take about "
-            f"{minutes(whole)}, {minutes(whole - clock.budget)} more than the budget"
+            f"this machine is slow, or busy: the first strategy with its model and pictures takes about "
+            f"{minutes(whole)} in all, {minutes(whole - clock.budget)} more than the budget"
         ]
 
     def _once_more(self, heads: Sequence[Strategy]) -> None:

@@ -230,10 +230,19 @@ def test_a_wave_that_overruns_is_cut_off_and_said_so(data, tmp_path, capsys):
     assert "late is given up: the time is up" in capsys.readouterr().err
 
 
-def test_the_first_strategy_is_never_cut_off(data, tmp_path):
+def test_the_first_strategy_is_never_cut_off_and_what_it_takes_beyond_the_budget_is_told(
+    data, tmp_path, capsys
+):
     with _slowly(data, tmp_path, 20, {"only": 30.0}, {"only": 1.0}) as (tournament, candidates):
         _run_course(tournament, candidates)
         assert len(tournament.records["only"]) == 1
+    told = "takes about 5:30 min in all, 5:10 min more than the budget"  # ten are kept, at a pace of 30
+    assert told in capsys.readouterr().err
+    with _slowly(data, tmp_path / "known", 60, {"only": 60.0}, {"only": 60.0}) as (tournament, candidates):
+        _run_course(tournament, candidates)
+    told, stage, *_ = capsys.readouterr().err.splitlines()  # before it begins: once
+    assert told.endswith("takes about 1:19 min in all, 19 s more than the budget")
+    assert stage.startswith("[0 s of 1:00 min] only")
 
 
 def test_workers_that_are_late_are_ended():
