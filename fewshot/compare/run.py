@@ -196,7 +196,9 @@ def _saving(learner: Learner, training: float = 0.0) -> Reserve:
 
 def _shortage(seconds: float, left: float, budget: float) -> str:
     """Return why something was left out: what it takes, what was left, and which budget has room for it."""
-    had = f"{minutes(left)} were left" if left >= 1 else "no time was left"
+    had = (
+        f"{minutes(left)} were left" if left >= 1 else "what was left is kept for the model and the pictures"
+    )
     return f"takes about {minutes(seconds)}, and {had}: needs {field('budget', typed(budget))}"
 
 

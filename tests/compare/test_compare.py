@@ -225,7 +225,8 @@ def test_a_wave_that_overruns_is_cut_off_and_said_so(data, tmp_path, capsys):
         assert tournament.clock.gone() <= 100 - 10
         assert set(tournament.records) == {"good"}
         late, last = (render(tournament.left_out[name]) for name in ("late", "last"))
-        assert late == "takes about 3:12 min, and no time was left: needs budget='5m'"
+        for_the_end = "what was left is kept for the model and the pictures"
+        assert late == f"takes about 3:12 min, and {for_the_end}: needs budget='5m'"
         assert last == "comes after late, and takes about 1:48 min: needs budget='45m'"
     assert "late is given up: the time is up" in capsys.readouterr().err
 
