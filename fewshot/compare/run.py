@@ -19,7 +19,7 @@ from fewshot.compare.looks import write_looks
 from fewshot.compare.place import place_of
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.compare.tournament import NO_TIME, OVER, SLACK, Reserve, Tournament
-from fewshot.compare.verdict import between, by_reason
+from fewshot.compare.verdict import between
 from fewshot.compare.winner import save_winner
 from fewshot.data import Dataset, Prepared, Splits, datasets, open_splits
 from fewshot.data.protocols import FOLDS, near_duplicates
@@ -30,7 +30,7 @@ from fewshot.stats.intervals import Estimate, estimate
 from fewshot.trials.executor import OutOfTime
 from fewshot.trials.plan import Draws, Images, Machine, Plan, make_plan
 from fewshot.trials.store import Store
-from fewshot.wording import plural
+from fewshot.wording import by_reason, plural
 
 BUDGET = 1200.0
 ROUNDS = 3  # how often every photo is held out, where there is time
