@@ -101,7 +101,7 @@ class Board(Progress):
     def on_prepared(self, total: int) -> None:
         """Show how many of the features are there."""
         self._prepared += 1
-        self.on_detail(f"features {self._prepared}/{total}")
+        self.on_detail(f"features of the photos, part {self._prepared}/{total}")
 
     def on_record(self, trial: Trial, record: Record, computed: bool) -> None:
         """Show a trial that has ended; recorded ones are not news."""

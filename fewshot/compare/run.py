@@ -412,7 +412,7 @@ class _Course:
             for strategy in contenders:
                 if tournament.fits(strategy, draws):
                     expected = tournament.expected(strategy, draws)
-                    self._tell(f"{strategy.name} with other folds", len(draws), expected)
+                    self._tell(f"{strategy.name} on photos divided anew", len(draws), expected)
                     tournament.run(strategy, draws)
 
     def measure_curve(self) -> None:

@@ -17,7 +17,7 @@ UNKNOWN_COST = 10.0  # seconds of a trial on one core, as a guess before the fir
 HEAD_COST = 0.5  # of heads, once their features are there
 # What time buys, in this order: with few images a frozen backbone is nearly always ahead, and its heads cost
 # next to nothing once every image has been seen.
-STAGES = ("heads on frozen features", "fine-tuning", "training from scratch")
+STAGES = ("classifiers on pretrained networks", "fine-tuning", "training from scratch")
 
 
 @dataclass(frozen=True)

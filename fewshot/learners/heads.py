@@ -7,7 +7,9 @@ partly by luck: those that are not clearly behind it are averaged. What a candid
 of the photos: of many, a sample decides which ones are judged by all of them.
 
 Measured on cuts of CIFAR-10 as photos, 12 and 50 a class: to choose among single backbones and ridge
-regression, too, costs half a point; mirrored photos change nothing, and would double the cost.
+regression, too, costs half a point. Mirrored photos, which double the cost of the features, bring with two
+backbones 1.3 ± 0.4 points on textiles (standard error, 20 cuts of 50 photos a class), 1.0 ± 0.2 with 12 a
+class, 0.15 ± 0.10 on cats, dogs and trucks, and on digits no loss (-0.1 ± 0.5 and +0.7 ± 0.6 with one).
 """
 
 from __future__ import annotations
@@ -73,8 +75,8 @@ class HeadsLearner(Learner):
 
     backbones: as features are named, side by side by "+". views: names of `fewshot.data.views`; images that
     are no views of photos are taken as one, the whole. scales, heads: those to try. mirror: whether every
-    view is looked at mirrored, too. average: how many of the candidates are averaged at most; none is whose
-    log loss is more than its standard error behind the least.
+    view is looked at mirrored, too, in training and in prediction. average: how many of the candidates are
+    averaged at most; none is whose log loss is more than its standard error behind the least.
 
     After `fit`: `members`, what is averaged; `scores`, candidate → `Score`, the best first, of those judged
     by all photos; empty where no photo could be held out.
@@ -84,7 +86,7 @@ class HeadsLearner(Learner):
     views: str = "whole+centre"
     scales: str = "zscore+centred-l2"
     heads: str = "logistic-cv+lda"
-    mirror: bool = False
+    mirror: bool = True
     average: Count = 4
 
     looks_at = "views"

@@ -95,7 +95,7 @@ def test_a_task_is_prepared_in_as_few_batches_as_its_images_fill(monkeypatch):
     train, test = photos(12), photos(2, seed=1)
     task = Task(0, train.classes, train, test, np.arange(24), np.arange(4), "train")
     LEARNER.prepare(task)
-    assert [count for _, count in seen] == [28] * 4
+    assert [count for _, count in seen] == [28] * 8
     both = np.concatenate([train.x, test.x])
     assert seen == [(backbone, len(x)) for backbone, x in LEARNER.features_of(both)]
 
