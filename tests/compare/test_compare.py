@@ -21,10 +21,11 @@ import experiments.compare
 from experiments import augment
 from fewshot import backend, cli
 from fewshot.backbones.efficientnet import LITE0
-from fewshot.compare import run as comparing
+from fewshot.compare import course as courses
 from fewshot.compare.answer import Answer, answer_of, is_behind
 from fewshot.compare.board import Board
 from fewshot.compare.clock import Clock, share_of_core, typed
+from fewshot.compare.course import Course
 from fewshot.compare.hard import hard_images
 from fewshot.compare.held_out import HeldOut, Pool, held_out, pool_of
 from fewshot.compare.inspected import inspected
@@ -284,7 +285,7 @@ def test_guesses_follow_what_a_process_gets_of_a_core(data, tmp_path):
 def _run_course(tournament, candidates):
     """Run the strategies, without the curve of the winner."""
     plan = type("Plan", (), {"seeds": range(10)})
-    course = comparing._Course(tournament, candidates, plan, None, None, Board())
+    course = Course(tournament, candidates, plan, None, None, Board())
     course.measure_curve = lambda: None
     course.run()
 
@@ -536,7 +537,7 @@ def photos(tmp_path):
 
 def test_a_folder_from_photos_to_a_verdict(photos, tmp_path, monkeypatch, capsys):
     (photos / "sea" / "notes.txt").write_text("no photo")
-    monkeypatch.setattr(comparing, "ROUNDS", 1)
+    monkeypatch.setattr(courses, "ROUNDS", 1)
     options = ["--data", str(photos), "--budget", "1h", "--method", "ridge", "knn-cosine", "--jobs", "1"]
     assert experiments.compare.main([*options, "--json", "--out", str(tmp_path)]) == 0
     printed, errors = capsys.readouterr()
@@ -620,8 +621,8 @@ def _compare_folder(photos, out, methods=("ridge", "knn"), draws=None, machine=N
 @pytest.fixture
 def few_draws(monkeypatch):
     """One round, and no curve of shots."""
-    monkeypatch.setattr(comparing, "ROUNDS", 1)
-    monkeypatch.setattr(comparing, "SHOTS", ())
+    monkeypatch.setattr(courses, "ROUNDS", 1)
+    monkeypatch.setattr(courses, "SHOTS", ())
 
 
 METHODS = ("ridge", "knn-cosine")
@@ -637,8 +638,8 @@ def compared(tmp_path_factory, cache):
     for name in EARLIER:
         (out / "compare" / "photos" / name).write_bytes(b"old")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(comparing, "ROUNDS", 1)
-        patched.setattr(comparing, "SHOTS", ())
+        patched.setattr(courses, "ROUNDS", 1)
+        patched.setattr(courses, "SHOTS", ())
         return photos, out, _compare_folder(photos, out, METHODS)
 
 
@@ -688,7 +689,7 @@ def test_the_command_line_says_where_to_compute_as_in_the_studies(photos, tmp_pa
 
 
 def test_all_draws_are_computed_by_one_executor(photos, tmp_path, monkeypatch, few_draws):
-    monkeypatch.setattr(comparing, "SHOTS", (2, 5))
+    monkeypatch.setattr(courses, "SHOTS", (2, 5))
     opened = []
 
     def open_once(machine, trials):
@@ -788,12 +789,12 @@ def test_a_test_part_stands_apart_and_is_measured_at_the_end(photos, tmp_path, f
 
 def test_a_test_part_is_not_measured_on_other_classes_than_those_compared(monkeypatch):
     """All classes were once trained and tested, whatever classes were asked for."""
-    monkeypatch.setattr(comparing, "answer_of", lambda tournament: types.SimpleNamespace(winner="ridge"))
-    monkeypatch.setattr(comparing, "open_splits", lambda folder: types.SimpleNamespace(test="images"))
+    monkeypatch.setattr(courses, "answer_of", lambda tournament: types.SimpleNamespace(winner="ridge"))
+    monkeypatch.setattr(courses, "open_splits", lambda folder: types.SimpleNamespace(test="images"))
     pool = Pool("train", 10, same_classes=False, groups=np.arange(40), folds=True)
     images = types.SimpleNamespace(small=types.SimpleNamespace(folder=None))
     course = types.SimpleNamespace(_tournament=types.SimpleNamespace(pool=pool), _images=images)
-    assert comparing._Course.measure_test_part(course) is None
+    assert Course.measure_test_part(course) is None
 
 
 def _folder(path, counts, colour=None):
@@ -817,8 +818,8 @@ def of_counts(tmp_path_factory, cache):
     def findings(counts, *methods):
         place = tmp_path_factory.mktemp("counts")
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(comparing, "ROUNDS", 1)
-            patched.setattr(comparing, "SHOTS", ())
+            patched.setattr(courses, "ROUNDS", 1)
+            patched.setattr(courses, "SHOTS", ())
             return _compare_folder(_folder(place / "photos", counts), place / "out", methods)
 
     return findings

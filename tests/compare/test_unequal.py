@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fewshot as fs
+from fewshot.compare import course as courses
 from fewshot.compare import run as comparing
 from fewshot.compare.answer import Answer
 from fewshot.compare.held_out import Pool
@@ -21,8 +22,8 @@ CLASSES = ("rare", "frequent")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """One round of draws, no curve of shots, no look at the photos, no pictures, no exact latencies."""
-    monkeypatch.setattr(comparing, "ROUNDS", 1)
-    monkeypatch.setattr(comparing, "SHOTS", ())
+    monkeypatch.setattr(courses, "ROUNDS", 1)
+    monkeypatch.setattr(courses, "SHOTS", ())
     monkeypatch.setattr(comparing, "inspected", lambda *_: None)
     monkeypatch.setattr(comparing, "_with_looks", lambda findings, *_: findings)
     monkeypatch.setattr(comparing.Findings, "written", lambda findings: findings)

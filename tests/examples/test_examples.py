@@ -38,7 +38,7 @@ def test_every_example_is_tested():
 
 
 def test_photos_to_answer(example, monkeypatch, tmp_path):
-    monkeypatch.setattr("fewshot.compare.run.ROUNDS", 1)
+    monkeypatch.setattr("fewshot.compare.course.ROUNDS", 1)
     printed = example("01_photos_to_answer.py")
     assert "red" in printed
     assert (tmp_path / "results" / "compare" / "example-photos" / "model.keras").exists()
