@@ -8,6 +8,7 @@ from helpers import photos, records
 
 import fewshot as fs
 from experiments import augment
+from fewshot.compare import course
 from fewshot.compare import run as comparison
 from fewshot.trials.predictions import read_predictions
 from fewshot.trials.store import Store
@@ -35,8 +36,8 @@ def folder(tmp_path):
     ],
 )
 def test_the_same_tasks_and_keys_from_all_three(folder, tmp_path, monkeypatch, line, options):
-    monkeypatch.setattr(comparison, "ROUNDS", 1)
-    monkeypatch.setattr(comparison, "SHOTS", ())
+    monkeypatch.setattr(course, "ROUNDS", 1)
+    monkeypatch.setattr(course, "SHOTS", ())
     monkeypatch.setattr(comparison, "inspected", lambda *_: None)
     monkeypatch.setattr(comparison.Findings, "written", lambda findings: findings)
     methods = ["ridge", "centroid"]

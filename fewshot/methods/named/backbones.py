@@ -117,6 +117,13 @@ methods.define(
     cost_seconds=8,
 )
 methods.define(
+    "two-backbones-flip",
+    "imagenet/efficientnet-lite0@224+resnet50@160:head=ridge,offline=flip,tta_flip=yes",
+    "the same with mirrored images, in training and in prediction: the best on tuning tasks",
+    tags=("finetune",),
+    cost_seconds=16,
+)
+methods.define(
     "two-backbones-logistic",
     "imagenet/efficientnet-lite0@224+resnet50@160:head=logistic-cv",
     "logistic regression on the same: as accurate on tuning tasks, with better probabilities",
