@@ -62,7 +62,7 @@ def _parser() -> cli.Parser:
         help="what classes with unequal numbers of images count in training and in the answer: alike, or "
         "natural, as often as they come (default: alike, but for --protocol full of a dataset with a name)",
     )
-    cli.add_data(parser)
+    cli.add_data(parser, required=True)
     cli.add_machine(parser, "1; all cores for --protocol full", jobs=True)
     output = cli.add_output(parser, "records, pictures and the winner")
     cli.add_track(output)

@@ -27,16 +27,17 @@ def add_methods(parser: Container, names: Callable[[], Iterable[str]], help: str
     offer(action, lambda **asked: names())
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which images: `dataset` reads them."""
+def add_data(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """Add the options that say which images: `dataset` reads them. required: nothing is taken by default."""
     data = parser.add_argument_group("data")
     action = data.add_argument(
         "--data",
         type=types.path,
-        default="cifar10",
+        default=None if required else "cifar10",
+        required=required,
         metavar="NAME|DIR|FILE",
         help=f"{listed()}, or a directory with one folder of images per class, also below train/, val/ and "
-        "test/; a table (CSV, TSV, Parquet) of paths and labels; a zip of either (default: %(default)s)",
+        "test/; a table (CSV, TSV, Parquet) of paths and labels; a zip of either ({usual})",
     )
     offer(action, _datasets_and_folders)
     data.add_argument(

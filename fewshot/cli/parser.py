@@ -47,6 +47,8 @@ class Parser(argparse.ArgumentParser):
             nearest = difflib.get_close_matches(word.partition("=")[0], known, n=1)
             if word.startswith("-") and nearest:
                 return f": did you mean {nearest[0]}?"
+            if "--data" in known and os.path.exists(word):
+                return f": did you mean --data {word}?"
         return ""
 
     def error(self, message: str) -> NoReturn:

@@ -46,8 +46,9 @@ class Place:
             return []
         if model is None:
             return [f"{self.folder / MODEL} is still the earlier comparison's, {self.earlier}"]
-        to = "anew" if model["method"] == self.earlier else f"by {model['method']}"
-        return [f"replaced: the model of {self.earlier} {to}; to keep both next time: {field('out', 'DIR')}"]
+        new = "one trained anew" if model["method"] == self.earlier else f"that of {model['method']}"
+        keep = f"to keep both next time: {field('out', 'DIR')}"
+        return [f"the earlier model, {self.earlier}, is replaced by {new}; {keep}"]
 
     def clear(self, names: set[str]) -> None:
         """Delete the pictures of an earlier comparison: those that would stay beside the new ones."""

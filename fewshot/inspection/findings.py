@@ -110,7 +110,7 @@ class Inspection:
         return {
             "photos": self.count,
             "findings": [
-                asdict(finding) | {"suspicion": round(finding.suspicion, 3)} for finding in self.findings
+                asdict(finding) | {"suspicion": round(finding.suspicion, 6)} for finding in self.findings
             ],
             "shortcuts": [
                 {

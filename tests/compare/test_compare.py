@@ -599,7 +599,9 @@ def test_two_folders_of_one_name_keep_their_models_apart(photos, tmp_path):
     assert "with its model of lite-heads" in line
     assert line.endswith("to keep both: --out DIR")
     (line,) = again.replaced({"method": "heads"})
-    assert line.startswith("replaced: the model of lite-heads by heads; to keep both next time")
+    assert line.startswith(
+        "the earlier model, lite-heads, is replaced by that of heads; to keep both next time"
+    )
     (line,) = again.replaced(None)
     assert line.endswith("model.keras is still the earlier comparison's, lite-heads")
     assert place_of(tmp_path / "out", prepare(DataSpec(str(other)))).folder.name == "photos-2"
