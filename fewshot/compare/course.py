@@ -90,7 +90,7 @@ class Course:
             self._wait(strategy, enough)
             return
         if not tournament.fetch(strategy):
-            self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
+            self._drop(strategy)
             return
         expected = tournament.expected(strategy, enough)
         if not first and not tournament.fits(strategy, enough, over):  # fetching took that long
@@ -104,7 +104,7 @@ class Course:
                 self._progress.say(f"{strategy.name} is given up: the time is up")
                 self._wait(strategy, enough)
             else:
-                self._progress.say(f"{strategy.name} drops out: {tournament.left_out[strategy.name]}")
+                self._drop(strategy)
             return
         self._keep(strategy)
         for start in range(len(enough), len(self._round), tournament.jobs):
@@ -116,6 +116,9 @@ class Course:
             self._keep(strategy)
         if first:
             self._progress.say(*_so_far(tournament), *self._too_little())
+
+    def _drop(self, strategy: Strategy) -> None:
+        self._progress.say(f"{strategy.name} drops out: {self._tournament.left_out[strategy.name]}")
 
     def _wait(self, strategy: Strategy, draws: Sequence[int]) -> None:
         """Note that a strategy waits for more time: how long it takes, and which budget has room for it."""
@@ -205,19 +208,19 @@ class Course:
             draws = replace(self._draws, protocol=protocol, shots=shots)
             learner = {winner: self._plan.learners[winner]}
             fewer = make_plan(learner, self._images, draws, range(CURVE_DRAWS), self._plan.machine)
+            title = f"{winner} with {plural(shots, 'photo')} a class"
             expected = tournament.seconds_of(fewer.trials)
             try:
                 if expected and SLACK * expected > tournament.time_left():
                     raise OutOfTime
-                self._tell(f"{winner} with {plural(shots, 'photo')} a class", CURVE_DRAWS, expected)
+                self._tell(title, CURVE_DRAWS, expected)
                 records = tournament.run_others(fewer.trials, left=tournament.time_left)
             except OutOfTime:
                 needed, left = SLACK * expected, tournament.time_left()
-                why = shortage(needed, left, tournament.clock.budget + needed - left)
-                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = why
+                tournament.left_out[title] = shortage(needed, left, tournament.clock.budget + needed - left)
                 break
             except FewshotError as error:  # some need more photos than that
-                tournament.left_out[f"{winner} with {plural(shots, 'photo')} a class"] = error.args[0]
+                tournament.left_out[title] = error.args[0]
                 continue
             points[shots] = [r.balanced_accuracy for r in records if r.balanced_accuracy is not None]
         self.points[winner] = {shots: accuracies for shots, accuracies in points.items() if accuracies}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from fewshot.compare.clock import Clock, Pace, share_of_core
 from fewshot.compare.held_out import HeldOut, Pool, held_out
 from fewshot.compare.strategies import STAGES, Strategy
 from fewshot.data import open_splits
-from fewshot.data.stored import StoredViews
 from fewshot.errors import FewshotError
 from fewshot.machine import size
 from fewshot.trials.executor import Executor, OutOfTime, forever
@@ -169,10 +167,12 @@ class Tournament:
         """Return backbone → the seconds on one core of those of its features that nobody has computed yet."""
         if strategy.name not in self._lacking:
             trial = next(trial for (name, _), trial in self._trials.items() if name == strategy.name)
-            x, lacking = open_splits(trial.data.folder).parts[self.pool.part].x, dict[str, float]()
-            everything = np.arange(len(x)) if self.pool.images is None else np.flatnonzero(self.pool.images)
+            images, lacking = open_splits(trial.data.folder).parts[self.pool.part], dict[str, float]()
+            everything = (
+                np.arange(len(images)) if self.pool.images is None else np.flatnonzero(self.pool.images)
+            )
             some = everything[:: -(-len(everything) // LOOKED_UP)]
-            for backbone, seen in strategy.learner.features_of(_taken(x, some)):
+            for backbone, seen in strategy.learner.features_of(images.take(some).x):
                 missing = missing_seconds(backbone, seen, (trial.threads, trial.device))
                 lacking[backbone] = lacking.get(backbone, 0.0) + missing * len(everything) / len(some)
             self._lacking[strategy.name] = {backbone: took for backbone, took in lacking.items() if took}
@@ -345,11 +345,6 @@ class Tournament:
                 self._collected[name] = len(by_draw), held_out(by_draw, self._store, self.pool)
         collected = {name: self._collected[name][1] for name in self.records}
         return {name: said for name, said in collected.items() if said is not None}
-
-
-def _taken(x: np.ndarray | StoredViews, positions: np.ndarray) -> np.ndarray:
-    """Return images at some positions; views stay on disk until they are looked at, as arrays do."""
-    return cast(np.ndarray, x.take(positions) if isinstance(x, StoredViews) else x[positions])
 
 
 def _seconds_to_fetch(file: WeightFile) -> float:

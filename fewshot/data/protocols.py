@@ -41,9 +41,8 @@ protocols = Registry("protocol")
 
 # labels, training positions, held-out positions, and the part of the latter
 Draw: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, str]"
-ClassChoice: TypeAlias = (
-    "Callable[[int, int], np.ndarray]"  # from the number of classes and of ways to labels
-)
+# from the number of classes and of ways to labels
+ClassChoice: TypeAlias = "Callable[[int, int], np.ndarray]"
 
 
 def numbers_of_tasks() -> str:

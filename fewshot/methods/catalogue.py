@@ -20,6 +20,7 @@ from fewshot.errors import unknown
 from fewshot.methods import plugins
 from fewshot.methods.heads import HEADS, ONLINE, registry_of
 from fewshot.registry import Registry
+from fewshot.settings import cut
 
 _TAGS = {"network": "network", "NumPy network": "numpy", "estimator": "estimator", "learner": "learner"}
 
@@ -103,9 +104,9 @@ class Catalogue(Mapping[str, Method]):
         """Return what a method is, or one whose settings are changed; nothing where that is not known."""
         if name in self:
             return self[name].summary
-        head, _, settings = name.partition(":")
+        head, written = cut(name)
         summary = self[head].summary if head in self else ""
-        return f"{summary}; with {settings}" if summary else ""
+        return f"{summary}; with {written[1:]}" if summary else ""
 
     def tagged(self, tag: str) -> list[Method]:
         """Return the methods with a tag; `UsageError` for a tag that none has."""
